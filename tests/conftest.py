@@ -93,8 +93,8 @@ def launcher() -> Iterator[Launcher]:
 @pytest.fixture(scope="session")
 def quick_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A directory for what is synchronised often and stays small: in memory, where there is room."""
-    with memory_disk(tmp_path_factory.mktemp("quick")) as found:
-        yield found
+    with memory_disk(tmp_path_factory.mktemp("quick")) as quick_disk:
+        yield quick_disk
 
 
 @pytest.fixture
@@ -157,20 +157,20 @@ def apps(databases: Callable[[str], Database], make_settings: Callable[..., Sett
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, databases: Callable[[str], Database], storage_root: Path) -> Database:
     """A migrated database without any model, on each kind; it has the tokens of every role."""
-    found = databases(request.param)
-    found.reset()
+    database = databases(request.param)
+    database.reset()
     claim(storage_root)
-    return found
+    return database
 
 
 @pytest.fixture
 def app(database: Database, apps: Callable[[str], Flask]) -> Iterator[Flask]:
     """The app over the test's database, in production mode."""
-    found = apps(database.kind)
-    yield found
-    with found.app_context():
+    app = apps(database.kind)
+    yield app
+    with app.app_context():
         db.engine.dispose()
-    assert openapi_conformance.faults(found) == []
+    assert openapi_conformance.faults(app) == []
 
 
 @pytest.fixture

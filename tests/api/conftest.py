@@ -38,11 +38,11 @@ def small_apps(databases: Callable[[str], Database], make_settings: Callable[...
 @pytest.fixture
 def in_parts(database: Database, small_apps: Callable[[str], Flask]) -> Iterator[Flask]:
     """The app in whose eyes little is large: make it a module's ``app`` by a fixture that returns it."""
-    found = small_apps(database.kind)
-    yield found
-    with found.app_context():
+    in_parts = small_apps(database.kind)
+    yield in_parts
+    with in_parts.app_context():
         db.engine.dispose()
-    assert openapi_conformance.faults(found) == []
+    assert openapi_conformance.faults(in_parts) == []
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def world(app: Flask, database: Database) -> World:
 @pytest.fixture
 def row_watch(database: Database, world: World) -> Iterator[RowWatch]:
     """Opened when the world stands."""
-    with watching(database.url) as found:
-        yield found
+    with watching(database.url) as row_watch:
+        yield row_watch
 
 
 @pytest.fixture

@@ -191,9 +191,9 @@ def test_a_registration_moves_the_aliases_that_it_names(api: Api, registry: Regi
 
     number = registry.model("fraud").version(aliases=["champion", "latest-good", "champion"])
 
-    found = expect(200, api.get(CHAMPION))
+    document = expect(200, api.get(CHAMPION))
     version = expect(200, api.get(f"/models/fraud/versions/{number}"))
-    assert (found["number"], found["since"], found["actor"]) == (number, version["created_at"], "all")
+    assert (document["number"], document["since"], document["actor"]) == (number, version["created_at"], "all")
     assert version["aliases"] == ["champion", "latest-good"]
     assert expect(200, api.get("/models/fraud/versions/1"))["aliases"] == []
     assert [item["number"] for item in expect(200, api.get(f"{CHAMPION}/history"))["items"]] == [number, 1]

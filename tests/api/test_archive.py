@@ -100,12 +100,12 @@ def test_two_downloads_are_the_same_to_the_byte(api: Api, registry: RegistryBuil
 def test_a_size_that_a_plain_header_cannot_hold_is_read_back(registry: RegistryBuilder) -> None:
     created = registry.create_model()["created_at"]
     huge = archive.Member("model.bin", 9 * 1024**3, "a" * 64, "key")
-    found = archive.Archive("fraud-1", [huge], datetime.fromisoformat(created))
+    tar = archive.Archive("fraud-1", [huge], datetime.fromisoformat(created))
 
-    header = found.header(huge)
+    header = tar.header(huge)
 
     assert tarfile.TarFile(fileobj=io.BytesIO(header + bytes(1024))).next().size == huge.size  # type: ignore[union-attr]
-    assert found.length > huge.size + len(header)
+    assert tar.length > huge.size + len(header)
 
 
 def test_the_head_of_an_archive_has_its_length_and_no_body(api: Api, registry: RegistryBuilder) -> None:
@@ -173,7 +173,7 @@ def test_bytes_that_turn_out_to_be_wrong_end_the_stream_too_early(
     first, wrong = registry.file(path="a.bin"), registry.file(uuid.uuid4().bytes * 32, path="b.bin")  # fills its blocks
     registry.model("fraud").version(files=[first, wrong])
     with maintenance.app.app_context():
-        found = archive.open_("fraud", 1, store=maintenance.store)
+        tar = archive.open_("fraud", 1, store=maintenance.store)
     path = maintenance.object(wrong["sha256"])
     match how:
         case "flipped":
@@ -185,9 +185,9 @@ def test_bytes_that_turn_out_to_be_wrong_end_the_stream_too_early(
     sent = bytearray()
 
     with pytest.raises(BlobsMissing):
-        drain(archive.stream(found, store=maintenance.store), sent)
+        drain(archive.stream(tar, store=maintenance.store), sent)
 
-    assert len(sent) < found.length - tarfile.BLOCKSIZE
+    assert len(sent) < tar.length - tarfile.BLOCKSIZE
     assert unpacked(bytes(sent[:1024]) + bytes(1024))["a.bin"] == maintenance.object(first["sha256"]).read_bytes()
 
 
@@ -212,8 +212,8 @@ def test_a_client_sees_that_a_stream_was_cut(
 def test_a_reader_that_goes_away_leaves_no_file_open(maintenance: StoreMaintenance, registry: RegistryBuilder) -> None:
     registry.model("fraud").version(files=[registry.file(uuid.uuid4().bytes * MIB)])
     with maintenance.app.app_context():
-        found = archive.open_("fraud", 1, store=maintenance.store)
-    stream = archive.stream(found, store=maintenance.store)
+        tar = archive.open_("fraud", 1, store=maintenance.store)
+    stream = archive.stream(tar, store=maintenance.store)
 
     pieces = [next(stream) for _ in range(3)]
     stream.close()
@@ -233,11 +233,11 @@ def test_an_archive_needs_the_same_memory_at_any_size(maintenance: StoreMaintena
     key = maintenance.stray()
     zeros = "3b6a07d0d404fab4e23b6d34bc6696a6a312dd92821332385e5af7c01c421351"
     member = archive.Member("zeros", 64 * MIB, zeros, key)
-    found = archive.Archive("fraud-1", [member], datetime.fromisoformat(created))
+    tar = archive.Archive("fraud-1", [member], datetime.fromisoformat(created))
 
     with peak_memory() as peak:
-        sent = sum(len(chunk) for chunk in archive.stream(found, store=Store(Endless(maintenance.root, SECRET))))
+        sent = sum(len(chunk) for chunk in archive.stream(tar, store=Store(Endless(maintenance.root, SECRET))))
         used = peak()
 
-    assert sent == found.length
+    assert sent == tar.length
     assert used < 8 * MIB

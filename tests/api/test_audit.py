@@ -87,12 +87,16 @@ def test_an_entrys_bytes_hash_to_its_leaf_and_link_to_the_one_before(api: Api, r
     previous = ""
     for entry in entries:
         body = base64.b64decode(entry["body"], validate=True)
-        told = json.loads(body)
+        document = json.loads(body)
         assert hashlib.sha256(b"\x00" + body).hexdigest() == entry["leaf_hash"]
-        assert told["prev"] == entry["previous_hash"] == previous
-        assert (told["seq"], told["ts"], told["agg"]) == (entry["seq"], entry["at"], entry["aggregate"])
-        assert (told["action"], told["actor"]["id"]) == (entry["action"], entry["actor"]["id"])
-        assert (told["before"], told["after"], told["digests"]) == (entry["before"], entry["after"], entry["digests"])
+        assert document["prev"] == entry["previous_hash"] == previous
+        assert (document["seq"], document["ts"], document["agg"]) == (entry["seq"], entry["at"], entry["aggregate"])
+        assert (document["action"], document["actor"]["id"]) == (entry["action"], entry["actor"]["id"])
+        assert (document["before"], document["after"], document["digests"]) == (
+            entry["before"],
+            entry["after"],
+            entry["digests"],
+        )
         previous = entry["leaf_hash"]
     assert len(entries) == 8
 

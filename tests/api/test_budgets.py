@@ -114,9 +114,9 @@ def test_escapes_count_among_the_bytes_of_a_page(registry: RegistryBuilder, api:
     mlflow_api = MlflowApi(api.client, api.token)
 
     for path in ("/models", "/models/fraud/versions", "/search/versions?filter=name='fraud'", "/audit?model=fraud"):
-        found = list(pages(api, path))
-        assert len(found) > 1
-        assert max(length for length, _ in found) <= BUDGET * SLACK
+        items = list(pages(api, path))
+        assert len(items) > 1
+        assert max(length for length, _ in items) <= BUDGET * SLACK
     for path in ("registered-models", "model-versions"):
         response = mlflow_api("GET", f"/{path}/search", max_results="1000", filter="name LIKE '%'")
         assert expect(200, response)["next_page_token"]

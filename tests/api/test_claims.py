@@ -17,9 +17,9 @@ def test_a_version_keeps_what_mlflow_says_of_where_it_came_from(registry: Regist
 
     number = registry.model("fraud").version(**said)
 
-    shown = expect(200, registry.client.get(f"/models/fraud/versions/{number}"))
-    assert shown["source"] == said["source"]
-    assert shown["claimed"] is None
+    document = expect(200, registry.client.get(f"/models/fraud/versions/{number}"))
+    assert document["source"] == said["source"]
+    assert document["claimed"] is None
 
 
 def test_a_model_and_its_versions_keep_the_numbers_and_the_claims_of_another_registry(

@@ -56,9 +56,9 @@ class Roles:
 
 @pytest.fixture
 def roles(postgres_server: str) -> Iterator[Roles]:
-    found = Roles(postgres_server)
-    yield found
-    found.close()
+    roles = Roles(postgres_server)
+    yield roles
+    roles.close()
 
 
 def test_a_role_that_could_change_history_is_reported(

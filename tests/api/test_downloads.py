@@ -31,10 +31,10 @@ HERE = "127.0.0.1"
 @pytest.fixture(autouse=True)
 def counts(app: Flask) -> DownloadCounts:
     """What the app has counted; nothing when the test begins."""
-    found: DownloadCounts = app.extensions[EXTENSION].downloads
-    found._waiting.clear()
-    found._known.clear()
-    return found
+    counts: DownloadCounts = app.extensions[EXTENSION].downloads
+    counts._waiting.clear()
+    counts._known.clear()
+    return counts
 
 
 def told(api: Api, query: str = "") -> list[tuple[Any, ...]]:

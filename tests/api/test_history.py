@@ -17,9 +17,9 @@ TICK = timedelta(microseconds=1)
 
 def history(api: Api, path: str = "", **query: Any) -> list[dict[str, Any]]:
     """The entries, newest first."""
-    found = expect(200, api.get(f"/models/fraud{path}/history", query_string={"limit": 200, **query}))
-    assert found["next_cursor"] is None
-    items: list[dict[str, Any]] = found["items"]
+    document = expect(200, api.get(f"/models/fraud{path}/history", query_string={"limit": 200, **query}))
+    assert document["next_cursor"] is None
+    items: list[dict[str, Any]] = document["items"]
     return items
 
 

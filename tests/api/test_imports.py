@@ -66,10 +66,10 @@ def importer(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(https.certificate))
     https.replies.clear()
     https.seen.clear()
-    found = Importer(fetching(database.kind), database.tokens)
-    found.registry.create_model()
-    yield found
-    with found.app.app_context():
+    importer = Importer(fetching(database.kind), database.tokens)
+    importer.registry.create_model()
+    yield importer
+    with importer.app.app_context():
         db.engine.dispose()
 
 

@@ -49,10 +49,10 @@ def test_every_part_is_shown_as_it_was_registered(api: Api, registry: RegistryBu
     registry.model("base").version()
     registry.model("fraud").version(**WHOLE, parents=[{"model": "base", "version": 1}])
 
-    found = expect(200, api.get("/models/fraud/versions/1/lineage"))
+    document = expect(200, api.get("/models/fraud/versions/1/lineage"))
 
     lineage = {**WHOLE, "parents": [{"model": "base", "version": 1}]}
-    assert found == {"model": "fraud", "number": 1, "lineage": lineage}
+    assert document == {"model": "fraud", "number": 1, "lineage": lineage}
     assert expect(200, api.get("/models/fraud/versions/1"))["lineage"] == lineage
 
 

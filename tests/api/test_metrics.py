@@ -137,11 +137,11 @@ def test_what_there_is_is_counted_by_the_census(app: Flask, anonymous: Api, regi
     before = scrape(anonymous)
     take_census(app)
 
-    found = scrape(anonymous)
+    metrics = scrape(anonymous)
 
     assert "registry_versions:ready" not in before
-    assert (found["registry_versions:ready"], found["registry_blobs"], found["registry_blob_bytes"]) == (2, 2, 32)
-    assert 0 <= found["registry_census_age_seconds"] < 60
+    assert (metrics["registry_versions:ready"], metrics["registry_blobs"], metrics["registry_blob_bytes"]) == (2, 2, 32)
+    assert 0 <= metrics["registry_census_age_seconds"] < 60
     with app.app_context():
         assert not table_counts.take()  # this one is young enough
 
@@ -150,9 +150,9 @@ def test_damage_is_counted(app: Flask, anonymous: Api, registry: RegistryBuilder
     registry.model("fraud").version()
     edit(app, Blob, damage="corrupt")
 
-    found = scrape(anonymous)
+    metrics = scrape(anonymous)
 
-    assert (found["registry_blobs_damaged:corrupt"], found["registry_blobs_damaged:missing"]) == (1, 0)
+    assert (metrics["registry_blobs_damaged:corrupt"], metrics["registry_blobs_damaged:missing"]) == (1, 0)
 
 
 def test_the_backlog_is_exported_with_the_age_of_its_oldest(
@@ -162,11 +162,11 @@ def test_the_backlog_is_exported_with_the_age_of_its_oldest(
     empty = scrape(anonymous)
     edit(app, Upload, state="uploaded", created_at=clock.now() - timedelta(hours=1))
 
-    found = scrape(anonymous)
+    metrics = scrape(anonymous)
 
     assert (empty["registry_uploads_waiting"], empty["registry_uploads_waiting_oldest_seconds"]) == (0, 0)
-    assert found["registry_uploads_waiting"] == 1
-    assert 3600 <= found["registry_uploads_waiting_oldest_seconds"] < 3700
+    assert metrics["registry_uploads_waiting"] == 1
+    assert 3600 <= metrics["registry_uploads_waiting_oldest_seconds"] < 3700
 
 
 def test_workers_are_counted_by_their_heartbeats(app: Flask, anonymous: Api) -> None:
@@ -174,14 +174,14 @@ def test_workers_are_counted_by_their_heartbeats(app: Flask, anonymous: Api) -> 
     with app.app_context():
         heartbeats.Pulse("worker").beat(doing=["imports"], failing=["scrubbing"])
         heartbeats.Pulse("worker").beat(doing=[], failing=[], stopped=True)
-    found = scrape(anonymous)
+    metrics = scrape(anonymous)
     edit(app, Heartbeat, beat_at=clock.now() - timedelta(minutes=5), stopped_at=None)
     silent = scrape(anonymous)
 
-    assert (nobody["registry_workers"], found["registry_workers"], silent["registry_workers"]) == (0, 1, 0)
-    assert found["registry_workers_failing:scrubbing"] == 1
+    assert (nobody["registry_workers"], metrics["registry_workers"], silent["registry_workers"]) == (0, 1, 0)
+    assert metrics["registry_workers_failing:scrubbing"] == 1
     assert "registry_worker_heartbeat_age_seconds" not in nobody
-    assert found["registry_worker_heartbeat_age_seconds"] < 60
+    assert metrics["registry_worker_heartbeat_age_seconds"] < 60
     assert 300 <= silent["registry_worker_heartbeat_age_seconds"] < 400
 
 
@@ -241,11 +241,11 @@ def test_without_its_database_a_server_still_exports_its_counts(make_settings: C
     api = Api(app.test_client(), None)
 
     api.get("/livez")
-    found = scrape(api)
+    metrics = scrape(api)
 
-    assert found["registry_database_reachable"] == 0
-    assert found["registry_http_requests_total:200:GET:/livez"] >= 1
-    assert "registry_uploads_waiting" not in found
+    assert metrics["registry_database_reachable"] == 0
+    assert metrics["registry_http_requests_total:200:GET:/livez"] >= 1
+    assert "registry_uploads_waiting" not in metrics
 
 
 def test_no_name_is_exported(anonymous: Api, registry: RegistryBuilder) -> None:

@@ -372,6 +372,6 @@ def test_a_name_with_every_character_of_an_address_is_one_part_of_it(api: Api, r
     name = "a b?c#d%e&f=g+h;i@j\\k"
     registry.create_model(name)
 
-    found = expect(200, api.get(f"/models/{quote(name, safe='')}"))
+    document = expect(200, api.get(f"/models/{quote(name, safe='')}"))
 
-    assert found["name"] == name
+    assert document["name"] == name

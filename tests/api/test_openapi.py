@@ -108,8 +108,8 @@ REAL = {"model": ["fraud", "fraud", "empty", "gone"], "number": [1, 2, 3, 4, 5],
 
 @pytest.fixture
 def document(api: Api) -> dict[str, Any]:
-    found: dict[str, Any] = api.get("/openapi.json").get_json()
-    return found
+    document: dict[str, Any] = api.get("/openapi.json").get_json()
+    return document
 
 
 def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -189,8 +189,8 @@ def secret(app: Flask, api: Api) -> bytes:
 
 
 def state_of(api: Api) -> str:
-    found: str = expect(200, api.get("/models/theirs/versions/1"))["state"]
-    return found
+    state: str = expect(200, api.get("/models/theirs/versions/1"))["state"]
+    return state
 
 
 def test_other_bytes_sent_under_a_secret_digest_do_not_open_it(

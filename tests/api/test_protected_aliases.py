@@ -64,8 +64,8 @@ def be(app: Flask, number: int, state: str) -> None:
 
 def champion(api: Api) -> int | None:
     """Where the alias points."""
-    found = api.get(CHAMPION)
-    return None if found.status_code == 404 else expect(200, found)["number"]
+    response = api.get(CHAMPION)
+    return None if response.status_code == 404 else expect(200, response)["number"]
 
 
 def entries(api: Api, action: str) -> list[dict[str, Any]]:
@@ -174,8 +174,8 @@ def test_a_protected_alias_is_moved_by_those_alone_who_may_promote(
     assert expect(200, api.get(CHAMPION)) == before
     assert expect(200, api.get("/models"))["items"] == models
     promoter = Api(client, database.tokens["promoter"])
-    shown = expect(200, promoter.get(CHAMPION))
-    assert (shown["protected"], shown["number"]) == (True, 1)
+    document = expect(200, promoter.get(CHAMPION))
+    assert (document["protected"], document["number"]) == (True, 1)
     assert expect(200, promoter.put(CHAMPION, {"version": 2}))["number"] == 2
     expect(200, promoter.delete(CHAMPION))
     expect(
@@ -204,13 +204,13 @@ def test_protection_is_shown_recorded_and_ended(api: Api, registry: RegistryBuil
         expect(200, api.put(PROTECTION, {})),
         expect(200, api.put("/models/fraud/aliases/stable/protection", {})),
     ]
-    told = expect(200, api.get("/models/fraud"))["protected_aliases"]
+    protected = expect(200, api.get("/models/fraud"))["protected_aliases"]
     ended = [expect(200, api.delete(f"{PROTECTION}?reason=retired")), expect(200, api.delete(PROTECTION))]
 
     assert [(one["alias"], one["protected"], one["changed"]) for one in done] == [
         ("champion", True, True), ("champion", True, False), ("stable", True, True),
     ]  # fmt: skip
-    assert told == ["champion", "stable"]
+    assert protected == ["champion", "stable"]
     assert [(one["protected"], one["changed"]) for one in ended] == [(False, True), (False, False)]
     assert expect(200, api.get("/models/fraud"))["protected_aliases"] == ["stable"]
     assert [

@@ -26,9 +26,10 @@ from tests.support.audit_reader import AuditReader
 from tests.support.backdating import backdate
 from tests.support.databases import Database
 from tests.support.paging import walk
+from tests.support.polling import eventually
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
-from tests.support.servers import Launcher, eventually, running_fleet
+from tests.support.servers import Launcher, running_fleet
 
 HERE = "127.0.0.1"
 
@@ -45,9 +46,9 @@ def told(api: Api, query: str = "") -> list[tuple[Any, ...]]:
 @pytest.fixture(autouse=True)
 def counts(app: Flask) -> Counts:
     """What the app has counted; nothing when the test begins."""
-    found: Counts = app.extensions[EXTENSION].refusals
-    found._waiting.clear()
-    return found
+    counts: Counts = app.extensions[EXTENSION].refusals
+    counts._waiting.clear()
+    return counts
 
 
 def test_logins_permissions_and_transitions_that_were_refused_are_counted(

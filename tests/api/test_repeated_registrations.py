@@ -163,5 +163,5 @@ def test_only_promoters_add_a_protected_alias(
 
 def expect_problem(status: int, response: Any) -> dict[str, Any]:
     assert response.status_code == status, response.get_data(as_text=True)
-    found: dict[str, Any] = response.get_json()
-    return found
+    document: dict[str, Any] = response.get_json()
+    return document

@@ -310,9 +310,9 @@ def test_the_holder_is_shown_with_who_put_it_there_and_why(api: Api, registry: R
     registry.model("fraud").version(stage="staging")
     moved = move(api, 1, "production", reason="AUC +2")
 
-    found = expect(200, api.get("/models/fraud/stages/production"))
+    document = expect(200, api.get("/models/fraud/stages/production"))
 
-    assert found == {
+    assert document == {
         "model": "fraud",
         "stage": "production",
         "number": 1,
@@ -326,7 +326,7 @@ def test_the_holder_is_shown_with_who_put_it_there_and_why(api: Api, registry: R
     }
     assert expect(200, api.get("/models/fraud/stages")) == {
         "model": "fraud",
-        "stages": {"staging": [], "production": [found]},
+        "stages": {"staging": [], "production": [document]},
     }
 
 

@@ -157,8 +157,8 @@ def test_parts_that_do_not_make_up_the_announced_bytes_are_refused_whole(
     problem = expect(409, api.post(f"/uploads/{upload['id']}/complete"))
 
     assert problem["code"] == "upload_mismatch"
-    found = expect(200, api.get(f"/uploads/{upload['id']}"))
-    assert (found["state"], found["reason"]) == ("failed", problem["detail"])
+    document = expect(200, api.get(f"/uploads/{upload['id']}"))
+    assert (document["state"], document["reason"]) == ("failed", problem["detail"])
     assert stored(storage_root, content) == []
     assert announce(api, content)["id"] != upload["id"]
 

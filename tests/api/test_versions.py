@@ -283,7 +283,7 @@ def test_one_metric_on_two_datasets_is_two_values(api: Api, registry: RegistryBu
     }  # fmt: skip
     registry.create_model("fraud")
 
-    found = expect(201, api.post("/models/fraud/versions", body))["version"]
+    version = expect(201, api.post("/models/fraud/versions", body))["version"]
     again = expect(200, api.post("/models/fraud/versions", body))
     on_both = [{"metrics": {"auc": 0.99}, "dataset_digest": SHA},
                {"metrics": {"auc": 0.99, "f1": 0.5}, "dataset_digest": other, "dataset_name": "train.csv"}]  # fmt: skip
@@ -301,8 +301,8 @@ def test_one_metric_on_two_datasets_is_two_values(api: Api, registry: RegistryBu
         return [tuple(one[key] for key in ("metric", "value", "dataset_digest", "dataset_name"))
                 for one in version["evaluations"]]  # fmt: skip
 
-    assert found["metrics"] == {"auc": 0.99, "loss": 0.5, "rows": 3.0}
-    assert shown(found) == [("auc", 0.8, SHA, "test.csv"), ("auc", 0.99, other, "train.csv")]
+    assert version["metrics"] == {"auc": 0.99, "loss": 0.5, "rows": 3.0}
+    assert shown(version) == [("auc", 0.8, SHA, "test.csv"), ("auc", 0.99, other, "train.csv")]
     assert (again["created"], again["updated"]) == (False, [])
     assert [(one["fact"], one["kept"], one["sent"]) for one in problem["differences"]] == [
         (f"metrics.auc@{SHA}", 0.8, 0.99), (f"metrics.f1@{other}", None, 0.5)

@@ -109,9 +109,9 @@ def serving(api: Api, *models: str) -> dict[str, list[int]]:
     """What each name has in production; nothing where the model is deleted."""
     found = {}
     for model in models:
-        shown = api.get(f"/models/{model}")
-        live = shown.status_code == 200 and shown.get_json()["deleted_at"] is None
-        found[model] = shown.get_json()["stages"]["production"] if live else []
+        response = api.get(f"/models/{model}")
+        live = response.status_code == 200 and response.get_json()["deleted_at"] is None
+        found[model] = response.get_json()["stages"]["production"] if live else []
     return found
 
 

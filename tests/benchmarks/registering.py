@@ -67,8 +67,8 @@ def measure(
     )
     if done.returncode:
         raise RuntimeError(done.stderr[-4000:])
-    found: dict[str, dict[str, list[float]]] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    document: dict[str, dict[str, list[float]]] = json.loads(done.stdout.splitlines()[-1])
+    return document
 
 
 def run(folder: Path, *, rounds: int) -> list[Compared]:

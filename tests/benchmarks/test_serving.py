@@ -18,15 +18,15 @@ def test_every_call_is_answered_rightly_and_has_its_rows(tmp_path: Path, capsys:
     main(["--only", "serving", "--versions", "100", "--concurrency", "2", "--rounds", "1", "--seconds", "0.02",
           "--without-mlflow", "--json", str(kept)])  # fmt: skip
 
-    found = {(one["call"], one["who"]) for one in json.loads(kept.read_text())["serving 100"]}
-    assert found == {
+    measured = {(one["call"], one["who"]) for one in json.loads(kept.read_text())["serving 100"]}
+    assert measured == {
         (call.name, who)
         for call in CALLS
         for who in ("native", *(["face"] if call.rest else []), *(["floor"] if call.kind in FLOORS else []))
     }
     printed = capsys.readouterr().out
     assert "100 versions, 1 rounds" in printed
-    assert all(f"  {call}  " in printed for call, _ in found)
+    assert all(f"  {call}  " in printed for call, _ in measured)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from registry.client import RegistryClient
+from tests.support.polling import eventually
 from tests.support.s3_server import S3Server, running_s3
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ MIB = 1024 * 1024
 SMALL = 20 * 1024
 JOBS = 8
 PATIENCE = 600.0
+POLL = 0.1  # seconds; more polls would load the service that is measured
 ROOT = Path(__file__).parents[2]
 CLIENT_ENDS = """
 import resource, sys
@@ -249,7 +251,7 @@ def serving(data: Path, *, storage_url: str | None = None, server: S3Server | No
     ):
         url = f"http://{bind}"
         try:
-            until(lambda: answers(url))
+            eventually(lambda: answers(url), "the service answers", seconds=PATIENCE, interval=POLL)
             yield Service(url, process.pid)
         finally:
             process.terminate()
@@ -262,7 +264,8 @@ def client_peak(service: Service, *arguments: str | Path) -> int:
 
 
 def await_ready(registry: RegistryClient, model: str, number: int) -> None:
-    until(lambda: registry.versions.get(model, number)["state"] == "ready")
+    version = partial(registry.versions.get, model, number)
+    eventually(lambda: version()["state"] == "ready", "the version is ready", seconds=PATIENCE, interval=POLL)
 
 
 @contextmanager
@@ -271,14 +274,6 @@ def timed(seconds: list[float]) -> Iterator[None]:
     start = time.perf_counter()
     yield
     seconds.append(time.perf_counter() - start)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError
-        time.sleep(0.1)
 
 
 def answers(url: str) -> bool:

@@ -38,8 +38,8 @@ def test_a_search_finds_versions_and_models(run_cli: CommandLine, model: str) ->
 def test_a_search_of_mlflows_clients_for_a_thousand_runs_is_answered(service: str) -> None:
     runs = ",".join(f"'{number:032x}'" for number in range(1000))
 
-    found = requests.get(
+    response = requests.get(
         f"{service}/api/2.0/mlflow/model-versions/search", {"filter": f"run_id IN ({runs})"}, timeout=60
     )
 
-    assert (found.status_code, found.json()) == (200, {})
+    assert (response.status_code, response.json()) == (200, {})

@@ -17,9 +17,9 @@ from werkzeug.wrappers import Request, Response
 
 from tests.support import web_server
 from tests.support.forked_processes import serving
+from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import SCRIPTS, environment
-from tests.support.servers import eventually
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\x08\x7f\u202e\u200b\u2028[red]evil[/]"
 OBEYED = ("\x1b]0", "\x1b[2J", "\x9b", "\x07", "\x08", "\x7f", "\u202e", "\u200b", "\u2028")

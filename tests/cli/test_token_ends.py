@@ -27,8 +27,8 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def url(app: Flask) -> Iterator[str]:
-    with serving(app) as found:
-        yield found
+    with serving(app) as url:
+        yield url
 
 
 def age(app: Flask, token: str, *, life: timedelta, left: timedelta, used: timedelta = timedelta()) -> str:

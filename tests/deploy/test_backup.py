@@ -26,11 +26,12 @@ from tests.support.api import Api
 from tests.support.crashes import Crash
 from tests.support.databases import Database, empty_postgres
 from tests.support.invariants import Invariants
+from tests.support.polling import eventually
 from tests.support.postgres import find_binaries
 from tests.support.processes import environment
 from tests.support.registry_builder import in_process, named_run
 from tests.support.replies import expect
-from tests.support.servers import Caller, Fleet, Launcher, eventually, running_fleet
+from tests.support.servers import Caller, Fleet, Launcher, running_fleet
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy" / "backup" / "backup.py"

@@ -21,9 +21,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import forked_processes
 from tests.support.forked_processes import Forked
+from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import environment
-from tests.support.servers import eventually
 
 PATIENCE = 60.0
 
@@ -65,10 +65,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
             env=variables,
             streams=[log.fileno()] * 3,
         )
-    found = Server(process, f"http://127.0.0.1:{port}", tmp_path, counts)
+    server = Server(process, f"http://127.0.0.1:{port}", tmp_path, counts)
     try:
-        eventually(lambda: found.answers("/readyz"), "the server is ready")
-        yield found
+        eventually(lambda: server.answers("/readyz"), "the server is ready")
+        yield server
     finally:
         process.kill()
         process.wait(PATIENCE)
@@ -92,7 +92,7 @@ class Load:
                     self.statuses.append(session.get(f"{self.url}/api/v1/models", timeout=PATIENCE).status_code)
                 except requests.RequestException as error:
                     self.failures.append(repr(error))
-                time.sleep(0.01)
+                time.sleep(0.01)  # a steady load, not a flood
 
 
 def test_a_server_serves_after_sigterm_until_load_balancers_have_noticed(server: Server) -> None:
@@ -107,7 +107,7 @@ def test_a_server_serves_after_sigterm_until_load_balancers_have_noticed(server:
         eventually(lambda: len(load.statuses) > 10, "the load is there")
         server.process.send_signal(signal.SIGTERM)
         eventually(lambda: server.get("/readyz").status_code == 503, "a new connection is told")
-        told = server.get("/readyz").json()
+        document = server.get("/readyz").json()
         probe.request("GET", "/readyz")
         kept = probe.getresponse()
         kept_told = json.loads(kept.read())
@@ -120,7 +120,7 @@ def test_a_server_serves_after_sigterm_until_load_balancers_have_noticed(server:
             user.result(PATIENCE)
 
     assert server.process.wait(PATIENCE) == 0
-    assert (before, told["status"], kept.status, kept_told["status"]) == ("ready", "draining", 503, "draining")
+    assert (before, document["status"], kept.status, kept_told["status"]) == ("ready", "draining", 503, "draining")
     assert "registry_draining 1.0" in metrics
     assert (load.failures, set(load.statuses)) == ([], {200})
 
@@ -158,7 +158,7 @@ print("ends", signal.getitimer(signal.ITIMER_REAL)[0])
 )
 def test_no_alarm_outlives_the_wait(tmp_path: Path, how: str, expected: list[str]) -> None:
     """The interpreter takes its signal handlers away as it ends: an alarm would then end it with status -14."""
-    found = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", DRAINING, how],
         env=environment(PROMETHEUS_MULTIPROC_DIR=str(tmp_path)),
         stdout=subprocess.PIPE,
@@ -166,7 +166,7 @@ def test_no_alarm_outlives_the_wait(tmp_path: Path, how: str, expected: list[str
         check=True,
     )
 
-    assert found.stdout.splitlines() == expected
+    assert done.stdout.splitlines() == expected
 
 
 def test_no_count_is_lost_or_falls_when_a_worker_dies(server: Server) -> None:

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.gunicorn_server import CONFIG, PATIENCE, GunicornServer, eventually, running
+from tests.support.gunicorn_server import CONFIG, PATIENCE, GunicornServer, running
+from tests.support.polling import eventually
 from tests.support.processes import SCRIPTS
 
 # `/held` answers only once the test has written the file `released`, so that a request is in flight for exactly as long

@@ -61,8 +61,8 @@ EVERYTHING = {
 def rendered(values: str = "{}") -> dict[str, Any]:
     program = [tool_environments.helm_python(), Path(__file__).with_name("render_chart.py"), CHART]
     done = subprocess.run(program, input=values, capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
 
 
 def manifests(values: dict[str, Any]) -> dict[str, Any]:

@@ -38,8 +38,8 @@ NO_NAMESPACE = "CKV_K8S_21"
 
 
 def manifest(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(path.read_text())
-    return found
+    document: dict[str, Any] = yaml.safe_load(path.read_text())
+    return document
 
 
 WORKLOADS = {path.stem: manifest(path) for path in PLAIN if manifest(path)["kind"] in {"Deployment", "Job", "CronJob"}}

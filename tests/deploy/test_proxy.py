@@ -12,7 +12,8 @@ import pytest
 
 from tests.front.conftest import APPLICATION, LARGE, variables
 from tests.support.debian_packages import unpacked
-from tests.support.gunicorn_server import PATIENCE, GunicornServer, eventually, running
+from tests.support.gunicorn_server import PATIENCE, GunicornServer, running
+from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import die_with_parent
 

@@ -31,6 +31,7 @@ from registry.services.accounts import accounts
 from tests.conftest import SECRET
 from tests.support.databases import Database
 from tests.support.invariants import Invariants
+from tests.support.polling import eventually
 from tests.support.registry_builder import named_run
 from tests.support.releases import (
     REVISION,
@@ -40,7 +41,7 @@ from tests.support.releases import (
     previous_release,
     this_release,
 )
-from tests.support.servers import PATIENCE, UNSAID, Caller, Launcher, Server, eventually, running_fleet
+from tests.support.servers import PATIENCE, UNSAID, Caller, Launcher, Server, running_fleet
 
 CLIENTS = 2
 PAUSE = 0.05
@@ -62,7 +63,7 @@ class Repeating(Caller):
             answer = super().__call__(method, path, body, key=key)
             if answer.status_code != 503 or "Retry-After" not in answer.headers or time.monotonic() > end:
                 return answer
-            time.sleep(PAUSE)
+            time.sleep(PAUSE)  # a client that repeats its request
 
 
 class Balancer:
@@ -119,7 +120,7 @@ class Client(threading.Thread):
                     step()
                 except (AssertionError, requests.RequestException) as error:
                     self.wrong.append(f"{step.__name__}: {error!r}")
-                time.sleep(PAUSE)
+                time.sleep(PAUSE)  # a steady load, not a flood
 
     def register(self) -> None:
         for model in (self.model, SHARED):
@@ -292,8 +293,8 @@ def test_no_request_fails_while_one_release_takes_over_from_another(
     invariants.audit_reader.assert_serial(SHARED)
     if pair.after != REVISION:
         return
-    shown = {row.name: row.shown_at for row in invariants.audit_reader.rows("SELECT name, shown_at FROM models")}
-    assert (shown[SHARED], shown["made-by-the-new-one"]) == (None, "the front page")
+    rows = {row.name: row.shown_at for row in invariants.audit_reader.rows("SELECT name, shown_at FROM models")}
+    assert (rows[SHARED], rows["made-by-the-new-one"]) == (None, "the front page")
 
 
 def await_rounds(clients: list[Client], number: int) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import environment, serving
-from tests.support.servers import eventually
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 

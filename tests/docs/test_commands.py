@@ -29,10 +29,10 @@ def test_commands_on_a_page_exist_with_their_options(page: Path) -> None:
 
 def test_paths_of_the_api_on_the_pages_exist() -> None:
     operations = [re.sub(r"\{\w+\}", "[^/]+", path) for path in document()["paths"]]
-    shown = {path for page in PAGES for path in _PATH.findall(page.read_text())}
+    addresses = {path for page in PAGES for path in _PATH.findall(page.read_text())}
 
-    assert shown
-    assert [path for path in shown if not any(re.fullmatch(one, f"/api/v1{path}") for one in operations)] == []
+    assert addresses
+    assert [path for path in addresses if not any(re.fullmatch(one, f"/api/v1{path}") for one in operations)] == []
 
 
 def lines(text: str) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import requests
 from tests.support.forked_processes import serving
 from tests.support.mlflow_environments import MLFLOW, mlflow_python
 from tests.support.mlflow_server import MlflowServer, running_mlflow
+from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import environment
 
@@ -57,10 +57,13 @@ class Team:
 
     def finished(self, number: int) -> Any:
         """A version once the end of its run was added to it."""
-        until = time.monotonic() + 60
-        while (version := self.ask("GET", f"/models/fraud/versions/{number}"))["run_state"] == "unfinished":
-            assert time.monotonic() < until, version
-            time.sleep(0.2)
+        version: dict[str, Any] = {}
+
+        def has_ended() -> bool:
+            version.update(self.ask("GET", f"/models/fraud/versions/{number}"))
+            return bool(version["run_state"] != "unfinished")
+
+        eventually(has_ended, "the end of the run is added")
         return version
 
     def _python(self, script: str, *arguments: str, env: dict[str, str]) -> str:
@@ -111,8 +114,8 @@ def test_what_was_promoted_is_what_is_loaded_and_a_rollback_brings_the_former_by
     dataset, later = sorted(version["lineage"]["datasets"], key=lambda one: one["role"], reverse=True)
     assert [(one["name"], one["role"]) for one in (dataset, later)] == [("transactions", "train"), ("holdout", "test")]
     assert [digest.partition(":")[0] for digest in dataset["digests"]] == ["mlflow"]
-    found = team.ask("GET", f"/search/versions?filter=dataset.digest = '{dataset['digests'][0]}'")["items"]
-    assert {item["number"] for item in found} == {1, 2}
+    items = team.ask("GET", f"/search/versions?filter=dataset.digest = '{dataset['digests'][0]}'")["items"]
+    assert {item["number"] for item in items} == {1, 2}
 
 
 @pytest.mark.slow

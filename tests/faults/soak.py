@@ -27,8 +27,9 @@ import requests
 
 from tests.support.audit_reader import AuditReader
 from tests.support.invariants import Invariants
+from tests.support.polling import eventually
 from tests.support.postgres import ThrowawayPostgres
-from tests.support.servers import Fleet, Worker, eventually
+from tests.support.servers import Fleet, Worker
 
 MODELS = ("fraud", "churn", "ranking")
 PAUSE = 0.05
@@ -106,7 +107,7 @@ class Client:
                 if not str(error).startswith("503"):
                     raise
                 self.put_off["503"] += 1
-            time.sleep(PAUSE)
+            time.sleep(PAUSE)  # a client that repeats its request
 
     def _tolerated(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Any:
         given = {} if body is None else {"body": body}
@@ -156,7 +157,7 @@ class Soak:
                     if time.monotonic() > end and number >= len(self._faults):
                         break
                     fault = self._faults[number] if number < len(self._faults) else chance.choice(self._faults)
-                    time.sleep(chance.random() * min(3.0, seconds / 10))
+                    time.sleep(chance.random() * min(3.0, seconds / 10))  # a fault comes at any time
                     fault()
                     self.kills[fault.__name__] += 1
             finally:

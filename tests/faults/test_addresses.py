@@ -40,7 +40,7 @@ class Dawdling:
     def __call__(self, step: str, done: int, _total: int) -> None:
         if step == self.step and done and not self.rested:
             self.rested = True
-            time.sleep(EXPIRY + 1.1)  # S3 counts in whole seconds
+            time.sleep(EXPIRY + 1.1)  # the slow client under test; S3 counts in whole seconds
 
 
 @contextmanager

@@ -21,9 +21,9 @@ from registry.db.session import transaction
 from tests.support.damageable_service import MIB, DamageableService
 from tests.support.faulty_store import Fault, FaultyStore, every, faulty_store, first
 from tests.support.invariants import Invariants
+from tests.support.polling import eventually
 from tests.support.replies import expect
 from tests.support.s3_server import S3Server
-from tests.support.servers import eventually
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -51,8 +51,8 @@ class Between:
             session.execute(update(Upload).values(leased_until=LONG_AGO))
 
     def upload_state(self, upload: dict[str, Any]) -> str:
-        found: str = expect(200, self.service.api.get(f"/uploads/{upload['id']}"))["state"]
-        return found
+        state: str = expect(200, self.service.api.get(f"/uploads/{upload['id']}"))["state"]
+        return state
 
 
 @pytest.fixture(params=["moto"])
@@ -246,8 +246,8 @@ def given_pending_version(between: Between) -> bytes:
 
 
 def state(between: Between) -> str:
-    found: str = expect(200, between.service.api.get("/models/fraud/versions/1"))["state"]
-    return found
+    state: str = expect(200, between.service.api.get("/models/fraud/versions/1"))["state"]
+    return state
 
 
 @pytest.mark.fault("F30")

@@ -18,7 +18,8 @@ from tests.faults.conftest import with_two_versions
 from tests.support.audit_reader import AuditReader
 from tests.support.databases import Database
 from tests.support.network_proxy import NetworkProxy, proxy_to
-from tests.support.servers import Caller, Fleet, Launcher, eventually, running_fleet
+from tests.support.polling import eventually
+from tests.support.servers import Caller, Fleet, Launcher, running_fleet
 
 MODEL = "fraud"
 LONGEST = 12.0
@@ -29,9 +30,9 @@ Record = Callable[[str, object], None]
 
 @pytest.fixture
 def database(databases: Callable[[str], Database]) -> Database:
-    found = databases("postgresql")
-    found.reset()
-    return found
+    database = databases("postgresql")
+    database.reset()
+    return database
 
 
 @pytest.fixture

@@ -30,10 +30,11 @@ from tests.support.audit_reader import AuditReader
 from tests.support.crashes import begun, command
 from tests.support.databases import Database, PostgresDatabase
 from tests.support.debian_packages import unpacked
+from tests.support.polling import eventually
 from tests.support.postgres import ThrowawayPostgres
 from tests.support.processes import environment
 from tests.support.registry_builder import named_run
-from tests.support.servers import Caller, Fleet, Launcher, eventually, running_fleet
+from tests.support.servers import Caller, Fleet, Launcher, running_fleet
 
 MODEL = "fraud"
 HOURS = ("+0", "+3600", "-3600", "+7200", "-60", "+0")
@@ -78,9 +79,9 @@ def clock() -> Iterator[Clock]:
 def shared_clock(clock: Clock, make_settings: Callable[..., Settings]) -> Iterator[Database]:
     """A PostgreSQL database whose server lives by our clock too."""
     server = ThrowawayPostgres(environment=clock.environment)
-    found = PostgresDatabase(server.url(), functools.partial(conftest._prepare, make_settings))
-    found.server = server  # type: ignore[attr-defined]  # which a test restarts
-    yield found
+    shared_clock = PostgresDatabase(server.url(), functools.partial(conftest._prepare, make_settings))
+    shared_clock.server = server  # type: ignore[attr-defined]  # which a test restarts
+    yield shared_clock
     server.stop()
 
 
@@ -101,9 +102,9 @@ def database(request: pytest.FixtureRequest, databases: Callable[[str], Database
     """A database by the true time (``postgresql``), or by our clock (``shared_clock``, and ``sqlite`` in a process)."""
     clock.set("+0")
     shared = request.param == "shared_clock"
-    found: Database = request.getfixturevalue("shared_clock") if shared else databases(request.param)
-    found.reset()
-    return found
+    database: Database = request.getfixturevalue("shared_clock") if shared else databases(request.param)
+    database.reset()
+    return database
 
 
 @pytest.fixture

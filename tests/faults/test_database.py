@@ -19,9 +19,10 @@ from registry.config import Settings
 from tests.conftest import SECRET, _prepare
 from tests.support.audit_reader import AuditReader
 from tests.support.databases import PostgresDatabase
+from tests.support.polling import eventually
 from tests.support.postgres import ThrowawayPostgres
 from tests.support.registry_builder import named_run
-from tests.support.servers import Caller, Fleet, Launcher, eventually, running_fleet
+from tests.support.servers import Caller, Fleet, Launcher, running_fleet
 
 MODEL = "fraud"
 CRASHES = pytest.mark.parametrize(
@@ -83,7 +84,7 @@ class Registrar:
         while (answer := self.caller("POST", f"/models/{MODEL}/versions", body, key=key)).status_code == 503:
             assert_put_off(answer)
             self.put_off += 1
-            time.sleep(0.05)
+            time.sleep(0.05)  # a client that repeats its request
         assert answer.status_code == 201, answer.text
         self.acknowledged.append(answer.json()["version"]["number"])
 

@@ -22,8 +22,9 @@ from tests.support.api import Api
 from tests.support.databases import Database
 from tests.support.full_disk import small_disk
 from tests.support.invariants import Invariants
+from tests.support.polling import eventually
 from tests.support.replies import expect
-from tests.support.servers import Fleet, eventually
+from tests.support.servers import Fleet
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 KIB = 1024
@@ -129,14 +130,14 @@ def test_a_database_without_room_is_named_and_takes_writes_again_when_it_has(
                 file.write(bytes(4096))
 
         refused = [api.post("/models", {"name": f"m{number}", "description": "x" * 30_000}) for number in range(20)]
-        shown = api.get("/models/before")
+        response = api.get("/models/before")
         filler.unlink()
 
         last = expect(503, refused[-1])
         assert last["code"] == "unavailable"
         assert "the database has no room left for this (No space left on device: " in last["detail"]
         assert "available)" in last["detail"]
-        assert expect(200, shown)["name"] == "before"
+        assert expect(200, response)["name"] == "before"
         expect(201, api.post("/models", {"name": "after"}))
         with app.app_context():
             db.engine.dispose()

@@ -21,8 +21,9 @@ import sqlalchemy as sa
 from tests.faults.conftest import StartFleet
 from tests.support.audit_reader import AuditReader
 from tests.support.databases import Database
+from tests.support.polling import eventually
 from tests.support.registry_builder import named_run
-from tests.support.servers import Fleet, eventually
+from tests.support.servers import Fleet
 
 MODEL = "fraud"
 SENT_LATER = 0.02
@@ -50,7 +51,7 @@ class Client:
                 answer = self.caller(method, f"/models/{MODEL}{path}", body, key=key)
             except requests.RequestException:
                 self.repeated += 1
-                time.sleep(SENT_LATER)
+                time.sleep(SENT_LATER)  # a client that repeats its request
                 continue
             assert answer.status_code < 500, answer.text
             self.answers.append(answer)
@@ -109,7 +110,7 @@ def test_a_service_killed_at_random_loses_and_doubles_nothing(
                     ),
                     "every client is answered between two kills",
                 )
-                time.sleep(random.random() * 0.1)
+                time.sleep(random.random() * 0.1)  # the kill comes at any point of a request
                 fleet.server.kill()
                 fleet.server.start()
         finally:
@@ -135,10 +136,10 @@ def test_a_service_killed_at_random_loses_and_doubles_nothing(
 
 
 def _kind(answer: requests.Response) -> str:
-    told = answer.json()
-    if "created" in told:
+    document = answer.json()
+    if "created" in document:
         return "registered"
-    return "rollback" if told["kind"] == "rollback" else str(told["target"])
+    return "rollback" if document["kind"] == "rollback" else str(document["target"])
 
 
 def _numbers(answers: list[requests.Response]) -> list[int]:
@@ -249,7 +250,7 @@ def _await_blocked(audit_reader: AuditReader, database: Database) -> None:
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'audit_entries'::regclass"
         eventually(lambda: audit_reader.rows(waiting)[0][0] == 1, "the request waits for the audit log")
     else:
-        time.sleep(0.3)  # nobody can see who waits for SQLite's lock; arriving early only makes the kill earlier
+        time.sleep(0.3)  # SQLite does not list who waits for its lock; too early a kill is still a kill
 
 
 @pytest.mark.fault("F03")

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.dev_server import Server, serving
 from tests.support.full_disk import small_disk
-from tests.support.servers import eventually
+from tests.support.polling import eventually
 
 PIPE_BYTES = 4096  # the least that a pipe can have: a dozen lines
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.conftest import StartFleet
-from tests.support.servers import Caller, Fleet, eventually
+from tests.support.polling import eventually
+from tests.support.servers import Caller, Fleet
 
 MODEL = "fraud"
 BODY = b'{"name": "other"}'

@@ -26,10 +26,11 @@ from tests.faults.conftest import StartFleet
 from tests.support.damageable_service import DamageableService, sha256
 from tests.support.databases import Database
 from tests.support.invariants import Invariants
+from tests.support.polling import eventually
 from tests.support.processes import SCRIPTS, environment
 from tests.support.registry_builder import named_run
 from tests.support.replies import expect
-from tests.support.servers import Fleet, eventually
+from tests.support.servers import Fleet
 from tests.support.store_maintenance import MINUTE
 
 STORES = pytest.mark.parametrize("service", ["local", "swift"], indirect=True)
@@ -100,8 +101,8 @@ def url_of(service: DamageableService) -> str:
 
 
 def identity_of(service: DamageableService) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(service.store_editor.read(IDENTITY))
-    return found
+    document: dict[str, Any] = json.loads(service.store_editor.read(IDENTITY))
+    return document
 
 
 @STORES
@@ -255,8 +256,8 @@ def test_a_service_does_not_start_with_an_empty_store_in_place_of_the_configured
 
 def readiness(fleet: Fleet) -> dict[str, Any]:
     with fleet.caller() as caller:
-        found: dict[str, Any] = caller.session.get(f"{fleet.server.url}/readyz", timeout=60).json()
-    return found
+        document: dict[str, Any] = caller.session.get(f"{fleet.server.url}/readyz", timeout=60).json()
+    return document
 
 
 @pytest.mark.parametrize("service", ["local"], indirect=True)

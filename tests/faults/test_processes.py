@@ -23,8 +23,9 @@ import sqlalchemy as sa
 from tests.faults.conftest import StartFleet
 from tests.support.audit_reader import AuditReader
 from tests.support.databases import Database
+from tests.support.polling import eventually
 from tests.support.registry_builder import named_run
-from tests.support.servers import PATIENCE, Caller, Fleet, eventually
+from tests.support.servers import PATIENCE, Caller, Fleet
 
 MODEL = "fraud"
 WRITERS = 8
@@ -57,13 +58,13 @@ class Registrar:
                     answer = caller("POST", f"/models/{MODEL}/versions", body, key=key)
             except requests.RequestException:
                 self.broken += 1
-                time.sleep(0.02)
+                time.sleep(0.02)  # a client that repeats its request
                 continue
             self.statuses.append(answer.status_code)
             if answer.ok:
                 self.acknowledged.append(answer.json()["version"]["number"])
                 return
-            time.sleep(0.05)
+            time.sleep(0.05)  # as above
 
 
 def given_file(fleet: Fleet) -> dict[str, Any]:
@@ -98,10 +99,10 @@ def _await_progress(registrars: list[Registrar]) -> None:
 
 def assert_nothing_lost(fleet: Fleet, audit_reader: AuditReader, registrars: list[Registrar], record: Record) -> None:
     acknowledged = sorted(number for registrar in registrars for number in registrar.acknowledged)
-    found = audit_reader.numbers(MODEL)
-    record("lost", len(set(acknowledged) - set(found)))
-    assert acknowledged == found == list(range(1, len(found) + 1))
-    assert audit_reader.count(MODEL, "version.registered") == len(found)
+    numbers = audit_reader.numbers(MODEL)
+    record("lost", len(set(acknowledged) - set(numbers)))
+    assert acknowledged == numbers == list(range(1, len(numbers) + 1))
+    assert audit_reader.count(MODEL, "version.registered") == len(numbers)
     audit_reader.assert_chains()
     audit_reader.assert_bytes(fleet.store)
 
@@ -168,7 +169,7 @@ def test_a_long_request_is_answered_after_sigterm(
         eventually(lambda: audit_reader.rows(waiting)[0][0] == 1, "the request is under way")
         assert fleet.server.group is not None
         os.kill(fleet.server.group, signal.SIGTERM)
-        time.sleep(0.5)
+        eventually(lambda: not fleet.server.is_ready(), "the server has begun to stop")
         blocking.rollback()
         working.result()
     fleet.server.await_end()
@@ -265,7 +266,7 @@ def test_a_worker_without_files_or_memory_loses_nothing_and_recovers(
             with without(process, what, spare):
                 working = [pool.submit(registrar.work, stop) for registrar in registrars]
                 eventually(lambda: fleet.server.workers() != [process] or is_starved(fleet), "something is missing")
-                time.sleep(1)
+                time.sleep(1)  # the clients go on for a while without the resource
         finally:
             stop.set()
         for work in working:

@@ -21,8 +21,9 @@ from tests.faults.conftest import with_two_versions
 from tests.support.audit_reader import AuditReader
 from tests.support.databases import PostgresDatabase
 from tests.support.full_disk import small_disk
+from tests.support.polling import eventually
 from tests.support.postgres import FAST, ThrowawayPostgres
-from tests.support.servers import Caller, Fleet, Launcher, eventually, running_fleet
+from tests.support.servers import Caller, Fleet, Launcher, running_fleet
 
 MODEL = "fraud"
 CONNECTIONS = 12
@@ -303,10 +304,10 @@ def test_a_database_without_room_refuses_writes_and_takes_them_when_there_is_roo
     (disk / "filler").unlink()
     assert register(caller, file, run).status_code == 201
     acknowledged.append(run)
-    found = audit_reader.numbers(MODEL)
-    record_property("lost", 2 + len(acknowledged) - len(found))
-    assert found == list(range(1, 3 + len(acknowledged)))
-    assert audit_reader.count(MODEL, "version.registered") == len(found)
+    numbers = audit_reader.numbers(MODEL)
+    record_property("lost", 2 + len(acknowledged) - len(numbers))
+    assert numbers == list(range(1, 3 + len(acknowledged)))
+    assert audit_reader.count(MODEL, "version.registered") == len(numbers)
     assert promote(caller).status_code == 200
     assert_promoted(caller, audit_reader, record_property)
 

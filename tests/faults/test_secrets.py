@@ -24,10 +24,11 @@ from tests.faults.conftest import StartFleet
 from tests.support import forked_processes
 from tests.support.databases import Database
 from tests.support.faulty_store import Fault, Rule, faulty_store
+from tests.support.polling import eventually
 from tests.support.processes import environment
 from tests.support.registry_builder import named_run
 from tests.support.s3_server import S3Server
-from tests.support.servers import Fleet, eventually
+from tests.support.servers import Fleet
 from tests.support.web_server import serving
 
 if TYPE_CHECKING:

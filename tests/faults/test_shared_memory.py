@@ -14,7 +14,7 @@ import requests
 
 from tests.support.dev_server import Server, serving
 from tests.support.full_disk import small_disk
-from tests.support.servers import eventually
+from tests.support.polling import eventually
 
 UNMATCHED = "registry_http_requests_total"
 

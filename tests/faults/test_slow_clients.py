@@ -13,8 +13,9 @@ import pytest
 import requests
 
 from tests.faults.conftest import StartFleet
+from tests.support.polling import eventually
 from tests.support.registry_builder import named_run
-from tests.support.servers import Caller, Fleet, eventually
+from tests.support.servers import Caller, Fleet
 from tests.support.slow_clients import Others, crowd, others
 
 MODEL = "fraud"

@@ -54,9 +54,9 @@ def without_put(method: str, path: str) -> Fault | None:
 
 @pytest.fixture
 def store(moto_s3: S3Server) -> Iterator[FaultyStore]:
-    with faulty_store(moto_s3.endpoint_url) as found:
-        found.rule = without_list(moto_s3)
-        yield found
+    with faulty_store(moto_s3.endpoint_url) as store:
+        store.rule = without_list(moto_s3)
+        yield store
 
 
 @pytest.fixture
@@ -67,16 +67,17 @@ def service(open_service: Callable[..., DamageableService], store: FaultyStore, 
 
 
 def ready(service: DamageableService) -> dict[str, Any]:
-    found: dict[str, Any] = service.api.client.get("/readyz").get_json()
-    return found
+    document: dict[str, Any] = service.api.client.get("/readyz").get_json()
+    return document
 
 
 def checked(service: DamageableService, *, mark: bool = False) -> dict[str, str]:
     """What fsck finds, by kind."""
     with service.app.app_context():
-        found = list(fsck.check(store=service.store, mark=mark))
+        problems = list(fsck.check(store=service.store, mark=mark))
     return {
-        one.kind: " ".join(f"{item.name} {item.detail}" for item in found if item.kind == one.kind) for one in found
+        one.kind: " ".join(f"{item.name} {item.detail}" for item in problems if item.kind == one.kind)
+        for one in problems
     }
 
 

@@ -81,9 +81,9 @@ class Writer:
 
 @pytest.fixture
 def database(databases: Callable[[str], Database]) -> Database:
-    found = databases("sqlite")
-    found.reset()
-    return found
+    database = databases("sqlite")
+    database.reset()
+    return database
 
 
 @pytest.fixture

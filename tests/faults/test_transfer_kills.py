@@ -24,9 +24,10 @@ from tests.faults.conftest import StartFleet
 from tests.support.crashes import SQL, Crash, begun, command
 from tests.support.faulty_store import Fault, faulty_store
 from tests.support.invariants import Invariants
+from tests.support.polling import eventually
 from tests.support.processes import environment
 from tests.support.s3_server import S3Server
-from tests.support.servers import Fleet, eventually
+from tests.support.servers import Fleet
 
 PART, PARTS = 1000, 7
 MIB = 1 << 20
@@ -87,7 +88,7 @@ class Commands:
 
     def killed_sometime(self, file: Path) -> None:
         with begun(*self.arguments(file), cwd=self.cwd, env=self.env) as process:
-            time.sleep(random.uniform(0.2, 1.0))
+            time.sleep(random.uniform(0.2, 1.0))  # the kill comes at any point of the transfer
             process.kill()
             process.communicate()
 
@@ -360,7 +361,7 @@ def test_workers_killed_at_random_verify_each_version_once(
     for _ in range(kills):
         for worker in workers:
             worker.launch()
-        time.sleep(random.uniform(0.3, 1.2))
+        time.sleep(random.uniform(0.3, 1.2))  # the kill comes at any point of the work
         for worker in workers:
             worker.kill()
         end_leases(invariants)

@@ -20,9 +20,9 @@ from registry.http.context import EXTENSION
 from registry.services.uploads import announcement
 from tests.support.api import Api
 from tests.support.databases import Database
+from tests.support.polling import eventually
 from tests.support.registry_builder import RegistryBuilder, in_process
 from tests.support.replies import expect
-from tests.support.servers import eventually
 
 CONTENT = b"the bytes of a model"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -56,8 +56,8 @@ def announce(api: Api, content: bytes = CONTENT) -> dict[str, Any]:
 
 
 def state(api: Api, upload: dict[str, Any]) -> str:
-    found: str = expect(200, api.get(f"/uploads/{upload['id']}"))["state"]
-    return found
+    state: str = expect(200, api.get(f"/uploads/{upload['id']}"))["state"]
+    return state
 
 
 def refusal(api: Api, upload: dict[str, Any]) -> tuple[int, str]:
@@ -201,7 +201,7 @@ def test_the_worker_closes_an_expired_upload_and_deletes_what_arrived(api: Api, 
 def test_an_expired_address_takes_no_bytes_and_a_fresh_one_does(hurried: Callable[..., Api]) -> None:
     api = hurried(url_expiry=1)
     upload = announce(api)
-    time.sleep(1.05)  # the address says when it expires to the service only
+    time.sleep(1.05)  # an attempt before the expiry would send the bytes
 
     refused = in_process(api).send(upload["target"], CONTENT)
     assert (refused.status_code, refused.get_json()["code"]) == (410, "upload_expired")

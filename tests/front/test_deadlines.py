@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.front.conftest import LARGE
-from tests.support.gunicorn_server import PATIENCE, GunicornServer, eventually, read_all
+from tests.support.gunicorn_server import PATIENCE, GunicornServer, read_all
+from tests.support.polling import eventually
 
 HALF_HEAD = b"GET /echo HTTP/1.1\r\nHost: local"
 HALF_BODY = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf"
@@ -75,7 +76,7 @@ def test_a_steady_sender_may_take_longer_than_a_stall(serve: Callable[..., Gunic
         connection.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2000000\r\n\r\n")
         for _ in range(15):
             connection.sendall(bytes(4000))
-            time.sleep(0.3)
+            time.sleep(0.3)  # the slow client under test
         connection.sendall(bytes(2_000_000 - 15 * 4000))
         answer = read_all(connection)
 
@@ -99,7 +100,7 @@ def test_a_steady_reader_may_take_longer_than_a_stall(serve: Callable[..., Gunic
         received = 0
         for _ in range(18):
             received += len(connection.recv(16 * 1024))
-            time.sleep(0.25)
+            time.sleep(0.25)  # the slow client under test
         while piece := connection.recv(1024 * 1024):
             received += len(piece)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gunicorn_server import PATIENCE, GunicornServer, eventually, read_all
+from tests.support.gunicorn_server import PATIENCE, GunicornServer, read_all
+from tests.support.polling import eventually
 
 GRACE_SECONDS = 30
 

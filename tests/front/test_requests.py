@@ -20,7 +20,7 @@ def test_a_request_that_arrives_byte_by_byte_is_served(server: GunicornServer) -
     with server.connect() as connection:
         for byte in b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\nConnection: close\r\n\r\nhello":
             connection.sendall(bytes([byte]))
-            time.sleep(0.001)
+            time.sleep(0.001)  # so that the kernel sends each byte alone
         answer = read_all(connection)
 
     assert answer.startswith(b"HTTP/1.1 200")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from registry.front.connection_counts import PLACES, Shares
 from tests.front.test_endings import kept, workers
-from tests.support.gunicorn_server import GunicornServer, eventually
+from tests.support.gunicorn_server import GunicornServer
+from tests.support.polling import eventually
 
 MANY = 20
 SERVING_THREADS = 5  # the loop, two for requests, two for probes

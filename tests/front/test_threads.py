@@ -11,7 +11,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tests.front.conftest import LARGE
-from tests.support.gunicorn_server import GunicornServer, eventually
+from tests.support.gunicorn_server import GunicornServer
+from tests.support.polling import eventually
 
 UPLOAD = b"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n"
 DOWNLOAD = b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -85,7 +86,7 @@ def test_a_trickle_gives_way_when_others_wait(serve: Callable[..., GunicornServe
     with stalled(server, UPLOAD, 1) as (trickle,), ThreadPoolExecutor() as pool:
         for _ in range(15):
             trickle.sendall(bytes(4000))
-            time.sleep(0.3)
+            time.sleep(0.3)  # the slow client under test
         alone = server.log.count("request_timeout")
         waiting = pool.submit(server.get, "/large")
         for _ in range(40):
@@ -93,7 +94,7 @@ def test_a_trickle_gives_way_when_others_wait(serve: Callable[..., GunicornServe
                 trickle.sendall(bytes(4000))
             if waiting.done():
                 break
-            time.sleep(0.3)
+            time.sleep(0.3)  # as above
         status, _ = waiting.result()
 
     assert (alone, status) == (0, 200)

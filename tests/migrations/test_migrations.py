@@ -20,9 +20,9 @@ from registry.db import migrate, schema
 from tests.support import forked_processes
 from tests.support.artifact_area import ArtifactArea
 from tests.support.databases import Database, empty_postgres
+from tests.support.polling import eventually
 from tests.support.processes import environment
 from tests.support.registry_builder import RegistryBuilder
-from tests.support.servers import eventually
 
 ROOT = Path(__file__).parents[2]
 FROZEN = (
@@ -50,7 +50,7 @@ def upgrade(url, left):
         left -= 1
         if left == 0:
             os.write(reach, b".")
-            time.sleep(1)
+            time.sleep(1)  # so that the others start before it dies
             os.kill(os.getpid(), signal.SIGKILL)
 
     event.listen(Engine, "before_cursor_execute", crash)
@@ -230,7 +230,7 @@ def test_an_upgrade_waits_while_another_process_switches_the_new_file_to_a_write
         with contextlib.closing(other):
             other.execute("BEGIN IMMEDIATE")
             upgrade = pool.submit(migrate.upgrade, empty)
-            time.sleep(0.3)
+            time.sleep(0.3)  # SQLite does not list who waits for its lock
         upgrade.result()
 
     assert migrate.check(empty) == []

@@ -1,75 +1,24 @@
 """A table of calls, made by a real MLflow client: run by its Python, never imported by ours.
 
-``python calls.py URL…`` makes every call on each server and prints, for each, one JSON object: what every call gave, by
-its label. Times are told by what they did since the entity was last seen: rose, or stood.
+``python calls.py URL…`` makes every call on each server and prints, for each, one JSON object with the results of
+the calls by label. The modules beside it (``call_recorder``, ``wire_calls``) are imported from this script's directory.
 """
 
 import json
 import os
 import sys
-import time
 import warnings
 
 warnings.simplefilter("ignore")
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
 
 import mlflow  # noqa: E402 -- after the settings that it reads
-import requests  # noqa: E402 -- as above
-from mlflow import MlflowClient  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
+from call_recorder import Recorder  # noqa: E402 -- as above
+from mlflow import MlflowClient  # noqa: E402 -- as above
+from wire_calls import wire  # noqa: E402 -- as above
 
 RUN = "0123456789abcdef0123456789abcdef"
 S3 = "s3://bucket/path/model"
-VERSION_FIELDS = ("name", "version", "current_stage", "description", "source", "run_id", "run_link", "status",
-                  "status_message", "tags")  # fmt: skip
-MODEL_FIELDS = ("name", "description", "tags", "aliases")
-
-
-class Recorder:
-    """Makes calls and tells what came of them."""
-
-    def __init__(self, url):
-        mlflow.set_tracking_uri(url)
-        mlflow.set_registry_uri(url)
-        self.url = url
-        self.client = MlflowClient(tracking_uri=url, registry_uri=url)
-        self.told, self.seen = {}, {}
-
-    def __call__(self, label, call, *arguments, **options):
-        assert label not in self.told, label
-        time.sleep(0.003)  # so that what is changed is changed at another millisecond
-        try:
-            self.told[label] = self.plain(call(*arguments, **options))
-        except MlflowException as error:
-            message = error.message.split(": ", 1)[-1] if error.message.startswith(error.error_code) else error.message
-            self.told[label] = {"refused": error.error_code, "message": message}
-
-    def plain(self, value):
-        kind = type(value).__name__
-        if kind == "PagedList":
-            return [self.version(item) if type(item).__name__ == "ModelVersion" else self.plain(item) for item in value]
-        if kind == "ModelVersion":
-            return self.version(value) | {"aliases": sorted(getattr(value, "aliases", ()))}
-        if kind == "RegisteredModel":
-            told = {name: getattr(value, name, None) or None for name in MODEL_FIELDS}
-            latest = sorted(value.latest_versions, key=lambda version: int(version.version))
-            return told | self.times(value, value.name) | {"latest": [self.version(version) for version in latest]}
-        if isinstance(value, (list, tuple)):
-            return [self.plain(item) for item in value]
-        if isinstance(value, dict):
-            return {key: self.plain(item) for key, item in value.items()}
-        return value if isinstance(value, (str, int, float, type(None))) else kind
-
-    def version(self, value):
-        told = {name: getattr(value, name, None) or None for name in VERSION_FIELDS}
-        return told | self.times(value, f"{value.name}:{value.version}")
-
-    def times(self, value, key):
-        created, updated = value.creation_timestamp, value.last_updated_timestamp
-        before = self.seen.get(key, (created, updated))
-        self.seen[key] = (created, updated)
-        return {"created": created == before[0], "updated": "rose" if updated > before[1] else "stood",
-                "fresh": created == updated}  # fmt: skip
 
 
 def catalogue(call, client):
@@ -387,67 +336,13 @@ def webhooks(call, client):
     call("test no webhook", client.test_webhook, "nothing")
 
 
-def wire(call, client):
-    """Requests that the client does not send as they are here, and what changes nothing."""
-    headers = {"Authorization": f"Bearer {os.environ['MLFLOW_TRACKING_TOKEN']}"}
-
-    def send(label, method, path, **body):
-        url = f"{call.url}/api/2.0/mlflow{path}"
-        document = requests.request(method, url, json=body, headers=headers, timeout=60).json()
-        refused = {"refused": document.get("error_code"), "message": document.get("message")}
-        call(label, lambda: refused if "error_code" in document else sorted(document))
-
-    def read(label, path):
-        response = requests.get(call.url + path, timeout=60)
-        call(label, lambda: [response.status_code, response.text])
-
-    read("health", "/health")
-    read("release", "/version")
-    client.create_registered_model("wired", {"k": "v"}, "words")
-    client.create_model_version("wired", S3)
-    client.create_registered_model("tagged")
-    call("name of 256", lambda: len(client.create_registered_model("n" * 256).name))
-    call("get name of 256", lambda: len(client.get_registered_model("n" * 256).name))
-    call("name of 257", lambda: len(client.create_registered_model("n" * 257).name))
-    call("untag a long key", client.delete_registered_model_tag, "wired", "k" * 251)
-    call("untag a version's long key", client.delete_model_version_tag, "wired", "1", "k" * 251)
-    send("a number tags", "POST", "/registered-models/set-tag", name="wired", key="n", value=1)
-    send("nought tags", "POST", "/registered-models/set-tag", name="wired", key="n", value=0)
-    send("null tags", "POST", "/registered-models/set-tag", name="wired", key="n", value=None)
-    send("a number tags a version", "POST", "/model-versions/set-tag", name="wired", version="1", key="n", value=1)
-    for label, value in (("a number", 1), ("nought", 0), ("false", False), ("null", None)):
-        tags = [{"key": "n", "value": value}]
-        send(f"create with {label} in a tag", "POST", "/registered-models/create", name=f"with {label}", tags=tags)
-        send(f"version with {label} in a tag", "POST", "/model-versions/create", name="tagged", source=S3, tags=tags)
-    move = {"name": "wired", "version": "1", "stage": "Staging"}
-    for label, value in (("text", "true"), ("capitals", "True"), ("a number", 1), ("null", None), ("a boolean", True)):
-        send(f"archive by {label}", "POST", "/model-versions/transition-stage", **move, archive_existing_versions=value)
-    call("wired", client.get_registered_model, "wired")
-    for label, again, *arguments in (
-        ("words", client.update_registered_model, "wired", "words"),
-        ("a version's words", client.update_model_version, "wired", "1", "words"),
-        ("a stage", client.transition_model_version_stage, "wired", "1", "Staging"),
-        ("a stage alone", client.transition_model_version_stage, "wired", "1", "Staging", True),
-        ("the name", client.rename_registered_model, "wired", "wired"),
-        ("a tag", client.set_registered_model_tag, "wired", "k", "v"),
-        ("a version's tag", client.set_model_version_tag, "wired", "1", "k", "v"),
-        ("an alias", client.set_registered_model_alias, "wired", "a", "1"),
-    ):
-        again(*arguments)
-        call(f"before {label} again", client.get_registered_model, "wired")
-        call(f"before {label} again: the version", client.get_model_version, "wired", "1")
-        call(f"{label} again", again, *arguments)
-        call(f"after {label} again", client.get_registered_model, "wired")
-        call(f"after {label} again: the version", client.get_model_version, "wired", "1")
-
-
 def main(urls):
     for url in urls:
         call = Recorder(url)
         for part in (catalogue, versions, stages, aliases, searches, copies, deletions, prompts,
                      prompt_aliases, webhooks, wire):  # fmt: skip
             part(call, call.client)
-        sys.stdout.write(json.dumps(call.told) + "\n")
+        sys.stdout.write(json.dumps(call.results) + "\n")
     words = ("registered_model", "model_version", "latest_versions", "prompt", "webhook")
     methods = [name for name in dir(MlflowClient) if not name.startswith("_") and any(word in name for word in words)]
     sys.stdout.write(json.dumps({"methods": methods}) + "\n")

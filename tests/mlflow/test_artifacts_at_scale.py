@@ -17,7 +17,8 @@ from registry.domain.access import LOCAL_DEV
 from tests.faults.conftest import StartFleet
 from tests.support.artifact_area import AREA, ArtifactArea
 from tests.support.peak_memory import peak_memory
-from tests.support.servers import Fleet, eventually
+from tests.support.polling import eventually
+from tests.support.servers import Fleet
 from tests.support.statement_counting import counting_statements
 
 MIB = 1 << 20

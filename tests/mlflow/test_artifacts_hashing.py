@@ -32,9 +32,9 @@ def test_files_that_wait_to_be_hashed_are_those_of_a_version_whatever_becomes_of
     parted.put(f"{FOLDER}/MLmodel", b"flavors:")
     parted.sent()
     with parted.app.app_context():
-        found = mlflow_sources.manifest_at(f"mlflow-artifacts:/{FOLDER}", hosts=())
-        assert found is not None
-        facts = json.loads(json.dumps(mlflow_sources.wait_facts(found)))
+        manifest = mlflow_sources.manifest_at(f"mlflow-artifacts:/{FOLDER}", hosts=())
+        assert manifest is not None
+        facts = json.loads(json.dumps(mlflow_sources.wait_facts(manifest)))
 
         with pytest.raises(Unavailable):
             mlflow_sources.files_for(facts)
@@ -42,8 +42,8 @@ def test_files_that_wait_to_be_hashed_are_those_of_a_version_whatever_becomes_of
         parted.put(PATH, b"other")
         files = mlflow_sources.files_for(facts)
 
-    assert [file.path for file in found.files] == ["MLmodel"]
-    assert [(file.path, file.size) for file in found.waiting] == [(NAME, len(parted.content))]
+    assert [file.path for file in manifest.files] == ["MLmodel"]
+    assert [(file.path, file.size) for file in manifest.waiting] == [(NAME, len(parted.content))]
     assert {file.path: (file.size, file.sha256) for file in files} == {
         "MLmodel": (8, digest(b"flavors:")),
         NAME: (len(parted.content), digest(parted.content)),
@@ -54,12 +54,12 @@ def test_files_that_wait_to_be_hashed_are_those_of_a_version_whatever_becomes_of
 def test_files_that_are_gone_before_they_were_hashed_are_no_versions(parted: Parted) -> None:
     parted.sent()
     with parted.app.app_context():
-        found = mlflow_sources.manifest_at(f"mlflow-artifacts:/{FOLDER}", hosts=())
-        assert found is not None
+        manifest = mlflow_sources.manifest_at(f"mlflow-artifacts:/{FOLDER}", hosts=())
+        assert manifest is not None
         parted.delete(PATH)
 
         with pytest.raises(Conflict, match="register it again"):
-            mlflow_sources.files_for(mlflow_sources.wait_facts(found))
+            mlflow_sources.files_for(mlflow_sources.wait_facts(manifest))
 
 
 STEPS = {

@@ -69,9 +69,9 @@ class Parted(ArtifactArea):
         """The file as a client downloads it."""
         reply = self.get(path)
         assert reply.status_code == 302, reply.get_data(as_text=True)
-        found = requests.get(reply.headers["Location"], timeout=SECONDS)
-        assert found.status_code == 200, found.text
-        return found.content
+        response = requests.get(reply.headers["Location"], timeout=SECONDS)
+        assert response.status_code == 200, response.text
+        return response.content
 
     def row(self) -> Any:
         """What the database has of the path."""
@@ -179,12 +179,12 @@ def test_a_file_is_fetched_from_the_store_where_a_part_of_it_can_be_asked_for(pa
     parted.put("a/b.txt", b"0123456789", headers={"Content-Type": "text/plain"})
 
     reply = parted.get("a/b.txt")
-    found = requests.get(reply.headers["Location"], headers={"Range": "bytes=2-4"}, timeout=SECONDS)
+    response = requests.get(reply.headers["Location"], headers={"Range": "bytes=2-4"}, timeout=SECONDS)
     signed = parted.presigned("a/b.txt").get_json()
 
     assert (reply.status_code, reply.headers["Cache-Control"]) == (302, "no-store")
-    assert (found.status_code, found.content) == (206, b"234")
-    assert found.headers["Content-Disposition"] == 'attachment; filename="b.txt"'
+    assert (response.status_code, response.content) == (206, b"234")
+    assert response.headers["Content-Disposition"] == 'attachment; filename="b.txt"'
     assert requests.get(signed["url"], timeout=SECONDS).content == b"0123456789"
 
 

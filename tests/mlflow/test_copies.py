@@ -39,8 +39,10 @@ def test_a_copy_has_the_files_of_its_original_and_says_so(mlflow_api: MlflowApi,
     assert {name: whole[name] for name in said} == {name: original[name] for name in said}
     assert whole["lineage"] == {**original["lineage"], "parents": [{"model": "fraud", "version": 1}]}
     assert (whole["lineage"]["code"]["commit"], len(whole["lineage"]["datasets"])) == ("c0ffee", 1)
-    found = registry.client.get("/search/versions", query_string={"filter": f"dataset.digest = '{digest}'"}).get_json()
-    assert [one["model"] for one in found["items"]].count("copies") == 3
+    document = registry.client.get(
+        "/search/versions", query_string={"filter": f"dataset.digest = '{digest}'"}
+    ).get_json()
+    assert [one["model"] for one in document["items"]].count("copies") == 3
     listed = registry.client.get("/models/copies/versions/3/files").get_json()["items"]
     assert [item["sha256"] for item in listed] == [file["sha256"]]
 

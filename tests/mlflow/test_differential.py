@@ -21,7 +21,7 @@ from tests.support.mlflow_environments import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlfl
 from tests.support.mlflow_server import running_mlflow
 from tests.support.servers import Launcher, running_fleet
 
-CALLS = Path(__file__).with_name("calls.py")
+CALLS, WIRE_CALLS = (Path(__file__).with_name(name) for name in ("calls.py", "wire_calls.py"))
 CLIENTS = {MLFLOW: False, MLFLOW_2: True, MLFLOW_OLD: True}  # whether the client alone is installed
 NO_CRASH = "stock answers 500 to a user's mistake, which clients repeat for minutes; here it is a refusal"
 OPAQUE = "no source is ever opened here, so none can reach into the server: it is kept as a reference"
@@ -148,4 +148,6 @@ def test_clients_of_three_releases_get_the_answers_of_mlflow_itself(
 
 def is_called(method: str) -> bool:
     """Whether the table calls the client's method, or it belongs to tracking."""
-    return method in OF_TRACKING or bool(re.search(rf"client\.{method}\b", CALLS.read_text()))
+    return method in OF_TRACKING or any(
+        re.search(rf"client\.{method}\b", script.read_text()) for script in (CALLS, WIRE_CALLS)
+    )

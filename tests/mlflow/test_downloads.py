@@ -15,11 +15,9 @@ SOURCE = "s3://bucket/run/artifacts/model"
 
 
 def uri(mlflow_api: MlflowApi, version: int) -> str:
-    found = mlflow_api.make("GET", "/model-versions/get-download-uri", name="fraud", version=str(version))[
-        "artifact_uri"
-    ]
-    assert isinstance(found, str)
-    return found
+    uri = mlflow_api.make("GET", "/model-versions/get-download-uri", name="fraud", version=str(version))["artifact_uri"]
+    assert isinstance(uri, str)
+    return uri
 
 
 def test_verified_files_are_here_and_others_where_their_client_said(

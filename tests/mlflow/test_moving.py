@@ -13,8 +13,9 @@ from tests.conftest import SECRET
 from tests.support.databases import Database
 from tests.support.mlflow_environments import MLFLOW_2
 from tests.support.plugin_environment import PluginEnvironment, plugin_environment
+from tests.support.polling import eventually
 from tests.support.registry_builder import named_run
-from tests.support.servers import Fleet, Launcher, eventually, running_fleet
+from tests.support.servers import Fleet, Launcher, running_fleet
 
 SEED = """
 import json, math, os, pathlib, sys

@@ -146,9 +146,9 @@ print(json.dumps({**frame.dtypes.astype(str), "nested": nested, "best": int(best
 
 @pytest.fixture
 def database(databases: Callable[[str], Database]) -> Database:
-    found = databases("sqlite")
-    found.reset()
-    return found
+    database = databases("sqlite")
+    database.reset()
+    return database
 
 
 @pytest.fixture

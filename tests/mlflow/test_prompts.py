@@ -22,11 +22,11 @@ def test_a_prompt_has_aliases_named_as_stages_and_loses_them_with_its_version(
 
     for name in ("production", "Staging"):
         mlflow_api.make("POST", alias, name="greeting", alias=name, version="1")
-        found = mlflow_api.make("GET", alias, name="greeting", alias=name)["model_version"]
-        assert (found["version"], found["current_stage"]) == ("1", "None")
+        document = mlflow_api.make("GET", alias, name="greeting", alias=name)["model_version"]
+        assert (document["version"], document["current_stage"]) == ("1", "None")
         assert mlflow_api.refused("POST", alias, name="fraud", alias=name, version="1")[0] == 400
-    shown = expect(200, registry.client.get("/models/greeting/aliases/production"))
-    assert shown["number"] == 1
+    document = expect(200, registry.client.get("/models/greeting/aliases/production"))
+    assert document["number"] == 1
     refusal = expect(422, registry.client.put("/models/fraud/aliases/production", {"version": 1}))
     assert refusal["errors"] == {"alias": ["must not be the name of a stage"]}
 

@@ -185,8 +185,8 @@ def test_a_renamed_model_keeps_what_it_has_and_its_history_is_found_by_both_name
     assert [version["name"] for version in renamed["latest_versions"]] == ["swindle"]
     assert renamed["latest_versions"][0]["last_updated_timestamp"] == renamed["last_updated_timestamp"]
     for name in ("fraud", "swindle"):
-        held = expect(200, registry.client.get(f"/models/{name}/stages/production?as_of={then}"))
-        assert (held["model"], held["number"]) == ("swindle", 1)
+        document = expect(200, registry.client.get(f"/models/{name}/stages/production?as_of={then}"))
+        assert (document["model"], document["number"]) == ("swindle", 1)
         assert registry.model(name).actions()[-1] == "model.renamed"
     mlflow_api.registry.create_model("fraud")
     assert mlflow_api.registry.model("fraud").register()["version"] == "2"
@@ -250,9 +250,9 @@ def test_what_changes_nothing_is_no_mistake_and_not_recorded(
     mlflow_api.make("DELETE", "/model-versions/delete-tag", name="fraud", version="1", key="k" * 251)
 
     assert (renamed["name"], moved["current_stage"], registry.audit_entry_count()) == ("fraud", "Production", entries)
-    shown = mlflow_api.make("GET", "/registered-models/get", name="fraud")["registered_model"]
-    assert shown["last_updated_timestamp"] == mlflow_api.get(1)["last_updated_timestamp"]
-    assert shown["last_updated_timestamp"] >= renamed["last_updated_timestamp"] >= shown["creation_timestamp"]
+    document = mlflow_api.make("GET", "/registered-models/get", name="fraud")["registered_model"]
+    assert document["last_updated_timestamp"] == mlflow_api.get(1)["last_updated_timestamp"]
+    assert document["last_updated_timestamp"] >= renamed["last_updated_timestamp"] >= document["creation_timestamp"]
     with app.app_context():
         assert all(report.is_whole for report in audit.verify())
         db.session.remove()

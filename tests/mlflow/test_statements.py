@@ -144,5 +144,5 @@ def test_thousands_of_versions_cost_no_statement_more(app: Flask, mlflow_api: Ml
     add_versions(app, MANY)
 
     assert asked(app, mlflow_api) == PINNED
-    shown = mlflow_api.make("GET", "/registered-models/get", name="fraud")["registered_model"]
-    assert {found["version"] for found in shown["latest_versions"]} == {"1", "2", str(MANY + 2)}
+    document = mlflow_api.make("GET", "/registered-models/get", name="fraud")["registered_model"]
+    assert {found["version"] for found in document["latest_versions"]} == {"1", "2", str(MANY + 2)}

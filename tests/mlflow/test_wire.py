@@ -105,19 +105,19 @@ def test_latest_versions_are_asked_for_by_get_too_and_a_field_may_repeat(
         mlflow_api.registry.model(open_model).register()
         mlflow_api.move(number, stage)
 
-    found = mlflow_api.make(
+    document = mlflow_api.make(
         "GET", "/registered-models/get-latest-versions", name=open_model, stages=["Staging", "none"]
     )
 
-    assert [version["version"] for version in found["model_versions"]] == ["1", "3"]
+    assert [version["version"] for version in document["model_versions"]] == ["1", "3"]
 
 
 def test_every_address_is_served_to_browsers_too(mlflow_api: MlflowApi) -> None:
     mlflow_api.registry.create_model()
 
-    shown = expect(200, mlflow_api("GET", "/registered-models/get", prefix="/ajax-api/2.0/mlflow", name="fraud"))
+    document = expect(200, mlflow_api("GET", "/registered-models/get", prefix="/ajax-api/2.0/mlflow", name="fraud"))
 
-    assert shown == mlflow_api.make("GET", "/registered-models/get", name="fraud")
+    assert document == mlflow_api.make("GET", "/registered-models/get", name="fraud")
 
 
 def test_answers_have_the_types_of_mlflows(mlflow_api: MlflowApi, open_model: str) -> None:
@@ -125,7 +125,7 @@ def test_answers_have_the_types_of_mlflows(mlflow_api: MlflowApi, open_model: st
     version = mlflow_api.registry.model(open_model).register(tags=[{"key": "k", "value": "v"}], run_id="0" * 32)
     mlflow_api.make("POST", "/registered-models/alias", name=open_model, alias="champion", version="1")
     model = mlflow_api.make("GET", "/registered-models/get", name=open_model)["registered_model"]
-    found = mlflow_api.make("GET", "/registered-models/alias", name=open_model, alias="champion")["model_version"]
+    document = mlflow_api.make("GET", "/registered-models/alias", name=open_model, alias="champion")["model_version"]
 
     assert {name: type(value).__name__ for name, value in version.items()} == {
         "name": "str",
@@ -142,8 +142,8 @@ def test_answers_have_the_types_of_mlflows(mlflow_api: MlflowApi, open_model: st
     }
     assert version["current_stage"] == "None"
     assert model["aliases"] == [{"alias": "champion", "version": "1"}]
-    assert found["aliases"] == ["champion"]
-    assert 1_600_000_000_000 < found["creation_timestamp"] < 10_000_000_000_000
+    assert document["aliases"] == ["champion"]
+    assert 1_600_000_000_000 < document["creation_timestamp"] < 10_000_000_000_000
     assert "description" not in model
     assert mlflow_api.make("GET", "/model-versions/search", filter="name = 'nobody'") == {}
 

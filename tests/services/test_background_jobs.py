@@ -85,9 +85,9 @@ def importer(
     sources = (f"https://{https.place}/models",)
     url = f"file://{tmp_path}/store"
     app = create_app(make_settings(database.url, import_sources=sources, storage_url=url, **sizes))
-    found = Importer(app, database.tokens)
-    found.registry.create_model()
-    yield found
+    importer = Importer(app, database.tokens)
+    importer.registry.create_model()
+    yield importer
     with app.app_context():
         db.engine.dispose()
 

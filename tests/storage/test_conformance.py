@@ -14,6 +14,7 @@ import pytest
 from registry.domain.errors import BlobsMissing, Conflict, Unavailable, UploadMismatch
 from registry.storage.driver import CHUNK
 from tests.support.backends import Backend, Blob, kinds, tampered
+from tests.support.polling import eventually
 
 MEBIBYTE = 1024 * 1024
 
@@ -169,7 +170,7 @@ def test_an_upload_that_breaks_off_leaves_no_object(backend: Backend) -> None:
     connection.endheaders(blob.data[: blob.size // 2])
     connection.close()
 
-    time.sleep(0.5)
+    time.sleep(0.5)  # an object that a server stores by mistake appears after the connection is closed
     assert backend.store.stat(blob.key) is None
 
 
@@ -178,10 +179,9 @@ def test_an_expired_address_is_good_for_nothing(backend: Backend) -> None:
     stored, blob = backend.given(b"stored"), Blob(b"late")
     target, url = backend.target(blob, seconds=1), backend.download_url(stored, seconds=1)
 
-    time.sleep(2.2)
+    eventually(lambda: backend.get(url).status_code == 403, "the address for the download expires")
 
     assert backend.put(target, blob.data).status_code in {403, 410}
-    assert backend.get(url).status_code == 403
     assert backend.store.stat(blob.key) is None
 
 
@@ -299,7 +299,7 @@ def test_a_store_with_a_home_is_usable(backend: Backend) -> None:
 
 @every
 def test_a_store_without_its_home_says_so(backend: Backend) -> None:
-    with pytest.raises(Unavailable, match="does not exist"):
+    with pytest.raises(Unavailable, match="does not exist|there is no bucket"):
         backend.homeless.check()
 
 

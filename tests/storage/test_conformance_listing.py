@@ -152,19 +152,19 @@ def test_what_is_seen_at_a_glance_is_there_as_seen(backend: Backend) -> None:
     blobs = [backend.given(str(number).encode()) for number in range(20)]
     absent = [Blob(f"absent {number}".encode()).key for number in range(5)]
 
-    found = backend.store.glance([*absent, *(blob.key for blob in blobs)])
+    stats = backend.store.glance([*absent, *(blob.key for blob in blobs)])
 
-    assert all(found[key] == backend.store.stat(key) for key in found)
-    assert not set(absent) & set(found)
+    assert all(stats[key] == backend.store.stat(key) for key in stats)
+    assert not set(absent) & set(stats)
 
 
 @kinds(lambda kind: kind is not LOCAL)
 def test_a_listing_shows_many_objects_at_once(backend: Backend) -> None:
     blobs = [backend.given(str(number).encode()) for number in range(20)]
 
-    found = backend.store.glance([blob.key for blob in blobs])
+    stats = backend.store.glance([blob.key for blob in blobs])
 
-    assert set(found) == {blob.key for blob in blobs}
+    assert set(stats) == {blob.key for blob in blobs}
 
 
 @kinds(lambda kind: kind.name == "moto")
@@ -174,8 +174,8 @@ def test_a_listing_of_several_pages_shows_what_is_on_each(backend: Backend) -> N
         backend.store.write(blob.key, [blob.data], size=blob.size)
     others, wanted = blobs[:100], blobs[100:]
 
-    found = backend.store.glance([blob.key for blob in wanted])
+    stats = backend.store.glance([blob.key for blob in wanted])
 
-    assert set(found) <= {blob.key for blob in wanted}
-    assert len(found) > 900
-    assert not {blob.key for blob in others} & set(found)
+    assert set(stats) <= {blob.key for blob in wanted}
+    assert len(stats) > 900
+    assert not {blob.key for blob in others} & set(stats)

@@ -26,7 +26,7 @@ from tests.support.peak_memory import peak_memory
 
 # A server that has stored half of an upload when it says "half", and then waits to be killed.
 HALF_AN_UPLOAD = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from registry.storage.local import LocalDriver
 
@@ -34,7 +34,7 @@ class Half:
     def read(self, limit):
         if self.__dict__.setdefault("sent", False):
             print("half", flush=True)
-            time.sleep(60)
+            signal.pause()
         self.sent = True
         return b"x" * min(limit, int(size) // 2)
 

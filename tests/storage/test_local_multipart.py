@@ -48,11 +48,11 @@ print("done", flush=True)
 
 # The same, but it says "copying" when the verified part is about to be brought to its place, and waits there.
 COPYING = """
-import os, sys, time
+import os, signal, sys
 
 def copying(*_):
     print("copying", flush=True)
-    time.sleep(60)
+    signal.pause()
 
 os.copy_file_range = copying
 """ + RECEIVING.replace('print("reading", flush=True)', "pass")

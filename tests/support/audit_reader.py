@@ -100,6 +100,8 @@ class AuditReader:
 
 
 def _entry(body: bytes) -> Entry:
-    told = json.loads(body)
-    subject = told["subject"]
-    return Entry(told["action"], subject.get("version"), subject.get("related_version"), told["after"].get("stage"))
+    document = json.loads(body)
+    subject = document["subject"]
+    return Entry(
+        document["action"], subject.get("version"), subject.get("related_version"), document["after"].get("stage")
+    )

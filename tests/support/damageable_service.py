@@ -174,8 +174,8 @@ class DamageableService:
 
     @property
     def store(self) -> Store:
-        found: Store = self.app.extensions[EXTENSION].store
-        return found
+        store: Store = self.app.extensions[EXTENSION].store
+        return store
 
     @property
     def place(self) -> dict[str, Any]:

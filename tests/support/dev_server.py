@@ -14,9 +14,10 @@ import requests
 
 from tests.support import forked_processes
 from tests.support.forked_processes import Forked
+from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import SCRIPTS, die_with_parent, environment
-from tests.support.servers import PATIENCE, eventually
+from tests.support.servers import PATIENCE
 
 
 @dataclass

@@ -144,7 +144,7 @@ def _handler(store: FaultyStore, upstream: str) -> type[BaseHTTPRequestHandler]:
                 self._reply(fault.status, list(fault.headers), b"")
                 return
             status, headers, answer = self._ask(body)
-            time.sleep(fault.slow)
+            time.sleep(fault.slow)  # the fault: a store that answers late
             if fault.lose:
                 self.close_connection = True
                 return

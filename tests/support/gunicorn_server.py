@@ -6,24 +6,16 @@ import http.client
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.polling import eventually
 from tests.support.ports import free_port
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "gunicorn.conf.py"
 PATIENCE = 60.0
-
-
-def eventually(condition: Callable[[], bool], what: str, *, seconds: float = PATIENCE) -> None:
-    """Return as soon as *condition* holds; fail naming *what* if it does not within *seconds*."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.02)
 
 
 @dataclass

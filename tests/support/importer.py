@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +32,10 @@ from tests.support.replies import expect
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
+def some_bytes(size: int = 3_000_000) -> bytes:
+    return uuid.uuid4().bytes * (size // 16)
+
+
 class Importer:
     """``api`` may do everything; ``given`` arranges through it."""
 
@@ -50,14 +55,14 @@ class Importer:
     def work(self, make: Make = registration_of) -> bool:
         """One import, as a worker does it; false when none waits."""
         with self.app.app_context():
-            found = self._adapters
+            adapters = self._adapters
             return import_jobs.run_next(
-                store=found.store,
-                sources=found.sources,
+                store=adapters.store,
+                sources=adapters.sources,
                 make=make,
-                kinds=worker.kinds_of(found),
-                protected=found.settings.protected_aliases,
-                allow_secrets=found.settings.allow_secrets,
+                kinds=worker.kinds_of(adapters),
+                protected=adapters.settings.protected_aliases,
+                allow_secrets=adapters.settings.allow_secrets,
             )
 
     def wait_for_clients(self, places: int = 8, *, seconds: float = 60.0) -> None:
@@ -70,9 +75,9 @@ class Importer:
         """Reserve a number for what MLflow's clients say is at *source*, as their registration does."""
         origin = Origin(source=source, run_id=run_id, logged_model=logged_model)
         with self.app.app_context():
-            found = self._adapters
+            adapters = self._adapters
             facts = upstream.facts_of(
-                source, run_id=run_id, logged_model=logged_model, upstreams=found.upstreams, sources=found.sources
+                source, run_id=run_id, logged_model=logged_model, upstreams=adapters.upstreams, sources=adapters.sources
             )
             assert facts is not None
             return registration.reserve(model, Registration(files=(), origin=origin), actor=self.actor, fetch=facts)
@@ -140,5 +145,5 @@ class Importer:
 
     @property
     def _adapters(self) -> Adapters:
-        found: Adapters = self.app.extensions[EXTENSION]
-        return found
+        adapters: Adapters = self.app.extensions[EXTENSION]
+        return adapters

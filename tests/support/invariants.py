@@ -85,8 +85,8 @@ class Invariants:
 
     @property
     def store(self) -> Store:
-        found: Store = self.app.extensions[EXTENSION].store
-        return found
+        store: Store = self.app.extensions[EXTENSION].store
+        return store
 
     def _read_version(self, model: str, number: int) -> None:
         for file in self._items(f"/models/{model}/versions/{number}/files?signed=true"):

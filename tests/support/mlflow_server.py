@@ -14,9 +14,10 @@ from pathlib import Path
 import requests
 
 from tests.support.mlflow_environments import MLFLOW, mlflow_python
+from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import die_with_parent
-from tests.support.servers import PATIENCE, eventually
+from tests.support.servers import PATIENCE
 
 # Children first.
 TABLES = (

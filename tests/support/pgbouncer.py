@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy.engine import URL, make_url
 
 from tests.support.debian_packages import unpacked
+from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import die_with_parent
-from tests.support.servers import eventually
 
 LIBRARIES = ("libc-ares2", "libevent-2.1-7")
 POOL_SIZE = 5

@@ -29,6 +29,7 @@ import requests
 
 from tests.support import forked_processes
 from tests.support.crashes import Crash
+from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import die_with_parent
 from tests.support.registry_builder import over_http
@@ -159,12 +160,12 @@ class Server(Program):
     def start(self, *, crash: Crash | None = None) -> None:
         """Start, and wait until it is ready. It ends by itself at the *crash*."""
         self.launch(crash=crash)
-        eventually(self._is_ready, f"the server is ready; its log is {self.log}")
+        eventually(self.is_ready, f"the server is ready; its log is {self.log}")
 
     def workers(self) -> list[int]:
         """The process ids of the living workers."""
-        found = Path(f"/proc/{self.group}/task/{self.group}/children").read_text()
-        return [int(process) for process in found.split()]
+        text = Path(f"/proc/{self.group}/task/{self.group}/children").read_text()
+        return [int(process) for process in text.split()]
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the log lines of requests, each with a method, a path and a status.
@@ -177,9 +178,10 @@ class Server(Program):
         assert process in self.workers()
         os.kill(process, signal.SIGKILL)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Return whether the service takes requests. Raises AssertionError when it has ended."""
         if not self._signal_group(PROBE):
-            raise AssertionError(f"the server ended while starting:\n{self.log.read_text()[-4000:]}")
+            raise AssertionError(f"the server has ended:\n{self.log.read_text()[-4000:]}")
         try:
             return requests.get(f"{self.url}/readyz", timeout=PATIENCE).status_code == 200
         except requests.ConnectionError:
@@ -298,15 +300,6 @@ def running_fleet(
             stack.callback(server.kill)
             server.start(crash=crash)
         yield Fleet(made, token, store, make_worker)
-
-
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Return as soon as *condition* holds; fail naming *what* when it never does."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"never happened: {what}")
-        time.sleep(0.01)
 
 
 def _launch_on_demand() -> None:

@@ -33,15 +33,15 @@ def crowd(port: int, number: int, request: bytes, *, drip: bool = False) -> Iter
     """*number* clients that send *request* and nothing more; with *drip* a byte now and then."""
     stop = threading.Event()
     with ExitStack() as stack:
-        found = Crowd([stack.enter_context(_narrow(port)) for _ in range(number)])
-        for connection in found.connections:
+        crowd = Crowd([stack.enter_context(_narrow(port)) for _ in range(number)])
+        for connection in crowd.connections:
             connection.sendall(request)
-        dripping = threading.Thread(target=_drip, args=(found.connections, stop), daemon=True)
+        dripping = threading.Thread(target=_drip, args=(crowd.connections, stop), daemon=True)
         if drip:
             dripping.start()
             stack.callback(dripping.join)
         stack.callback(stop.set)
-        yield found
+        yield crowd
 
 
 @dataclass
@@ -62,12 +62,12 @@ def others(calls: Mapping[str, Callable[[requests.Session], requests.Response]])
 
     Each makes five at least.
     """
-    found, stop = Others({name: [] for name in calls}), threading.Event()
-    threads = [threading.Thread(target=_use, args=(name, call, found, stop)) for name, call in calls.items()]
+    others, stop = Others({name: [] for name in calls}), threading.Event()
+    threads = [threading.Thread(target=_use, args=(name, call, others, stop)) for name, call in calls.items()]
     for thread in threads:
         thread.start()
     try:
-        yield found
+        yield others
     finally:
         stop.set()
         for thread in threads:
@@ -91,7 +91,7 @@ def _use(
             except requests.RequestException as error:
                 found.wrong.append(f"{name}: {error!r}")
             found.seconds[name].append(time.monotonic() - started)
-            time.sleep(0.1)  # what counts is that each call is answered, not how many are
+            time.sleep(0.1)  # a steady load: every call must be answered, their number does not count
 
 
 def _drip(connections: list[socket.socket], stop: threading.Event) -> None:

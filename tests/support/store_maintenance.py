@@ -45,8 +45,8 @@ class StoreMaintenance:
 
     @property
     def adapters(self) -> Adapters:
-        found: Adapters = self.app.extensions[EXTENSION]
-        return found
+        adapters: Adapters = self.app.extensions[EXTENSION]
+        return adapters
 
     @property
     def store(self) -> Store:

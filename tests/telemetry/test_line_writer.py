@@ -13,7 +13,7 @@ import pytest
 
 from registry.telemetry import line_writer
 from registry.telemetry.line_writer import RETRY_SECONDS, LineHandler, LineWriter
-from tests.support.servers import eventually
+from tests.support.polling import eventually
 
 LINE = "x" * 400
 
@@ -82,7 +82,7 @@ def test_a_closed_pipe_is_said_with_the_number_of_lost_lines_and_raises_nowhere(
     writer = LineWriter(write_end)
     writer.put(LINE)
     eventually(lambda: writer.lost == 1, "the line is lost")
-    time.sleep(1.5 * RETRY_SECONDS)  # a report of the loss is lost meanwhile, too, and is no line of the log
+    time.sleep(1.5 * RETRY_SECONDS)  # the writer tries to report the loss, fails, and must not count that line
 
     assert writer.problem() == "the log cannot be written: Broken pipe; 1 lines are lost"
 

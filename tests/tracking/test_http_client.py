@@ -166,7 +166,7 @@ def test_answers_over_tls_are_read_whole_and_given_up_where_they_drip(
 
 def _slowly(piece: bytes) -> Iterator[bytes]:
     while True:
-        time.sleep(PIECE_SECONDS)
+        time.sleep(PIECE_SECONDS)  # the slow server under test
         yield piece
 
 

@@ -31,12 +31,12 @@ class RowWatch:
 
     def digest(self) -> str:
         """A hash over every watched value of every row."""
-        told = hashlib.sha256()
+        digest = hashlib.sha256()
         for table in TABLES:
             columns = [column for column in table.columns if str(column) not in UNWATCHED_COLUMNS]
             rows = sorted(repr(tuple(row)) for row in self.connection.execute(sa.select(*columns)))
-            told.update("\n".join([table.name, *rows]).encode("utf-8", "surrogatepass"))
-        return told.hexdigest()
+            digest.update("\n".join([table.name, *rows]).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
 
     def holds(self, text: str) -> list[str]:
         """The columns of every table, watched or not, in which *text* occurs."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.benchmarks.serving import calls, costs
-from tests.benchmarks.serving.calls import Call, Chooser, Maker
 from tests.benchmarks.serving.catalogue import Catalogue
 from tests.benchmarks.serving.driving import Acks, Sample, drive
 from tests.benchmarks.serving.services import Service
+from tests.benchmarks.serving.streams import Call, Chooser, Maker
 
 WARM_SECONDS, WARM_CONNECTIONS = 0.5, 8  # every worker gets some of them
 FLOORS: Mapping[str, Maker] = {"read": calls.floor_reads, "write": calls.floor_writes}

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import psycopg
 
-from tests.benchmarks.serving.calls import Server
 from tests.benchmarks.serving.database import Database
 from tests.benchmarks.serving.driving import Request, ask
+from tests.benchmarks.serving.streams import Server
 
 LOGGED = re.compile(r"(?:execute [^:]*|statement): (.*)", re.DOTALL)
 PARAMETER = re.compile(r"\$\d+ = (NULL|'(?:[^']|'')*')")
 COLUMNS = re.compile(r"^SELECT \w+\.\w+, .*? FROM", re.DOTALL)
 TIME = re.compile(r"actual time=[\d.]+\.\.([\d.]+)")
 GENERIC_WORSE = 2
-SETTLE = 0.5
+SETTLE = 0.5  # seconds: the processes of PostgreSQL read settings and write the log in their own time
 WIDTH = 160
 PLANNED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from tests.benchmarks.serving import seed_registry, services, table
-from tests.benchmarks.serving.calls import Call, Chooser, Maker
 from tests.benchmarks.serving.catalogue import Catalogue
 from tests.benchmarks.serving.database import Database, scratch
 from tests.benchmarks.serving.measuring import Party, Plan, Series, measure
 from tests.benchmarks.serving.plans import Listener, explained
 from tests.benchmarks.serving.services import Service
+from tests.benchmarks.serving.streams import Call, Chooser, Maker
 from tests.support.postgres import ThrowawayPostgres
 
 MOST, HOT_MOST = 1.5, 1.25

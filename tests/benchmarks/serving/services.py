@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,11 @@ from pathlib import Path
 import requests
 
 from tests.benchmarks.serving import floor
-from tests.benchmarks.serving.calls import Server
 from tests.benchmarks.serving.catalogue import Catalogue
 from tests.benchmarks.serving.database import Database
+from tests.benchmarks.serving.streams import Server
 from tests.support.mlflow_environments import MLFLOW, mlflow_python
+from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import die_with_parent, environment
 
@@ -134,7 +135,7 @@ def _running(
             preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
         )
         try:
-            _await(lambda: _answers(url, process, log), POLL)
+            eventually(lambda: _answers(url, process, log), "the service answers", seconds=PATIENCE, interval=POLL)
             yield process.pid, time.perf_counter() - begin
         finally:
             os.killpg(process.pid, signal.SIGTERM)
@@ -152,14 +153,6 @@ def _answers(url: str, process: subprocess.Popen[bytes], log: Path) -> bool:
         return requests.get(url, timeout=PATIENCE).status_code == 200
     except requests.ConnectionError:
         return False
-
-
-def _await(condition: Callable[[], bool], pause: float) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError
-        time.sleep(pause)
 
 
 def _settings(folder: Path, database: Database) -> dict[str, str]:

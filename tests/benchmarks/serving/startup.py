@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 
 from tests.benchmarks.serving import costs, seed_mlflow, seed_registry, services, table
-from tests.benchmarks.serving.calls import CALLS, Call
+from tests.benchmarks.serving.calls import CALLS
 from tests.benchmarks.serving.catalogue import Catalogue
 from tests.benchmarks.serving.costs import MIB, Memory
 from tests.benchmarks.serving.database import scratch
 from tests.benchmarks.serving.measuring import Party, Plan, measure
 from tests.benchmarks.serving.services import Service
+from tests.benchmarks.serving.streams import Call
 from tests.support.postgres import ThrowawayPostgres
 
 READY_MOST = 1.5

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.benchmarks.serving.calls import CALLS, Call
+from tests.benchmarks.serving.calls import CALLS
 from tests.benchmarks.serving.driving import Acks
 from tests.benchmarks.serving.measuring import Series
+from tests.benchmarks.serving.streams import Call
 
 LARGE = 100_000
 BEFORE = 0.95  # of the requests per second of the commit before

@@ -227,14 +227,14 @@ def test_personal_data_in_edited_texts_is_found_and_redacted(
     expect(200, api.patch(version, {"tags": {"team": "fraud"}}))
     etag = api.get(version).headers["ETag"]
 
-    found = document(admin("audit", "find-text", "J\u00dcRGEN GROSS", "--json"))["items"]
+    items = document(admin("audit", "find-text", "J\u00dcRGEN GROSS", "--json"))["items"]
     # The latest place first: each redaction states again what is left, over what the ones before it left.
-    inside = [(one["place"], one["field"], one["subject"]) for one in found if one["entry"]]
-    elsewhere = {one["place"] for one in found if not one["entry"]}
+    inside = [(one["place"], one["field"], one["subject"]) for one in items if one["entry"]]
+    elsewhere = {one["place"] for one in items if not one["entry"]}
     done = [
         admin("audit", "redact", one["entry"], "--field", one["field"], "--reason", "request 41", "--json",
               *(["--tag", "contact"] if one["field"] == "tags" else []))
-        for one in reversed(found)
+        for one in reversed(items)
         if one["entry"]
     ]  # fmt: skip
 
@@ -291,9 +291,9 @@ def test_personal_data_outside_of_the_log_is_found(admin: CommandLine, registry:
     )
     expect(201, api.post("/tokens", {"owner": "dave", "name": f"{name}'s laptop", "roles": ["reader"]}))
 
-    found = document(admin("audit", "find-text", name.upper(), "--json"))["items"]
+    items = document(admin("audit", "find-text", name.upper(), "--json"))["items"]
 
-    assert {(one["place"], one["field"]) for one in found if one["place"] not in {"lineage", "kept reply"}} == {
+    assert {(one["place"], one["field"]) for one in items if one["place"] not in {"lineage", "kept reply"}} == {
         ("token", "name"), ("alias", "alias"), ("metric", "metric"), ("metric", "dataset_name"),
         ("version", "framework"), ("version", "signature"), ("version", "run_id"), ("version", "run_link"),
         ("version", "logged_model"),

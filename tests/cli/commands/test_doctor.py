@@ -44,21 +44,21 @@ def settled(
 
 @pytest.fixture
 def url(settled: tuple[Flask, Database]) -> Iterator[str]:
-    with serving(settled[0]) as found:
-        yield found
+    with serving(settled[0]) as url:
+        yield url
 
 
 @pytest.fixture
 def https(tmp_path: Path) -> Iterator[HttpsServer]:
-    with running_https(tmp_path) as found:
-        yield found
+    with running_https(tmp_path) as https:
+        yield https
 
 
 def told(done: Done) -> dict[str, Any]:
     """The document; the server of the test logs beside it."""
     (line,) = [line for line in done.out.splitlines() if line.startswith("{")]
-    found: dict[str, Any] = json.loads(line)
-    return found
+    document: dict[str, Any] = json.loads(line)
+    return document
 
 
 def wrong(done: Done) -> dict[str, Any]:

@@ -126,8 +126,8 @@ def test_a_certificate_that_is_not_trusted_is_named_with_host_reason_and_remedy(
             said[url] = caught.value.detail
             named = ["--ca-file", str(trusted)] if trusted else []
             assert run(["doctor", "--url", url, "--json", *named]) == 8
-            found = json.loads(capfd.readouterr().out)["certificate"]
-            assert (url in found["detail"], found["fix"] in caught.value.detail) == (True, True)
+            finding = json.loads(capfd.readouterr().out)["certificate"]
+            assert (url in finding["detail"], finding["fix"] in caught.value.detail) == (True, True)
 
     assert "local issuer" in said[private.registry.url]
     assert "--ca-file FILE, REGISTRY_CA_FILE" in said[private.registry.url]

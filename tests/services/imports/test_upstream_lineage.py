@@ -28,9 +28,9 @@ def test_a_runs_artifacts_become_a_version_where_the_source_is_below_its_root(
     upstream.knobs[f"{PROXY}/"] = lambda _: Answer(b"the file")
     upstream.knobs[PROXY] = lambda query: document({"files": [{"path": "a.bin"}] if query["path"] == root else []})
 
-    found = importer.filled(f"mlflow-artifacts:/{root}", run_id=RUN)
+    version = importer.filled(f"mlflow-artifacts:/{root}", run_id=RUN)
 
-    assert (found["state"], found["lineage"]["run"]["id"]) == ("ready", RUN)
+    assert (version["state"], version["lineage"]["run"]["id"]) == ("ready", RUN)
     assert importer.files(1) == {"a.bin": b"the file"}
 
 
@@ -44,9 +44,9 @@ def test_a_source_that_is_not_below_its_runs_root_is_refused(
 def test_what_a_run_has_logged_under_a_name_is_found_as_its_logged_model(
     importer: Importer, upstream: FakeTrackingServer
 ) -> None:
-    found = importer.filled(f"runs:/{RUN}/model", run_id=RUN)
+    version = importer.filled(f"runs:/{RUN}/model", run_id=RUN)
 
-    assert (found["state"], found["file_count"]) == ("ready", 3)
+    assert (version["state"], version["file_count"]) == ("ready", 3)
     assert "neither artifacts nor a logged model" in refusal(importer, f"runs:/{RUN}/other")
 
 
@@ -76,13 +76,13 @@ def test_a_logged_models_metrics_keep_their_datasets(importer: Importer, upstrea
         {"key": "f1", "value": "NaN", **on}, {"key": "f2", "value": 0.2, "dataset_digest": "not one"},
     ]  # fmt: skip
 
-    found = importer.filled(SOURCE, logged_model=MODEL)
+    version = importer.filled(SOURCE, logged_model=MODEL)
 
     assert [(one["metric"], one["value"], one["dataset_digest"], one["dataset_name"])
-            for one in found["evaluations"]] == [
+            for one in version["evaluations"]] == [
         ("auc", 0.5, None, None), ("auc", 0.7, "mlflow:c104914c", "test-set"), ("auc", 0.9, "mlflow:77", None),
     ]  # fmt: skip
-    assert found["metrics"] == {"auc": 0.9, "f2": 0.2}  # the run says that the loss is no number
+    assert version["metrics"] == {"auc": 0.9, "f2": 0.2}  # the run says that the loss is no number
 
 
 def test_what_the_databases_cannot_hold_is_left_out_of_the_lineage(
@@ -103,16 +103,16 @@ def test_what_the_databases_cannot_hold_is_left_out_of_the_lineage(
     upstream.run["info"] |= {"start_time": 10**30, "end_time": "x", "experiment_id": "../x"}
     upstream.files["MLmodel"] = b"flavors: {sklearn: {}}\nsignature: {inputs: '[\"\\u0000\"]'}"
 
-    found = importer.filled(SOURCE)
+    version = importer.filled(SOURCE)
 
-    run, datasets = found["lineage"]["run"], found["lineage"]["datasets"]
-    assert found["state"] == "ready"
+    run, datasets = version["lineage"]["run"], version["lineage"]["datasets"]
+    assert version["state"] == "ready"
     assert run["params"] == {"fine": "x" * 6000}
     assert (run["metrics"], run["unmeasured"]) == ({"ok": 1.0}, {"huge": "Infinity", "inf": "-Infinity"})
     assert run["tags"] == {"mlflow.source.git.repoURL": "https://git.test/r"}
     assert (run["url"], run["started_at"], run["finished_at"]) == (None, None, None)
-    assert found["lineage"]["code"]["repo"] == "https://git.test/r"
+    assert version["lineage"]["code"]["repo"] == "https://git.test/r"
     assert [(one["name"], one["digests"], one["schema"], one["rows"]) for one in datasets] == [
         ("d", ["mlflow:7"], None, None), ("e", ["mlflow:8"], None, None),
     ]  # fmt: skip
-    assert (found["framework"], found["signature"]) == ("sklearn", None)
+    assert (version["framework"], version["signature"]) == ("sklearn", None)

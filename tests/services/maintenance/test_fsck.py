@@ -43,9 +43,9 @@ def test_a_registry_that_is_whole_has_no_findings_and_nothing_is_written(
     registry.blob(uuid.uuid4().bytes)
     before = maintenance.snapshot()
 
-    found = maintenance.fsck(deep=deep)
+    problems = maintenance.fsck(deep=deep)
 
-    assert found == []
+    assert problems == []
     assert maintenance.snapshot() == before
 
 
@@ -101,12 +101,12 @@ def test_what_is_marked_is_reported_by_the_scrubber_and_requested_again(
     registry.model("fraud").version(files=[registry.file(content)])
     file = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     maintenance.object(file["sha256"]).unlink()
-    told = api.post("/uploads", file).status_code
+    response = api.post("/uploads", file).status_code
 
     maintenance.fsck(mark=True)
     read = maintenance.scrub_twice()
 
-    assert (told, read) == (200, 2)
+    assert (response, read) == (200, 2)
     assert maintenance.actions() == ["blob.missing"]
     registry.blob(content)
     assert maintenance.actions()[-1] == "blob.repaired"
@@ -119,9 +119,9 @@ def test_what_nothing_refers_to_is_a_stray_and_no_harm(maintenance: StoreMainten
     (maintenance.root / begun).unlink()
     handle = maintenance.store.begin_parts(begun, size=10, part_size=5)
 
-    found = maintenance.fsck(deep=True)
+    problems = maintenance.fsck(deep=True)
 
-    assert found == [
+    assert problems == [
         Finding("stray", key, "an object of 3 bytes that nothing refers to", harm=False),
         Finding("unfinished", begun, f"parts of an upload that nothing refers to ({handle})", harm=False),
     ]
@@ -138,12 +138,12 @@ def test_a_ready_version_without_its_bytes_in_the_database_is_unbacked(
         connection.execute(sa.text("DELETE FROM blobs WHERE sha256 IN (SELECT sha256 FROM version_files "
                                    "WHERE path IN ('a.bin', 'b.bin'))"))  # fmt: skip
 
-    found = maintenance.fsck()
+    problems = maintenance.fsck()
 
-    assert [finding for finding in found if finding.harm] == [
+    assert [finding for finding in problems if finding.harm] == [
         Finding("unbacked", "fraud:1", "2 of its files have no blob, a.bin for example", harm=True)
     ]
-    assert sum(finding.kind == "stray" for finding in found) == 2
+    assert sum(finding.kind == "stray" for finding in problems) == 2
 
 
 @pytest.mark.parametrize("state", ["pending", "failed", "deleted"])

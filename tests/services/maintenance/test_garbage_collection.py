@@ -67,9 +67,9 @@ def test_a_quiet_registry_has_nothing_to_collect(maintenance: StoreMaintenance, 
     registry.model("fraud").version()
     before = maintenance.snapshot()
 
-    found = maintenance.collect()
+    waste = maintenance.collect()
 
-    assert found == []
+    assert waste == []
     assert maintenance.snapshot() == before
 
 
@@ -122,9 +122,9 @@ def test_a_version_that_refers_to_marked_bytes_saves_them(
 
     registry.model("fraud").version(files=[file])
     maintenance.pass_(2 * WEEK)
-    found = maintenance.collect(grace=WEEK)
+    waste = maintenance.collect(grace=WEEK)
 
-    assert found == []
+    assert waste == []
     assert maintenance.rows("SELECT unreferenced_since FROM blobs") == [(None,)]
     assert maintenance.object(file["sha256"])
 
@@ -178,9 +178,9 @@ def test_a_deleted_version_keeps_its_bytes_until_it_is_purged(
     expect(200, api.delete("/models/fraud/versions/1"))
     expect(200, api.delete("/models/fraud"))
 
-    found = maintenance.collect()
+    waste = maintenance.collect()
 
-    assert found == []
+    assert waste == []
     expect(200, api.post("/models/fraud/restore", {}))
     expect(200, api.post("/models/fraud/versions/1/restore", {}))
     assert maintenance.object(file["sha256"])
@@ -227,8 +227,8 @@ def test_each_deletion_has_one_entry_in_a_chain_that_stays_whole(
         {"key": key, "size": "3"}
     ]
     assert [entry["digests"]["blob"] for entry in entries[:3]] == [f"sha256:{sha256}" for sha256 in sorted(blobs)]
-    found = expect(200, api.get("/audit?action=blob.collected"))["items"]
-    assert (len(found), found[0]["actor"]["name"]) == (3, "system")
+    document = expect(200, api.get("/audit?action=blob.collected"))["items"]
+    assert (len(document), document[0]["actor"]["name"]) == (3, "system")
     maintenance.audit_reader.assert_chains()
 
 

@@ -128,7 +128,7 @@ def test_bytes_collected_while_they_are_registered_are_there_or_the_version_is_n
 
         def collect_it(start: threading.Barrier = start, wait: float = chance.uniform(0, 0.03)) -> None:
             start.wait()
-            time.sleep(wait)
+            time.sleep(wait)  # another offset in each round: the race under test
             maintenance.collect()
 
         with ThreadPoolExecutor(2) as pool:
@@ -177,7 +177,7 @@ def test_bytes_that_come_again_while_they_are_collected_are_kept(
 
         def collect_it(start: threading.Barrier = start, wait: float = chance.uniform(0, 0.02)) -> None:
             start.wait()
-            time.sleep(wait)
+            time.sleep(wait)  # another offset in each round: the race under test
             maintenance.collect(grace=WEEK)
 
         with ThreadPoolExecutor(2) as pool:

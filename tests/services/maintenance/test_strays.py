@@ -67,9 +67,9 @@ def test_a_stray_that_was_deleted_elsewhere_is_forgotten(maintenance: StoreMaint
     (maintenance.root / key).unlink()
     maintenance.pass_(WEEK)
 
-    found = maintenance.collect(grace=WEEK)
+    waste = maintenance.collect(grace=WEEK)
 
-    assert (found, maintenance.rows("SELECT * FROM strays"), maintenance.actions()) == ([], [], [])
+    assert (waste, maintenance.rows("SELECT * FROM strays"), maintenance.actions()) == ([], [], [])
 
 
 def test_parts_of_an_upload_without_a_row_are_given_up(maintenance: StoreMaintenance) -> None:
@@ -115,9 +115,9 @@ def test_an_upload_that_is_under_way_is_left_alone(
     with maintenance.app.app_context(), transaction() as session:
         session.execute(update(Upload).where(Upload.id == sent["id"]).values(state=state))
 
-    found = maintenance.collect()
+    waste = maintenance.collect()
 
-    assert found == []
+    assert waste == []
     assert len(maintenance.objects()) == 1
     assert expect(200, api.get(f"/uploads/{upload['id']}/parts"))["part_count"] == 3
 
@@ -129,9 +129,9 @@ def test_uploads_that_expired_are_closed_first_however_many(maintenance: StoreMa
         session.add_all(late_uploads(1001, like=session.get_one(Upload, upload["id"])))
         session.execute(update(Upload).values(expires_at=clock.now() - DAY))
 
-    found = maintenance.collect()
+    waste = maintenance.collect()
 
-    assert found == []
+    assert waste == []
     assert maintenance.rows("SELECT state, count(*) FROM uploads GROUP BY state") == [("expired", 1002)]
     assert list(maintenance.store.unfinished()) == []
 
@@ -142,8 +142,8 @@ def test_uploads_that_expired_are_closed_first_however_many(maintenance: StoreMa
 def test_files_of_others_in_the_store_are_never_touched(maintenance: StoreMaintenance, path: str) -> None:
     foreign = maintenance.put(maintenance.root / path, b"mine")
 
-    found = maintenance.collect()
+    waste = maintenance.collect()
 
-    assert found == []
+    assert waste == []
     assert foreign.read_bytes() == b"mine"
     foreign.unlink()

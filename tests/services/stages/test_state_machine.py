@@ -218,9 +218,9 @@ class Life(RuleBasedStateMachine):
         assert {
             item["number"]: Version(item["stage"], item["state"] == "deleted", item["rolled_back"]) for item in items
         } == self.book.versions
-        found = expect(200, self.api.get(f"{self.path}/stages"))["stages"]
+        document = expect(200, self.api.get(f"{self.path}/stages"))["stages"]
         for stage in ("staging", "production"):
-            numbers = [holder["number"] for holder in found[stage]]
+            numbers = [holder["number"] for holder in document[stage]]
             assert numbers == [span.number for span in reversed(self.book.holding(stage))]
             if stage == "production" and self.book.lifecycle == "enforced":
                 assert len(numbers) <= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from sqlalchemy.orm import Session
 
 from registry import worker
 from registry.app import create_app
 from registry.config import Settings
-from registry.db.session import db
+from registry.db import migrate
+from registry.db.session import db, transaction
 from registry.domain.access import LOCAL_DEV, Role
 from registry.http.context import EXTENSION, Adapters
 from registry.services import audit
@@ -31,6 +33,7 @@ from tests.support.replies import expect
 MLFLOW = "/api/2.0/mlflow"
 SOURCE = "https://sources.test/models"  # a name that no host has
 REASON = {"reason": "a reason of some weight"}
+DATABASE = "registry.db"
 EVERYTHING = ["admin", "auditor", "promoter", "responder", "writer"]
 
 
@@ -52,10 +55,17 @@ class Installation:
         )
         return cls(create_app(made), root)
 
+    @classmethod
+    def on_sqlite(cls, make_settings: Callable[..., Settings], root: Path, **settings: Any) -> Installation:
+        """One on the database below *root*, which is created if it does not exist."""
+        url = f"sqlite:///{root / DATABASE}"
+        migrate.upgrade(url)
+        return cls.at(make_settings(url, **settings), root)
+
     @property
     def adapters(self) -> Adapters:
-        found: Adapters = self.app.extensions[EXTENSION]
-        return found
+        adapters: Adapters = self.app.extensions[EXTENSION]
+        return adapters
 
     @contextmanager
     def context(self) -> Iterator[None]:
@@ -63,6 +73,12 @@ class Installation:
             yield
             db.session.remove()
             db.engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A transaction on its database: what an attacker writes with SQL."""
+        with self.context(), transaction() as session:
+            yield session
 
     def verify(self, model: str | None = None) -> list[audit.ChainReport]:
         with self.context():
@@ -82,8 +98,10 @@ class Installation:
 
     def token(self, owner: str, roles: list[str]) -> str:
         with self.app.app_context():
-            wanted = [Role(role) for role in roles]
-            made = accounts.create_token(owner, wanted, actor=LOCAL_DEV, pepper=self.adapters.pepper, name="a token")
+            token_roles = [Role(role) for role in roles]
+            made = accounts.create_token(
+                owner, token_roles, actor=LOCAL_DEV, pepper=self.adapters.pepper, name="a token"
+            )
             return made.token or ""
 
     def checkpoint(self) -> None:
@@ -220,8 +238,8 @@ def _bytes(installation: Installation, registry: RegistryBuilder) -> None:
     """Bytes that are lost and sent again, and bytes that are collected."""
     content = b"precious"
     registry.model("loans").version(files=[registry.file(content)])
-    (held,) = (installation.root / "store" / "blobs").glob(f"*/{hashlib.sha256(content).hexdigest()}/*")
-    held.unlink()
+    (stored,) = (installation.root / "store" / "blobs").glob(f"*/{hashlib.sha256(content).hexdigest()}/*")
+    stored.unlink()
     store = installation.adapters.store
     with installation.context():
         list(fsck.check(store=store, deep=False, mark=True))

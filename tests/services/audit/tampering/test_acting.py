@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,14 +21,6 @@ from tests.support.replies import expect
 
 PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
 SECRET = b"what only alice has sent" * 4
-
-
-@pytest.fixture
-def installation(database: Database, make_settings: Any, tmp_path: Path) -> Iterator[Installation]:
-    found = Installation.at(make_settings(database.url), tmp_path)
-    yield found
-    with found.context():
-        pass
 
 
 @pytest.fixture
@@ -78,7 +69,7 @@ def test_an_upload_proves_nothing_that_the_service_did_not_record(
     alices, file = in_process(alice), in_process(alice).file(SECRET)
     in_process(eve).create_model()
     announced = expect(201, eve.post("/uploads", {"sha256": file["sha256"], "size": file["size"]}))
-    with installation.context(), transaction() as session:
+    with installation.transaction() as session:
         forge(session)
 
     refused = eve.post("/models/fraud/versions", {"files": [file]})
@@ -96,13 +87,13 @@ def test_an_upload_that_was_changed_is_neither_completed_nor_cleared_away(
     registry = in_process(alice)
     registry.model("fraud").version(files=[registry.file(SECRET)])
     announced = expect(201, eve.post("/uploads", {"sha256": "ab" * 32, "size": 5}))
-    with installation.context(), transaction() as session:
+    with installation.transaction() as session:
         key = session.scalars(select(Blob.key)).one()
         session.execute(update(Upload).where(Upload.key == key).values(key="elsewhere"))
         session.execute(update(Upload).where(Upload.id == announced["id"]).values(key=key))
 
     completed = eve.post(f"/uploads/{announced['id']}/complete")
-    with installation.context(), transaction() as session:
+    with installation.transaction() as session:
         session.execute(update(Upload).where(Upload.id == announced["id"]).values(expires_at=PAST))
     installation.work()
 
@@ -113,7 +104,7 @@ def test_an_upload_that_was_changed_is_neither_completed_nor_cleared_away(
 def test_a_kept_reply_that_was_changed_answers_nothing(installation: Installation, alice: Api) -> None:
     key = {"headers": {"Idempotency-Key": "once"}}
     expect(201, alice.post("/models", {"name": "fraud"}, **key))
-    with installation.context(), transaction() as session:
+    with installation.transaction() as session:
         session.execute(update(IdempotencyKey).values(reply='{"name": "other"}'))
 
     refused = expect(409, alice.post("/models", {"name": "fraud"}, **key))
@@ -146,7 +137,7 @@ def test_rows_of_an_earlier_release_count_while_both_may_serve(installation: Ins
     registry = in_process(alice)
     registry.create_model()
     file = registry.file(SECRET)
-    with installation.context(), transaction() as session:
+    with installation.transaction() as session:
         session.execute(update(Upload).values(seal=None))
         session.execute(update(Registry).values(unsealed_until=FUTURE))
 

@@ -12,23 +12,14 @@ from typing import Any
 import pytest
 
 from registry.config import Secret
-from registry.db import migrate
 from registry.domain.audit import leaf_hash
 from registry.domain.errors import Conflict, NotFound
 from registry.services import audit
-from tests.services.audit.tampering.history import Installation, live
+from tests.services.audit.tampering.history import DATABASE, Installation, live
 from tests.support.api import Api
 from tests.support.databases import Database
 from tests.support.registry_builder import RegistryBuilder, in_process
 from tests.support.replies import expect
-
-
-@pytest.fixture
-def installation(database: Database, make_settings: Any, tmp_path: Path) -> Iterator[Installation]:
-    found = Installation.at(make_settings(database.url), tmp_path)
-    yield found
-    with found.context():
-        pass
 
 
 @pytest.fixture
@@ -44,15 +35,14 @@ def registry(api: Api) -> RegistryBuilder:
 @pytest.fixture
 def old(tmp_path: Path, make_settings: Any) -> Iterator[Installation]:
     """A registry whose entries were all sealed with a secret that is gone, as if without seals."""
-    url = f"sqlite:///{tmp_path}/old.db"
-    migrate.upgrade(url)
-    before = Installation.at(make_settings(url, secret_key=Secret("a secret that was lost, and long enough")), tmp_path)
+    lost = Secret("a secret that was lost, and long enough")
+    before = Installation.on_sqlite(make_settings, tmp_path, secret_key=lost)
     live(before)
-    found = Installation.at(make_settings(url), tmp_path)
-    yield found
-    for one in (before, found):
-        with one.context():
-            pass
+    after = Installation.on_sqlite(make_settings, tmp_path)
+    yield after
+    for installation in (before, after):
+        with installation.context():
+            pass  # so that no connection stays open
 
 
 @contextmanager
@@ -118,12 +108,10 @@ def test_a_baseline_accepts_one_end_of_the_time_in_which_rows_without_a_seal_act
 def test_facts_that_an_earlier_release_left_out_are_covered_from_the_baseline_on(
     tmp_path: Path, make_settings: Any
 ) -> None:
-    """Its entries had no facts; here they are taken out of the bodies, and all after them is chained anew."""
-    url = f"sqlite:///{tmp_path}/bare.db"
-    migrate.upgrade(url)
-    installation = Installation.at(make_settings(url), tmp_path)
+    """Its entries had no facts; here they are taken out of the bodies, and all after them is chained again."""
+    installation = Installation.on_sqlite(make_settings, tmp_path)
     live(installation)
-    _strip_facts(tmp_path / "bare.db")
+    _strip_facts(tmp_path / DATABASE)
 
     before = installation.unlike()
     with installation.context():
@@ -149,14 +137,14 @@ def _strip_facts(path: Path) -> None:
             "SELECT id, aggregate, body, action FROM audit_entries ORDER BY aggregate, seq"
         ).fetchall()
         for id_, aggregate, body, action in rows:
-            told = json.loads(body)
+            entry = json.loads(body)
             if action not in {"text.erased", "account.erased"}:
-                told.pop("facts")
+                entry.pop("facts")
                 if action == "token.created":
-                    connection.execute("DELETE FROM audit_texts WHERE entry_uid = ?", [told["id"].replace("-", "")])
-                    told["commit"] = {}
-            told["prev"] = heads.get(aggregate, "")
-            stripped = json.dumps(told).encode()
+                    connection.execute("DELETE FROM audit_texts WHERE entry_uid = ?", [entry["id"].replace("-", "")])
+                    entry["commit"] = {}
+            entry["prev"] = heads.get(aggregate, "")
+            stripped = json.dumps(entry).encode()
             heads[aggregate] = leaf_hash(stripped)
             connection.execute(
                 "UPDATE audit_entries SET body = ?, leaf_hash = ?, seal = NULL WHERE id = ?",
@@ -178,10 +166,10 @@ def test_an_erased_name_is_shown_nowhere_and_accepted(
     expect(200, api.delete(f"/tokens/{made['id']}"))
 
     with installation.context():
-        shown = audit.erase_account("dave", reason="left")
+        pseudonym = audit.erase_account("dave", reason="left")
 
     items = expect(200, api.get("/audit?limit=200"))["items"]
-    assert {item["actor"]["name"] for item in items if item["model"] == "daves"} == {shown}
+    assert {item["actor"]["name"] for item in items if item["model"] == "daves"} == {pseudonym}
     assert "dave'" not in str(items)
     assert not [text for item in items for text in item["texts"].values() if text == "dave"]
     assert installation.unlike() == {}
@@ -212,7 +200,7 @@ def test_entries_show_the_credential_and_who_issued_it(installation: Installatio
     mine = expect(200, api.get("/models/other/history"))["items"][0]
     table = api.get("/audit?format=csv&model=fraud").get_data(as_text=True)
 
-    shown = {name: entry["actor"][name] for name in ("name", "credential", "issuer")}
-    assert shown == {"name": "victim", "credential": made["id"], "issuer": me["name"]}
+    actor = {name: entry["actor"][name] for name in ("name", "credential", "issuer")}
+    assert actor == {"name": "victim", "credential": made["id"], "issuer": me["name"]}
     assert (mine["actor"]["credential"], mine["actor"]["issuer"]) == (own["id"], None)
     assert f"{made['id']},{me['name']}" in table

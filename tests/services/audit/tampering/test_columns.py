@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Integer, LargeBinary, Uuid
 
-from registry.db import migrate
 from registry.db.base import Base, UtcDateTime
 from registry.db.models import AliasRequest, IdempotencyKey, Import, RunRefresh, Upload
 from registry.services import audit
 from registry.services.audit import row_seals
 from tests.services.audit.tampering.columns import SEALED, UNREAD, is_unread
-from tests.services.audit.tampering.history import Installation, live
+from tests.services.audit.tampering.history import DATABASE, Installation, live
 
 TABLES = Base.metadata.tables
 # Where a change of any kind would not do: to what.
@@ -60,9 +59,8 @@ def test_what_is_declared_exists() -> None:
 
 def test_a_change_of_any_column_that_is_not_declared_is_found(tmp_path: Path, make_settings: Any) -> None:
     """By a user who can write the file of SQLite: without triggers, foreign keys and checks."""
-    path, kept = tmp_path / "registry.db", tmp_path / "kept.db"
-    migrate.upgrade(f"sqlite:///{path}")
-    installation = Installation.at(make_settings(f"sqlite:///{path}"), tmp_path)
+    path, kept = tmp_path / DATABASE, tmp_path / "kept.db"
+    installation = Installation.on_sqlite(make_settings, tmp_path)
     live(installation)
     _disarm(path)
     shutil.copyfile(path, kept)
@@ -137,9 +135,9 @@ def _make_up(connection: sqlite3.Connection, column: Column[Any]) -> None:
 
 def _changed(column: Column[Any], before: str = "") -> str:
     """Return SQL for another value than the one that the expression *before*, else the column itself, has."""
-    given = VALUES.get(f"{column.table.name}.{column.name}")
-    found = (change for kind, change in CHANGES if isinstance(column.type, kind))
-    return given or next(found, "coalesce({0}, '') || 'x'").format(before or column.name)
+    declared = VALUES.get(f"{column.table.name}.{column.name}")
+    changes = (change for kind, change in CHANGES if isinstance(column.type, kind))
+    return declared or next(changes, "coalesce({0}, '') || 'x'").format(before or column.name)
 
 
 def _is_found(installation: Installation) -> bool:

@@ -68,12 +68,12 @@ def outside(quick_disk: Path, make_settings: Callable[..., Settings]) -> Iterato
     server = make_server("127.0.0.1", 0, lived.installation.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    found = Outside(lived, f"http://127.0.0.1:{server.server_port}")
-    yield found
+    outside = Outside(lived, f"http://127.0.0.1:{server.server_port}")
+    yield outside
     server.shutdown()
     thread.join()
     server.server_close()
-    found.forget_connections()
+    outside.forget_connections()
 
 
 def test_an_untouched_registry_is_whole_and_a_falsified_answer_is_found(outside: Outside) -> None:

@@ -1,4 +1,4 @@
-"""Whoever has the service's database user cannot falsify an answer unseen: it is refused, or verification says so."""
+"""Attacks by the service's database user: each is refused, or verification reports it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from registry.db import migrate
 from registry.db.session import db
 from registry.domain import audit
 from tests.services.audit.tampering.attacks import ATTACKS, FRAUD, REFUSED, STRUCTURE, Attack
-from tests.services.audit.tampering.history import Installation, live
+from tests.services.audit.tampering.history import DATABASE, Installation, live
 
 MakeSettings = Callable[..., Settings]
 
@@ -44,10 +44,9 @@ class OnSqlite:
     kind = "sqlite"
 
     def __init__(self, root: Path, make: MakeSettings) -> None:
-        self.path, self.kept = root / "registry.db", root / "kept.db"
+        self.path, self.kept = root / DATABASE, root / "kept.db"
         self.url = f"sqlite:///{self.path}"
-        migrate.upgrade(self.url)
-        self.installation = Installation.at(make(self.url), root)
+        self.installation = Installation.on_sqlite(make, root)
         live(self.installation)
         self.keep()
 
@@ -58,7 +57,7 @@ class OnSqlite:
         shutil.copyfile(self.path, self.kept)
 
     def put_back(self) -> None:
-        for leftover in self.path.parent.glob("registry.db*"):
+        for leftover in self.path.parent.glob(f"{DATABASE}*"):
             leftover.unlink()
         shutil.copyfile(self.kept, self.path)
 
@@ -130,8 +129,8 @@ def lives(
                 if kind == "sqlite"
                 else OnPostgres(root, make_settings, request.getfixturevalue("postgres_server"))
             )
-        found: Lived = made[kind]
-        return found
+        lived: Lived = made[kind]
+        return lived
 
     yield get
     for lived in made.values():
@@ -143,9 +142,9 @@ def lives(
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def lived(request: pytest.FixtureRequest, lives: Callable[[str], Lived]) -> Iterator[Lived]:
-    found = lives(request.param)
-    yield found
-    with found.installation.context():
+    lived = lives(request.param)
+    yield lived
+    with lived.installation.context():
         pass  # so that no connection stays open
 
 
@@ -171,12 +170,12 @@ def test_an_attack_is_refused_or_detected(lived: Lived, attack: Attack) -> None:
         assert expected == REFUSED
         return
     try:
-        found = lived.installation.unlike()
+        differences = lived.installation.unlike()
     finally:
         lived.put_back()
 
     assert expected != REFUSED
-    assert expected in str(found)
+    assert expected in str(differences)
 
 
 @pytest.mark.parametrize("lived", ["postgresql"], indirect=True)
@@ -194,10 +193,16 @@ def test_an_entry_that_is_forged_with_its_head_has_no_seal(changed: Lived) -> No
             f"SELECT * FROM audit_entries WHERE model_id = {FRAUD} ORDER BY seq DESC LIMIT 1"
         ).one()
         forged = uuid.uuid4()
-        told = json.loads(bytes(last.body))
-        told |= {"id": str(forged), "seq": last.seq + 1, "prev": last.leaf_hash, "action": "model.edited"}
-        told |= {"subject": {"model": "fraud"}, "before": {}, "after": {"lifecycle": "open"}, "commit": {}, "facts": {}}
-        body = json.dumps(told).encode()
+        entry = json.loads(bytes(last.body))
+        entry |= {"id": str(forged), "seq": last.seq + 1, "prev": last.leaf_hash, "action": "model.edited"}
+        entry |= {
+            "subject": {"model": "fraud"},
+            "before": {},
+            "after": {"lifecycle": "open"},
+            "commit": {},
+            "facts": {},
+        }
+        body = json.dumps(entry).encode()
         leaf = audit.leaf_hash(body)
         row = last._asdict() | {"uid": forged.hex if changed.kind == "sqlite" else forged, "seq": last.seq + 1}
         row |= {"action": "model.edited", "version_id": None, "related_version_id": None, "leaf_hash": leaf}
@@ -216,9 +221,7 @@ def test_an_entry_that_is_forged_with_its_head_has_no_seal(changed: Lived) -> No
 
 
 def test_an_empty_log_is_not_taken_for_a_whole_one(tmp_path: Path, make_settings: MakeSettings) -> None:
-    url = f"sqlite:///{tmp_path}/empty.db"
-    migrate.upgrade(url)
-    installation = Installation.at(make_settings(url), tmp_path)
+    installation = Installation.on_sqlite(make_settings, tmp_path)
 
     assert sum(report.entries for report in installation.verify()) == 0
 
@@ -228,7 +231,7 @@ def test_another_secret_proves_nothing(lived: Lived, make_settings: MakeSettings
         make_settings(lived.url, secret_key=Secret("another secret, long enough as well")), tmp_path
     )
 
-    found = other.unlike()
+    differences = other.unlike()
 
-    assert all("have no seal of this service" in str(gaps) for _, gaps in found.values())
-    assert "fraud" in found
+    assert all("have no seal of this service" in str(gaps) for _, gaps in differences.values())
+    assert "fraud" in differences
