@@ -55,9 +55,8 @@ It is also in {path}, readable by its owner only. For example:
 def run(settings: Settings, *, workers: int | None = None, threads: int | None = None) -> None:
     """Prepare what a first start needs, then serve until the process gets a signal to stop.
 
-    Raises Unavailable when the address is taken, or the database does not answer or has a schema that this release
-    does not work with, SecretKeyMismatch with another key than the database's, and ForeignStore when the store is
-    another registry's.
+    Raises Unavailable when the address is in use, or the database does not answer or has an unsupported schema. Raises
+    SecretKeyMismatch with another key than the database's, and ForeignStore when the store is another registry's.
     """
     settings = replace(settings, workers=workers or settings.workers, threads=threads or settings.threads)
     logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())

@@ -55,6 +55,7 @@ class LoginFailures:
         period = self._begin_period()
         if not counted:
             return
+        # A blocked address causes no more writes: guessing must not load the database.
         if counted[0] not in self._blocked:
             self._take_write()
             with transaction() as session:

@@ -22,8 +22,8 @@ class RegistryClient(Promotion, VersionFiles):
     *timeout* is in seconds, to connect and between two bytes of an answer. The token is sent to the registry's origin
     only, and over plain http only to this machine unless *insecure*. An invalid URL is a ValueError.
 
-    *ca_file*, or REGISTRY_CA_FILE, has the certificates of a private CA, which are trusted for the registry and its
-    store in addition to the public ones, or to those of REQUESTS_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR. Raises
+    *ca_file*, or REGISTRY_CA_FILE, has the certificates of a private CA, trusted for the registry and its store. They
+    add to the public ones, or to those of REQUESTS_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR. Raises
     CertificatesUnreadable for a file without any.
 
     Methods that take a reference accept ``fraud:7``, ``fraud@champion``, ``fraud#production``, ``models:/fraud/7``

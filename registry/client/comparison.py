@@ -53,7 +53,7 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Whether the versions have the same files and the same facts."""
+        """True if the versions have the same files and the same facts."""
         return not self.files and not self.facts
 
     def __repr__(self) -> str:

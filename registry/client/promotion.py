@@ -28,7 +28,7 @@ class Promotion(Lookup):
         """
         named = reference_of(reference)
         if named.bare:
-            raise ValueError(f"say which version: {named}:1, {named}@alias or {named}#staging")
+            raise ValueError(f"name a version: {named}:1, {named}@alias or {named}#staging")
         return self.stages.move(
             named.model,
             self.number(named),

@@ -52,7 +52,7 @@ class MovedRecord(Record):
 
 
 class HolderRecord(Record):
-    """Who holds a stage or an alias: ``<fraud:3 production since 2026-11-20T12:00:00Z, by alice>``."""
+    """Holder of a stage or an alias: ``<fraud:3 production since 2026-11-20T12:00:00Z, by alice>``."""
 
     def __repr__(self) -> str:
         return _describe_or_dump(self, _holder)

@@ -38,7 +38,7 @@ class Reference:
 
     @property
     def bare(self) -> bool:
-        """Whether only the model is named."""
+        """True if the reference names a model without a selector."""
         return self.version is None and self.alias is None and self.stage is None
 
 

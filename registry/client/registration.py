@@ -70,7 +70,7 @@ class Facts(TypedDict, total=False):
 
 
 class SentCounts(TypedDict):
-    """How many files the version has, how many of them had to be sent, and the bytes that went for it."""
+    """Counts of a registration: files of the version, files that were sent, and their bytes."""
 
     files: int
     sent: int

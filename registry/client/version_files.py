@@ -56,9 +56,9 @@ class VersionFiles(Lookup):
         refused with HoldsCredentials unless *allow_secrets*. *follow_links* follows symbolic links that leave the
         directory, as those of a Hugging Face cache do.
 
-        The run and the code are those of the CI system or git around this process, unless ``run`` or ``code`` are
-        given, or *detect* is False. *progress* is called with what is done (``hash``, ``upload``) and with how many of
-        how many bytes. Values that cannot be a fact, such as a list as a param, are a ValueError.
+        The run and the code are detected from the CI system or git around this process. ``run`` and ``code`` replace
+        them; *detect* turns this off. *progress* is called with what is done (``hash``, ``upload``) and with how many
+        of how many bytes. Values that cannot be a fact, such as a list as a param, are a ValueError.
 
         Framework, signature and Python are read from an ``MLmodel`` file, and the digest of ``requirements.txt``, or of
         another file that pins packages, is recorded. Arguments win. The Python that runs this is not recorded.
@@ -145,9 +145,9 @@ class VersionFiles(Lookup):
         match. *exclude* has patterns of files to leave out. *cache* is a directory that keeps the downloaded files by
         their digest, for later pulls; what comes from there is verified as well.
 
-        Raises TargetOccupied when the directory holds anything else (*force* overwrites what has a registered path
-        and leaves the rest), IntegrityError when other bytes than the registered ones arrive, and UnsafePath for paths
-        that could harm this machine. Earlier releases took some of those: *allow_unsafe_paths* writes them, never
+        Raises TargetOccupied when the directory has other files; *force* overwrites files with a registered path and
+        leaves the rest. Raises IntegrityError when other bytes than the registered ones arrive, and UnsafePath for
+        paths that could harm this machine. Earlier releases took some of those: *allow_unsafe_paths* writes them, never
         outside of the directory nor through a link.
         """
         version = self._loadable(reference)

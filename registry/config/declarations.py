@@ -19,7 +19,7 @@ _KEY = "declaration"
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """How one variable is read, and its row in the documentation.
+    """Declaration of a variable: its parser, and its row in the documentation.
 
     ``is_last`` is set for a variable that is read after all others.
     """

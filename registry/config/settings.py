@@ -48,7 +48,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How this process runs. Sizes are bytes, spans are seconds.
+    """Settings of this process. Sizes are bytes, spans are seconds.
 
     Each line declares a setting: its default, its limits and its row on the page of settings (``deploy/docs``).
     """
@@ -108,7 +108,7 @@ class Settings:
         5,
         least=0,
         most=300,
-        about="how long a process lets a token look at models without asking the database again; all else asks",
+        about="how long a process lets a token read models without a query of the database; other requests query it",
     )
     login_failures_per_address: int = number(
         20,

@@ -47,6 +47,7 @@ def rebase(connection: Connection) -> bool:
     """
     if mismatch(connection) is None:
         return False
+    # An entry that is written between reading the newest order and raising the base would sort before it.
     connection.execute(text("LOCK TABLE audit_entries IN SHARE ROW EXCLUSIVE MODE"))
     connection.execute(CommitBase.__table__.update().values(base=_NEWEST + 1))  # type: ignore[attr-defined]  # a Table
     return True

@@ -28,13 +28,14 @@ PING_SECONDS = 3.0
 WAL_SECONDS = 5.0  # how long a new SQLite file may be busy while it is switched to a write-ahead log
 WAL_PAUSE = 0.01
 SQLITE_PRAGMAS = {
+    # In WAL mode, NORMAL can lose acknowledged commits at a power cut (sqlite.org/pragma.html#pragma_synchronous).
     "synchronous": "FULL",
     "busy_timeout": "20000",
     "foreign_keys": "ON",
     "recursive_triggers": "ON",  # else REPLACE INTO slips past the triggers that keep the audit log append-only
 }
-# READ COMMITTED gives each statement a snapshot of its own, within a transaction or without one: to begin and to end
-# one would cost a read two more round trips, and give it nothing. Who writes asks for a transaction.
+# READ COMMITTED gives each statement its own snapshot, inside a transaction or outside. BEGIN and COMMIT would cost
+# a read two more round trips without any effect. A write opens a transaction explicitly.
 UNBOUND = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
 
 

@@ -21,7 +21,7 @@ VERSION_TABLE = "alembic_version"
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What may be done besides reading; nothing may be deleted.
+    """Rights on a table besides SELECT. DELETE is never granted.
 
     ``given`` are columns that the database fills on insert. ``update`` names the columns that may change; with ``kept``
     all may but those.
@@ -98,6 +98,7 @@ def grant(connection: Connection, role: str) -> None:
     schema = connection.dialect.identifier_preparer.quote(
         connection.scalar(text("SELECT current_schema()")) or "public"
     )
+    # Concurrent GRANTs on one table fail with "tuple concurrently updated".
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
     for statement in _statements(connection, quoted, schema):
         connection.exec_driver_sql(statement)
@@ -185,6 +186,7 @@ def _statements(connection: Connection, role: str, schema: str) -> Iterator[str]
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}"
     yield f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM {role}"
     yield f"REVOKE ALL ON SCHEMA {schema} FROM {role}"
+    # PostgreSQL up to 14 lets every role create objects in the schema public.
     yield f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC"
     yield f"GRANT CONNECT ON DATABASE {database} TO {role}"
     yield f"GRANT USAGE ON SCHEMA {schema} TO {role}"

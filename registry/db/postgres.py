@@ -11,7 +11,9 @@ from sqlalchemy import URL, exc
 SETTINGS = {
     "timezone": "UTC",
     "statement_timeout": "10000",
+    # Below statement_timeout: otherwise a wait for a lock ends as a slow statement.
     "lock_timeout": "8000",
+    # A process that hangs inside a transaction would hold its locks.
     "idle_in_transaction_session_timeout": "15000",
     "jit": "off",  # it takes longer to compile a search than to run it
 }

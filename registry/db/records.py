@@ -185,7 +185,7 @@ class HolderRecord:
 
 @dataclass(frozen=True, slots=True)
 class AliasRecord:
-    """Where an alias points or pointed; ``created`` in the reply to the call that made it.
+    """Target of an alias, now or at a time; ``created`` in the reply to the call that created the alias.
 
     ``state`` is that of the version, and ``protected`` that of the alias, as they are now.
     """

@@ -1,4 +1,4 @@
-"""Repetition of requests that the database undid for reasons of its own: a deadlock, a lost connection."""
+"""Repetition of requests that the database rolled back: after a deadlock or a lost connection."""
 
 from __future__ import annotations
 

@@ -62,6 +62,7 @@ def mismatch(connection: Connection) -> str | None:
     A newer schema is no mismatch as long as it lists this release as compatible.
     """
     revision = revision_over(connection)
+    # Before the revision is judged: a half-restored database may have the right one and lack rows.
     if inspect(connection).has_table(UNFINISHED_RESTORE):
         return "a restore into this database has not finished: run it again, with the same backup"
     if revision == head():

@@ -40,7 +40,7 @@ def steady() -> float:
 
 
 class column(FunctionElement[datetime]):  # noqa: N801 -- named as SQL functions are
-    """What a statement selects so that :func:`note` can read the database's time from its row; NULL on SQLite."""
+    """Column with the database's time, which :func:`note` reads from the row; NULL on SQLite."""
 
     inherit_cache = True
     type = UtcDateTime()
@@ -65,7 +65,7 @@ class DatabaseClock:
     def __init__(
         self, url: str, *, is_local: bool, reference: Callable[[], datetime | None] = kernel_clock.synchronised
     ) -> None:
-        """*reference* is a second witness: the time by a clock that NTP keeps right, or None."""
+        """Create the clock. *reference* returns the time of a second clock that NTP keeps right, or None."""
         self._url, self.is_local, self._reference = url, is_local, reference
         self._seen: tuple[datetime, float] | None = None  # the latest time, and when it was by the steady clock
         self._guards = False

@@ -1,7 +1,7 @@
 """Paths of the artifact area: their rules, what is reserved, and their forms in URLs of MLflow's clients.
 
-A path is compared byte by byte. It is taken as it arrived and never decoded again, yet one that would be dangerous to
-a reader that does so is refused, as MLflow's server does.
+A path is compared byte by byte. It is used as it arrived and never decoded again. A path that is dangerous to a reader
+that decodes it again is refused, as by MLflow's server.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@
     ├── Unsupported             this registry, or its store, cannot do that at all
     └── Unavailable             the database or the store cannot be reached now
         ├── ClockImplausible    the database's clock cannot date an entry
-        ├── Undone              the database took back all that was done, for reasons of its own
+        ├── Undone              the database rolled back all changes: a deadlock, a lost connection
         ├── StoreDenied         the store refuses the registry's credentials a right
         ├── ForeignStore        the store is not known to be this registry's
         ├── BytesUnchecked      the store does not answer, so that a rollback cannot check its target
@@ -288,7 +288,8 @@ class Unsupported(RegistryError):
 class Unavailable(RegistryError):
     """The database or the store cannot be used now; ``Retry-After`` is when to try again.
 
-    Nothing was written, unless the class says otherwise. *retry_after* is in seconds; None: do not retry automatically.
+    Nothing was written, unless the docstring of the class differs. *retry_after* is in seconds; None: do not retry
+    automatically.
     """
 
     code = "unavailable"

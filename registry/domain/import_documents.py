@@ -1,4 +1,4 @@
-"""The document in which an import keeps what a version is to say, until its files are there.
+"""The document in which an import keeps the facts of a version until its files are stored.
 
 The document is written from a registration and read by this module alone: the API's schemas may change between the
 request and the work. ``FORMAT`` counts its forms. A document of format 1 does not name its format, and has the shape of
@@ -59,7 +59,7 @@ class ImportRequest:
 
 
 def registration_of(document: Mapping[str, Any], files: Sequence[File]) -> Registration:
-    """Return the registration of *files* that a document asks for.
+    """Return the registration of *files* that a document describes.
 
     Raises Unavailable for a document of a later release, which has to do it, and Conflict for one that cannot be read.
     """

@@ -1,7 +1,7 @@
 """Lineage of a version: run, code, environment, datasets and parent versions, as frozen values.
 
-A snapshot is a set of nodes and typed edges around the version. A node's key is the digest of its content, so that
-equal snapshots are one node and nothing can change under a version that refers to it.
+A snapshot is a set of nodes and typed edges around the version. A node's key is the digest of its content. Equal
+snapshots are one node, and a node cannot change under a version that refers to it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class NodeKind(StrEnum):
 
 
 class EdgeKind(StrEnum):
-    """How the version (source) relates to the node (target)."""
+    """Relation of the version (source) to the node (target)."""
 
     PRODUCED_BY = "produced_by"
     BUILT_FROM = "built_from"

@@ -44,7 +44,7 @@ class Manifest:
 def seal(files: Sequence[File]) -> Manifest:
     """Sort *files* into a manifest; its digest is the SHA-256 of the list's RFC 8785 bytes.
 
-    Raises Invalid, with the index of each wrong file, when the list is empty or too long, when two paths are
+    Raises Invalid, with the index of each wrong file, when the list is empty or too long. So it does when two paths are
     the same on a case-blind file system, when one path is both a file and a directory, or when files together make a
     directory a git repository.
     """
@@ -74,5 +74,5 @@ def sha256_problem(text: str) -> str | None:
 
 
 def canonical_digest(value: Any) -> str:
-    """``sha256:<hex>`` of *value* in RFC 8785 form (JSON with one spelling)."""
+    """Return ``sha256:<hex>`` of *value* in RFC 8785 form (JSON with one spelling)."""
     return "sha256:" + hashlib.sha256(rfc8785.dumps(value)).hexdigest()

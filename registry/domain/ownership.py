@@ -1,7 +1,7 @@
 """Identity of a registry in its store, and its comparison with the database's.
 
-The store's copy names the registry, its epoch (another one after each restore), and the latest audit entry that the
-database had when the copy was written. A database that lacks this entry is an older copy of the one that uses the
+The store's copy names the registry and its epoch, which changes with each restore. It also names the latest audit entry
+in the database when the copy was written. A database that lacks this entry is an older copy of the one that uses the
 store.
 """
 
@@ -55,7 +55,7 @@ def parse(content: bytes) -> Identity:
 def problem(own: Identity, identity: Identity, *, has_entry: bool) -> str | None:
     """Return why the store that carries *identity* is not this registry's; None when it is.
 
-    *has_entry* says whether the database has the entry that *identity* names.
+    *has_entry*: the database has the entry that *identity* names.
     """
     if identity.registry != own.registry:
         return f"the store belongs to another registry: {identity.registry}, and this is {own.registry}"

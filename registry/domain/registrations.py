@@ -27,7 +27,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A run that is not known to have ended, and its logged model: what a tracking server is asked about until it has.
+    """Run without a recorded end, and its logged model. A worker requests both from the tracking server until the end.
 
     ``server`` is empty where any of those that are configured may have the run.
     """

@@ -11,7 +11,7 @@ FINGERPRINT_DIGITS = 16
 
 
 class KeyStanding(StrEnum):
-    """How a process's key relates to the keys that the database has recorded."""
+    """Relation of a process's key to the keys that the database has recorded."""
 
     CURRENT = "current"
     FIRST = "first"  # the database has recorded none

@@ -28,7 +28,7 @@ class Lifecycle(StrEnum):
 
 
 class TransitionKind(StrEnum):
-    """Why a tenure began or ended."""
+    """Cause of the beginning or end of a tenure."""
 
     PROMOTE = "promote"
     DEMOTE = "demote"
@@ -145,10 +145,10 @@ def check_expected(expected: int | None, *, holder: int | None) -> None:
 def plan_rollback(past: Iterable[ProductionTenure], *, to: int | None = None) -> ProductionTenure:
     """Choose the production tenure that a rollback returns to.
 
-    *past* is every production tenure of the model, newest first; it is read only as far as needed. Without *to*,
-    the answer is the latest tenure before the newest one's origin that was superseded and whose version is ready,
-    was not itself rolled back since, and is neither the newest holder nor in production now: after A, B, C that is
-    B, then A, then nothing. With *to*, it is that version's latest tenure.
+    *past* is every production tenure of the model, newest first; it is read only as far as needed. Without *to*, the
+    result is the latest tenure before the newest one's origin that was superseded and whose version can serve again:
+    it is ready, was not rolled back since, and is neither the newest holder nor in production now. After A, B, C that
+    is B, then A, then none. With *to*, it is that version's latest tenure.
 
     Raises NoPrevious, or IllegalTransition or NotReady when *to* names a version that cannot return.
     """

@@ -20,7 +20,7 @@ APPENDABLE = frozenset({VersionState.PENDING, VersionState.READY})  # the end of
 
 
 class RunState(StrEnum):
-    """Whether the lineage of a version has the end of its run.
+    """State of a run in the lineage of a version: the lineage has its end, or not.
 
     ``unfinished``: the run had not ended as far as is known, and a worker looks again until it has. ``finished``: it
     has ended, and a second snapshot was added. ``abandoned``: the end was not seen; the history has the reason.

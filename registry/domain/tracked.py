@@ -17,9 +17,9 @@ _ODD = re.compile(r"[\x00-\x1f\x7f\\?#%]")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What of a tracking server becomes a version: a logged model, or the files at *path* of a run.
+    """Source of a version on a tracking server: a logged model, or the files at *path* of a run.
 
-    With a *location* it is only that if the files are there: the client's word for it has to be checked.
+    With a *location*, the client's claim has to be checked: the files must be there.
     """
 
     logged_model: str | None = None
@@ -52,7 +52,7 @@ def subject_of(source: str, *, run_id: str | None, logged_model: str | None) -> 
 
 
 def below(location: str, root: str) -> str | None:
-    """The path of *location* below *root*, "" for the root itself; None where it is not below, or can be misread."""
+    """Return the path of *location* below *root*, "" for the root itself; None if it is not below, or is ambiguous."""
     location, root = location.rstrip("/"), root.rstrip("/")
     if location == root:
         return ""

@@ -25,7 +25,7 @@ _SENDFILE_BYTES = 16 * 1024 * 1024
 
 
 class ConnectionState(Enum):
-    """Who has the connection. ``BUSY`` is a thread's, or a queue's; the others are the loop's."""
+    """Owner of a connection. ``BUSY``: a thread or a queue; the others: the event loop."""
 
     READING = auto()
     BUSY = auto()

@@ -26,6 +26,7 @@ class Shares:
 
     def note(self, age: int, count: int) -> None:
         """Set the count of a process."""
+        # Without a lock: each process writes only its own four bytes, and a stale count costs one unequal turn.
         self._counts[age % PLACES] = count
 
     def leave(self, age: int) -> None:

@@ -45,7 +45,7 @@ class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn is not typed
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """What the application answered: the status and headers, and the body that is still to be iterated."""
+    """Response of the application: status and headers, and the body that is still to be iterated."""
 
     response: Response
     body: Iterable[bytes]

@@ -31,7 +31,7 @@ ORPHAN_SECONDS = 3.0  # for requests under way when the master is gone
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an operator may tune, see the settings of these names. ``transfers`` is a number of threads."""
+    """Limits that an operator may set, see the settings of these names. ``transfers`` is a number of threads."""
 
     header_seconds: int
     stall_seconds: int

@@ -41,7 +41,7 @@ class OpenConnections:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no place for another connection."""
+        """True if the limit of connections is reached."""
         return len(self._by_descriptor) >= self._most
 
     def add(self, connection: Connection) -> None:

@@ -172,6 +172,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
 
     def _tick(self, now: float) -> None:
         """Look at every deadline, a few times a second."""
+        # The master kills a worker that has not reported within gunicorn's timeout.
         self.notify()
         for connection in self.connections.all():
             with suppress(OSError):
@@ -336,6 +337,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             # A socket can be written at once: so the loop looks at what was received already.
             self.connections.arm(connection, READ | (select.EPOLLOUT if connection.received else 0))
         else:
+            # RFC 9112, section 9.6: close in stages. close() with unread bytes sends a reset, which can destroy the
+            # response on its way.
             connection.sock.shutdown(socket.SHUT_WR)
             connection.state, connection.deadline = ConnectionState.LINGERING, now + LINGER_SECONDS
             self.connections.arm(connection, READ)

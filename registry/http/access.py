@@ -44,7 +44,7 @@ def requires(permission: Permission, *, surely: bool = False) -> Callable[[View]
 def public(reason: str) -> Callable[[View], View]:
     """Declare that the view needs no identity; *reason* is why that is safe."""
     if not reason:
-        raise ValueError("say why")
+        raise ValueError("give a reason")
     return _declare(PUBLIC)
 
 

@@ -31,7 +31,7 @@ _ETAG = re.compile(r'"([a-z])(\d{1,18})(?:-[a-z]+)*"\Z')
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """What the composition root has built for the faces."""
+    """Adapters and settings that the composition root builds for the faces."""
 
     settings: Settings
     store: Store

@@ -48,9 +48,9 @@ class CreationRequest:
 def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, str]) -> VersionRecord:
     """Register what is at *source* under the model's next number.
 
-    Raises NotFound for the model, or for a run or logged model that no tracking server has, Conflict for files that are
-    not the run's, Invalid for a source that no registry would take, or NotReady for a copy of a version whose files are
-    not there.
+    Raises NotFound for the model, or for a run or logged model that no tracking server has. Raises Conflict for files
+    that are not the run's, Invalid for a source that is never allowed, or NotReady for a copy of a version without
+    files.
     """
     validation.model_name(name)
     creation = CreationRequest(**said)  # type: ignore[arg-type]  # the endpoint has read each by its type

@@ -46,7 +46,7 @@ def integer() -> Argument:
 
 
 def tags() -> Argument:
-    """``[{"key", "value"}]`` as a mapping; of one key the last value counts."""
+    """Return ``[{"key", "value"}]`` as a mapping; of one key the last value counts."""
     return Argument(_parse_tags)
 
 

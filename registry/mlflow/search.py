@@ -11,6 +11,7 @@ from registry.mlflow.endpoint import endpoint
 from registry.mlflow.parsing import integer, string, strings
 from registry.services.search import search
 
+# MLflow's own defaults. A page may end earlier, at its budget of bytes.
 MODELS_PAGE = 100
 VERSIONS_PAGE = 200_000
 

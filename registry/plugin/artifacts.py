@@ -45,6 +45,7 @@ class VersionRepository(ArtifactRepository):  # type: ignore[misc] # MLflow has 
         return str(target / place.path) if place.path else str(target)
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
+        # In the target's directory, because a rename works only within one file system.
         with tempfile.TemporaryDirectory(prefix=".registry-", dir=Path(local_path).absolute().parent) as folder:
             downloaded = self.download_artifacts(remote_file_path, folder)
             Path(downloaded).replace(local_path)

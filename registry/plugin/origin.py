@@ -47,7 +47,7 @@ class RunOrigin:
 
     @property
     def readable(self) -> bool:
-        """Whether the files are to be read: here with the caller's own credentials, so always."""
+        """True: the files are read with the caller's own credentials."""
         return True
 
     @contextmanager

@@ -1,7 +1,7 @@
 """The files of a new version that MLflow's server registers: in the server's tracking and artifact stores.
 
 The server reads, with its own credentials, the source that a caller names. So it reads only files in the run or the
-logged model that the caller names with it, which the server's other endpoints return to the same callers.
+logged model that the caller names. The server's other endpoints return these to the same callers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ServedOrigin(RunOrigin):
 
     @property
     def readable(self) -> bool:
-        """Whether the files lie in the run or the logged model."""
+        """True if the files are in the run or the logged model."""
         roots = [getattr(self.logged_model, "artifact_location", None), self.run and self.run.info.artifact_uri]
         return any(_within(self._location(), root) for root in roots if root)
 

@@ -24,7 +24,7 @@ HINT = "set MLFLOW_TRACKING_TOKEN to a token of the registry"
 
 
 class Identity(StrEnum):
-    """Whose token the server sends to the registry: the value of REGISTRY_SERVER_IDENTITY."""
+    """Owner of the token that the server sends to the registry: the value of REGISTRY_SERVER_IDENTITY."""
 
     CALLER = "caller"
     CALLER_OR_OWN = "caller-or-own"

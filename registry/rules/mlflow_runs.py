@@ -67,7 +67,7 @@ class DatasetMetric:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """What was logged in a run, or for a logged model.
+    """Facts that were logged in a run, or for a logged model.
 
     ``evaluations`` are the metrics that name a dataset, the latest measured last; ``metrics`` the others.
     ``unmeasured`` are those whose latest value is no finite number: NaN, Infinity, -Infinity.

@@ -1,7 +1,7 @@
 """Rules for the path of a file in a version, and for paths in the same version.
 
-A version is downloaded to machines of every kind. A path is refused where one of them would read it as a place outside
-of the directory, as a device, as another file of the version, or as the configuration of a program that runs commands.
+A version is downloaded to machines of every kind. A path is refused if one of them would read it as a place outside of
+the directory, as a device or as another file of the version. So is one that configures a program that runs commands.
 Paths are refused, never repaired.
 """
 

@@ -1,8 +1,8 @@
 """Background jobs for operators: list them, and retry one that is parked or abandoned.
 
-A job is an import, an upload that waits to be verified, a file of the artifact area that waits to be hashed, or an
-unfinished run that is read again. A job whose worker failed ``leases.MOST_ATTEMPTS`` times is parked: it could stop
-each further worker. A run whose end was not seen is abandoned.
+A job is an import, an upload to verify, a file of the artifact area to hash, or an unfinished run to read again. A job
+whose worker failed ``leases.MOST_ATTEMPTS`` times is parked: it could stop each further worker. A run whose end was not
+seen is abandoned.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ def retry(job_id: str, *, actor: Actor, claim: Claim | None = None) -> JobRecord
         kind, row = _find_job(unit.session, job_id)
         if not _is_stopped(row):
             raise Conflict(f"the job {job_id} is not parked; workers take it up by themselves")
+        # Refreshes the row under its lock, then it is judged again: two operators may retry a job at once.
         chain = _lock_both(unit.session, row)
         if not _is_stopped(row):
             raise Conflict(f"the job {job_id} was retried by another request")
@@ -290,7 +291,7 @@ def _select_jobs(
     columns: Sequence[Any],
     moment: datetime,
 ) -> Rows:
-    """*columns* are id, subject, model, version and reason."""
+    """Select jobs. *columns* are id, subject, model, version and reason."""
     id_, subject, model, version, reason = columns
     running = (table.leased_until > moment, JobState.RUNNING)
     abandoned = [(_ABANDONED, JobState.ABANDONED)] if table is RunRefresh else []

@@ -35,7 +35,7 @@ class Call(Generic[T]):
 
     @property
     def is_pending(self) -> bool:
-        """Whether the call has not returned yet."""
+        """True until the call returns."""
         return not self._future.done()
 
     def result(self, timeout_seconds: float) -> T:

@@ -131,6 +131,7 @@ def take(statement: Select[Work], table: type[Work]) -> Work | None:
     with transaction() as session:
         moment = now(session)
         free = or_(table.leased_until.is_(None), table.leased_until < moment)
+        # SKIP LOCKED: workers that look at the same time take different rows instead of waiting for the first.
         row = session.scalars(statement.where(free).limit(1).with_for_update(skip_locked=True)).first()
         if row is not None:
             row.lease_id, row.leased_until, row.attempts = str(uuid.uuid4()), moment + LENGTH, row.attempts + 1

@@ -146,6 +146,7 @@ class Store:
         checked = announced(chunks, sha256=keys.digest_of(key), size=size)
         self._guard.refuse_foreign()
         try:
+            # Not operation(): most of the time is that of *chunks*, so a slow source would be logged as a slow store.
             with self._guard.naming_errors("write", key):
                 self.driver.write(key, checked, size=size)
         except SourceFailed as failed:
@@ -258,6 +259,7 @@ class Store:
         first = self.digest(key, pulse=pulse)
         if first == (sha256, stat.size):
             return first
+        # One wrong reading may come from a cache or a proxy in between. Two equal ones fail the version.
         log.warning("store.read_again", key=key, expected=sha256, found=first[0], size=first[1])
         again = self.digest(key, pulse=pulse)
         if again == (sha256, stat.size) or (again == first and again[1] == stat.size):

@@ -53,5 +53,6 @@ class Breaker:
         with self._lock:
             self._failed.append(now)
             many = len(self._failed) == FAILURES and now - self._failed[0] <= WINDOW
+            # Open: this was the trial, and one failed trial is enough.
             if many or self._open_until is not None:
                 self._open_until, self._trial_until = now + REST, None

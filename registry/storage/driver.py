@@ -55,7 +55,7 @@ class Missing(StoreError):
 
 @dataclass(frozen=True)
 class Target:
-    """Where and how a client sends one object or one part: exactly these headers, besides Host and Content-Length."""
+    """Target of one object or part that a client sends: exactly these headers, besides Host and Content-Length."""
 
     method: str
     url: str

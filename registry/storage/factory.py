@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class StorageSettings(Protocol):
-    """What of the settings concerns the store."""
+    """Settings of the store."""
 
     @property
     def storage_url(self) -> str:
@@ -37,7 +37,7 @@ class StorageSettings(Protocol):
 
     @property
     def s3_public_endpoint_url(self) -> str | None:
-        """How clients reach the store, where that is another way than the service's."""
+        """Return the endpoint of the store for clients, if it differs from the service's."""
 
     @property
     def s3_region(self) -> str | None:
@@ -45,11 +45,11 @@ class StorageSettings(Protocol):
 
     @property
     def s3_path_style(self) -> bool:
-        """Whether the bucket is part of the path, as most servers beside AWS want it."""
+        """True if the bucket is part of the path, as most servers except AWS require."""
 
     @property
     def inline_verify_bytes(self) -> int:
-        """How many bytes may be read back while a client waits."""
+        """Return the number of bytes that may be read back while a client waits."""
 
     @property
     def s3_checksum_mode(self) -> str:
@@ -57,7 +57,7 @@ class StorageSettings(Protocol):
 
 
 class SourceSettings(Protocol):
-    """What of the settings concerns sources."""
+    """Settings of the sources of imports."""
 
     @property
     def import_sources(self) -> Sequence[str]:
@@ -77,7 +77,7 @@ class SourceSettings(Protocol):
 
     @property
     def s3_path_style(self) -> bool:
-        """Whether the bucket is part of the path."""
+        """True if the bucket is part of the path."""
 
     @property
     def s3_checksum_mode(self) -> str:

@@ -91,6 +91,7 @@ class Guard:
             self._breaker.succeeded()
             raise StoreDenied(f"the artifact store refuses this: {error}", retry_after=30) from error
         except (Full, OSError) as error:
+            # A local failure, or an answer: the circuit breaker counts only a store that does not answer.
             full = error if isinstance(error, Full) else _full_temporary_directory(error)
             log.warning(
                 "store.failed", operation=operation, key=key, error=str(full or error), kind=type(error).__name__

@@ -33,6 +33,7 @@ def link(arriving: Path, path: Path, *, root: Path) -> None:
     for parent in reversed(parents[:-1]):
         parent.mkdir(mode=0o700, exist_ok=True)
     with suppress(FileExistsError):
+        # A hard link fails if the name exists; a rename would replace an object that readers rely on.
         os.link(arriving, path)
     # All of them, also those that another request made a moment ago and may not have synced yet.
     for parent in parents:

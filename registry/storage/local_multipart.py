@@ -6,7 +6,7 @@
       data                the whole object, sparse where parts are still absent
       <number>-<sha256>   empty: this part is in the data file, durably
 
-A part arrives in a private file, is verified there, and only then copied into its place under the lock. No sender,
+A part arrives in a private file and is verified there. Then it is copied into its place under the lock. No sender,
 however slow, writes into the data file. Joining gives the data file a second name, at the same cost for any size. A
 data file with two names is an object, and is never written again.
 """
@@ -37,7 +37,7 @@ _CANNOT_SHARE = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOT
 
 @dataclass(frozen=True)
 class Plan:
-    """What an upload is to become."""
+    """Declared properties of a multipart upload."""
 
     key: str
     size: int
@@ -45,7 +45,7 @@ class Plan:
 
     @property
     def count(self) -> int:
-        """How many parts there are."""
+        """Return the number of parts."""
         return -(-self.size // self.part_size)
 
     def offset(self, number: int) -> int:
@@ -77,6 +77,7 @@ class PartsDirectory:
                 file.write(json.dumps(asdict(plan)).encode())
                 file.flush()
                 os.fsync(file.fileno())
+            # From here on the upload exists. A crash before leaves a directory that sweep removes.
             (home / "plan").rename(home / "upload.json")
             for directory in (home, self._directory, self._root):
                 sync_directory(directory)
@@ -102,6 +103,8 @@ class PartsDirectory:
             with self._locked(handle) as plan:
                 if mark.exists():
                     return
+                # This order survives a crash: remove the mark, write the bytes, set the mark. A mark never covers mixed
+                # bytes.
                 self._forget(home, number)
                 _copy_into(home / "data", plan.offset(number), arrived, plan.size_of(number))
                 _created(mark).close()
@@ -188,6 +191,7 @@ class PartsDirectory:
             raise Missing(handle) from error
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            # Read again under the lock: the holder before may have joined or removed the upload.
             yield self._plan(handle, key)
 
     def _forget(self, home: Path, number: int) -> None:

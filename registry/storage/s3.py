@@ -93,6 +93,7 @@ class S3Driver:
                     "ChecksumSHA256": known,
                     "ContentLength": size,
                     "ContentType": OCTET_STREAM,
+                    # A presigned URL can be used again: the second PUT must not replace bytes that were verified.
                     "IfNoneMatch": "*",
                 },
                 ExpiresIn=seconds_until(expires_at),
@@ -135,6 +136,7 @@ class S3Driver:
         while len(left) >= GLANCED:
             try:
                 with naming_errors():
+                    # StartAfter is exclusive: without its last character, the listing includes the first key.
                     page = self._clients.client.list_objects_v2(
                         Bucket=self.bucket, Prefix=self._prefix + BLOBS, StartAfter=self._prefix + left[0][:-1]
                     )
@@ -323,6 +325,7 @@ class S3Driver:
         return (
             self._takes(b"right", announced=b"right")
             and not self._takes(b"wrong", announced=b"right")
+            # An uploader may leave the header out. A server that accepts that has verified nothing.
             and not self._takes(b"wrong", announced=b"right", without="x-amz-checksum-sha256")
         )
 

@@ -163,6 +163,7 @@ def _config(path_style: bool, checksum_mode: ChecksumMode) -> Config:
     return Config(
         signature_version="s3v4",
         s3={"addressing_style": "path" if path_style else "auto"},
+        # Since botocore 1.36 the default sends CRC trailers, which many S3-compatible servers refuse.
         request_checksum_calculation=checksum_mode,
         response_checksum_validation=checksum_mode,
         connect_timeout=_CONNECT_SECONDS,

@@ -157,6 +157,7 @@ def _lock_file(descriptor: int, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while True:
         with suppress(BlockingIOError):
+            # flock() takes no timeout, so the lock is polled.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         if time.monotonic() >= end:

@@ -86,7 +86,7 @@ _encode = json.JSONEncoder(default=str).encode
 
 
 class _Access:
-    """Whether the line of each request is made here, or takes the way of all others."""
+    """Switch for the line of each request: rendered here, or passed to the common pipeline."""
 
     is_direct = False
     log = logging.getLogger(ACCESS)

@@ -123,7 +123,7 @@ class Meters:
             shared_values.heal()
 
     def collector(self) -> Collector:
-        """What to scrape: the counts of this server's processes, the dead ones included."""
+        """Return the metrics to scrape: the counts of this server's processes, dead ones included."""
         return shared_values.Shared() if self._is_shared else self._own
 
     def _meters_of(self, route: str | None, method: str, code: int) -> tuple[Counter, Histogram]:

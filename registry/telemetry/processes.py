@@ -136,6 +136,7 @@ def _empty(directory: Path) -> None:
         fcntl.flock(_Shared.held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for file in (*directory.glob("*.db"), directory / TEXT):
             file.unlink(missing_ok=True)
+    # Workers inherit the lock. The kernel releases it when the last process of the server ends, however it ends.
     fcntl.flock(_Shared.held, fcntl.LOCK_SH)
 
 

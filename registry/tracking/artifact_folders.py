@@ -49,7 +49,7 @@ class Proxied:
 
 
 class OfRun:
-    """What is at *root* of a run's artifacts, wherever they are: the server fetches them itself."""
+    """Folder at *root* of a run's artifacts. The server fetches them from their store itself."""
 
     def __init__(self, link: Link, run_id: str, root: str) -> None:
         self._link, self._run_id, self._root = link, run_id, root
@@ -66,7 +66,7 @@ class OfRun:
 
 
 class OfLoggedModel:
-    """What is at *root* of a logged model's artifacts, wherever they are: the server fetches them itself."""
+    """Folder at *root* of a logged model's artifacts. The server fetches them from their store itself."""
 
     def __init__(self, link: Link, model_id: str, root: str) -> None:
         self._link, self._model_id, self._root = link, model_id, root

@@ -39,8 +39,8 @@ _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "model
 class Link:
     """GET below *url*. ``authorize`` returns the Authorization header, which is in no log and no error.
 
-    A request fails after *patience* seconds without the head of a response or further bytes, and when a response
-    arrives more slowly than *pace* bytes a second, *patience* seconds after it began.
+    A request fails after *patience* seconds without the head of a response or further bytes. It also fails when,
+    *patience* seconds after its beginning, a response is slower than *pace* bytes a second.
     """
 
     def __init__(
@@ -112,25 +112,25 @@ class Link:
     def _check(self, reply: BaseHTTPResponse, what: str) -> None:
         status = reply.status
         if status >= 500 or status in _PASSING:
-            raise Unavailable(f"{self.url} answered {status} when it was asked for {what}")
+            raise Unavailable(f"{self.url} answered {status} to the request for {what}")
         if status in {401, 403}:
             raise Conflict(f"{self.url} does not let this registry read {what} ({status}); its administrator can check "
                            "the credentials in REGISTRY_MLFLOW_TRACKING")  # fmt: skip
         if status in {404, 410}:
-            raise NotFound(f"{self.url} does not know {what}")
+            raise NotFound(f"{self.url} does not have {what}")
         if 300 <= status < 400:
             raise Conflict(f"{self.url} redirects to another place ({status}), which is not followed")
         if status != 200:
-            raise Conflict(f"{self.url} answered {status} when it was asked for {what}")
+            raise Conflict(f"{self.url} answered {status} to the request for {what}")
         if reply.headers.get("Content-Encoding", "identity") != "identity":
             raise Conflict(f"{self.url} sends {what} encoded, not as it is")
         announced = reply.headers.get("Content-Length", "")  # urllib3 ignores one that it cannot read
         chunked = reply.headers.get("Transfer-Encoding", "").lower() == "chunked"
         if not chunked and not (announced.isascii() and announced.isdigit() and len(announced) <= _LENGTH_DIGITS):
-            raise Conflict(f"{self.url} does not say how long {what} is")
+            raise Conflict(f"{self.url} does not send the length of {what}")
 
     def _no_server(self, what: str) -> Conflict:
-        return Conflict(f"{self.url} does not answer as an MLflow tracking server does when it is asked for {what}")
+        return Conflict(f"{self.url} does not answer as an MLflow tracking server does, to the request for {what}")
 
     @contextmanager
     def _naming_errors(self, what: str) -> Iterator[None]:

@@ -38,7 +38,7 @@ def deadline_of(response: BaseHTTPResponse) -> Deadline:
 
 
 class _Received(io.RawIOBase):
-    """What comes from a socket before the deadline."""
+    """Bytes that a socket delivers before the deadline."""
 
     def __init__(self, connected: socket, deadline: Deadline) -> None:
         self._socket, self._deadline = connected, deadline

@@ -116,7 +116,7 @@ def test_a_broken_rule_names_its_field(run_cli: CommandLine, network: responses.
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["promote", "fraud", "--to", "staging", "--reason", "x"], "Say which version"),
+        (["promote", "fraud", "--to", "staging", "--reason", "x"], "Name a version"),
         (["promote", "fraud:1", "--to", "staging"], "--reason"),
         (["promote", "fraud:1", "--reason", "x"], "Missing option '--to'. Choose from: staging, production"),
         (["promote", "fraud:1", "--to", "archived", "--reason", "x"], "archived"),

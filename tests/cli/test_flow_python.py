@@ -33,7 +33,7 @@ def test_the_client_finds_the_registry_and_does_what_the_commands_do(
         dry = client.rollback(model, reason="latency", dry_run=True)
         back = client.rollback(model, reason="latency", expected_current=2)
         again = client.move(f"{model}:2", "staging", reason="fixed")
-        with pytest.raises(ValueError, match="say which version"):
+        with pytest.raises(ValueError, match="name a version"):
             client.promote(model, reason="which?")
         found = [version["number"] for version in client.search(f"name = '{model}' AND metrics.auc > 0.92")]
         difference = client.compare(f"{model}:1", f"{model}:2")
@@ -78,6 +78,6 @@ def test_the_examples_of_the_python_page_run(
 
     exec(compile(script, "python.md", "exec"), {})
 
-    shown = capsys.readouterr().out
-    assert "<created <fraud:1 ready, 1 file, 6.8 KiB, auc=0.93>>" in shown
-    assert "<fraud:1 archived -> production, instead of 2>" in shown
+    printed = capsys.readouterr().out
+    assert "<created <fraud:1 ready, 1 file, 6.8 KiB, auc=0.93>>" in printed
+    assert "<fraud:1 archived -> production, instead of 2>" in printed

@@ -18,7 +18,7 @@ from tests.support.databases import Database
 from tests.support.fake_tracking_server import MODEL, PROXY, RUN, Answer, FakeTrackingServer, running_tracking_server
 from tests.support.importer import Importer
 from tests.support.mlflow_api import PREFIX, MlflowApi
-from tests.support.servers import eventually
+from tests.support.polling import eventually
 
 pytestmark = pytest.mark.share(3)
 
@@ -27,8 +27,8 @@ SOURCE = {"source": f"models:/{MODEL}", "model_id": MODEL}
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[FakeTrackingServer]:
-    with running_tracking_server() as found:
-        yield found
+    with running_tracking_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def importer(
         database.url, mlflow_tracking=(Tracking(url=upstream.url),), storage_url=f"file://{tmp_path}/store"
     )
     app = create_app(settings)
-    found = Importer(app, database.tokens)
-    found.wait_for_clients()
-    found.registry.create_model()
-    yield found
+    importer = Importer(app, database.tokens)
+    importer.wait_for_clients()
+    importer.registry.create_model()
+    yield importer
     with app.app_context():
         db.engine.dispose()
 
@@ -223,5 +223,5 @@ def test_what_no_server_has_uses_up_no_number(importer: Importer, upstream: Fake
     )
 
     assert (status, code) == (404, "RESOURCE_DOES_NOT_EXIST")
-    assert message == f"{upstream.url} does not know the logged model {unknown}"
+    assert message == f"{upstream.url} does not have the logged model {unknown}"
     assert mlflow_api.registry.model("fraud").register(**SOURCE)["version"] == "1"

@@ -86,10 +86,10 @@ def start(
             database.url, mlflow_tracking=(Tracking(url=url),), storage_url=f"file://{tmp_path}/store"
         )
         apps.append(create_app(settings))
-        found = Importer(apps[-1], database.tokens)
-        found.wait_for_clients()
-        found.registry.create_model()
-        return found, MlflowApi(found.api.client, found.api.token)
+        importer = Importer(apps[-1], database.tokens)
+        importer.wait_for_clients()
+        importer.registry.create_model()
+        return importer, MlflowApi(importer.api.client, importer.api.token)
 
     yield make
     for app in apps:
@@ -108,18 +108,18 @@ def test_a_logged_model_is_fetched_while_its_client_waits(
     assert not importer.work()
     assert mlflow_api.get(1) == made
     assert importer.files(1) == trained.files
-    found = importer.version(1)
-    run = found["lineage"]["run"]
+    version = importer.version(1)
+    run = version["lineage"]["run"]
     assert (run["system"], run["id"], mlflow_api.get(1)["run_id"]) == ("mlflow", trained.run, trained.run)
     assert (run["params"], run["tags"]["team"]) == ({"C": "0.5", "nested/depth.max": "3"}, "risk")
     assert (run["metrics"], run["unmeasured"]) == ({"auc": 0.9}, {"loss": "NaN"})
-    assert found["metrics"] == {"auc": 0.9}
+    assert version["metrics"] == {"auc": 0.9}
     assert requests.get(run["url"], timeout=60).status_code == 200
-    assert found["framework"] == "sklearn"
-    assert found["signature"]["inputs"] == [{"type": "double", "name": "a", "required": True}]
-    assert (found["lineage"]["code"]["repo"], found["lineage"]["code"]["path"][-8:]) == (None, "train.py")
-    assert found["lineage"]["environment"]["python"].startswith("3.")
-    (dataset,) = found["lineage"]["datasets"]
+    assert version["framework"] == "sklearn"
+    assert version["signature"]["inputs"] == [{"type": "double", "name": "a", "required": True}]
+    assert (version["lineage"]["code"]["repo"], version["lineage"]["code"]["path"][-8:]) == (None, "train.py")
+    assert version["lineage"]["environment"]["python"].startswith("3.")
+    (dataset,) = version["lineage"]["datasets"]
     assert (dataset["name"], dataset["uri"], dataset["role"], dataset["rows"]) == (
         "train-set", "s3://data/train.parquet", "train", 4,
     )  # fmt: skip
@@ -161,17 +161,17 @@ def test_what_a_run_has_logged_is_fetched(
         (
             {"source": "mlflow-artifacts:/1/{run}/artifacts/nothing", "run_id": "{run}"},
             (404, "RESOURCE_DOES_NOT_EXIST"),
-            "there are no files",
+            "lists no files",
         ),
         (
             {"source": "models:/m-" + "0" * 32, "model_id": "m-" + "0" * 32},
             (404, "RESOURCE_DOES_NOT_EXIST"),
-            "does not know the logged model",
+            "does not have the logged model",
         ),
         (
             {"source": "runs:/" + "0" * 32 + "/model", "run_id": "0" * 32},
             (404, "RESOURCE_DOES_NOT_EXIST"),
-            "does not know the run",
+            "does not have the run",
         ),
         (
             {"source": "mlflow-artifacts:/9/{run}/artifacts/old", "run_id": "{run}"},

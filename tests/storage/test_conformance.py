@@ -299,7 +299,7 @@ def test_a_store_with_a_home_is_usable(backend: Backend) -> None:
 
 @every
 def test_a_store_without_its_home_says_so(backend: Backend) -> None:
-    with pytest.raises(Unavailable, match="does not exist|there is no bucket"):
+    with pytest.raises(Unavailable, match=r"does not exist|there is no bucket"):
         backend.homeless.check()
 
 

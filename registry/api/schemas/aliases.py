@@ -11,7 +11,7 @@ EXPECTED = about("Refuse (409 stale) unless the alias points at this version; nu
 
 
 class AliasBody(Strict):
-    """Where an alias is to point."""
+    """Request to move an alias."""
 
     version = version_number(required=True, metadata=about("The number of the version."))
     expected_current = version_number(allow_none=True, metadata=EXPECTED)
@@ -47,7 +47,7 @@ class AliasView(View):
 
 
 class ProtectionView(View):
-    """Whether the alias is protected."""
+    """Response: the protection of an alias."""
 
     model = fields.String(**output("The name of the model."))
     alias = fields.String(**output("The name of the alias."))

@@ -21,13 +21,13 @@ _FORM = 1  # of what a position holds; sealed positions will be another one
 
 
 class HistoryQuery(CriteriaQuery):
-    """Which entries to list: those at or after ``since`` and before ``until``."""
+    """Filter of entries: those at or after ``since`` and before ``until``."""
 
     CRITERIA = Criteria
 
 
 class AuditQuery(HistoryQuery):
-    """Which entries to read; with ``after`` the services take ``position``, None for the start of the log."""
+    """Filter and cursor of entries; ``after`` becomes ``position``, None for the start of the log."""
 
     model = Text(most=names.MODEL_NAME_LENGTH, metadata=about("Only entries of models that have or had this name."))
     resumed = Text(
@@ -146,13 +146,13 @@ class HeadView(View):
 
 
 class HeadQuery(PageQuery):
-    """Which chains to list."""
+    """Filter of chains."""
 
     model = Text(most=names.MODEL_NAME_LENGTH, metadata=about("Only the chains of models that have or had this name."))
 
 
 class ChainQuery(PageQuery):
-    """Which entries to list."""
+    """Filter of the entries of a chain."""
 
     chain = Text(least=1, most=64, metadata=about("Only the entries of this chain."))
 

@@ -13,7 +13,7 @@ from registry.services.usage.downloads import DownloadCriteria
 
 
 class DownloadQuery(CriteriaQuery):
-    """Which counts to list: those of hours that begin at or after ``since`` and before ``until``."""
+    """Filter of counts: those of hours that begin at or after ``since`` and before ``until``."""
 
     CRITERIA = DownloadCriteria
 

@@ -28,14 +28,14 @@ _RFC3339 = re.compile(
 
 
 class Strict(Schema):
-    """What a client sends: unknown fields are refused."""
+    """Base of request bodies: unknown fields are refused."""
 
     class Meta:
         unknown = RAISE
 
 
 class View(Schema):
-    """What a client gets."""
+    """Base of response bodies."""
 
 
 class Pattern(validate.Regexp):

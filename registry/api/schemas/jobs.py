@@ -10,7 +10,7 @@ from registry.domain.states import JobState
 
 
 class JobsQuery(PageQuery):
-    """Which jobs to list."""
+    """Filter of jobs."""
 
     state = fields.String(validate=Choice(tuple(JobState)), metadata=about("Only jobs in this state."))
 

@@ -216,7 +216,7 @@ class ParentView(View):
 
 
 class LineageView(View):
-    """Where a version came from, as it was when the version was registered or, if later, when its run had ended."""
+    """Lineage of a version at its registration or, if later, at the end of its run."""
 
     run = fields.Nested(RunView, **output("The execution that produced it.", null=True))
     code = fields.Nested(CodeView, **output("The code that it was built from.", null=True))

@@ -33,7 +33,7 @@ class ModelBody(Strict):
 
 
 class ModelPatchBody(Strict):
-    """What to change of a model; the rest stays."""
+    """Changes of a model; fields that are left out stay."""
 
     description = Text(metadata=about("What the model is for; replaces the text."))
     tags = labels(removable=True, metadata=about("Sets each tag; null removes it."))
@@ -42,19 +42,19 @@ class ModelPatchBody(Strict):
 
 
 class ReasonBody(Strict):
-    """Why something is done."""
+    """Reason of a change, in the body."""
 
     reason = reason()
 
 
 class ReasonQuery(Strict):
-    """Why something is done, in the address."""
+    """Reason of a change, in the query string."""
 
     reason = reason()
 
 
 class ModelsQuery(PageQuery):
-    """Which models to list."""
+    """Filter of models."""
 
     name = Text(most=names.MODEL_NAME_LENGTH, metadata=about("Only the model of exactly this name."))
     deleted = fields.Boolean(

@@ -11,7 +11,7 @@ from registry.services.usage.refusals import RefusalCriteria
 
 
 class RefusalQuery(CriteriaQuery):
-    """Which counts to list: those of hours that begin at or after ``since`` and before ``until``."""
+    """Filter of counts: those of hours that begin at or after ``since`` and before ``until``."""
 
     CRITERIA = RefusalCriteria
 
@@ -28,7 +28,7 @@ class RefusedActorView(View):
 
 
 class RefusalView(View):
-    """How often one actor at one address was refused one action in an hour."""
+    """Count of the refusals of one action to one actor at one address in an hour."""
 
     hour = Instant(**output("When the hour began."))
     actor = fields.Nested(RefusedActorView, **output("The account; null without a valid token.", null=True))

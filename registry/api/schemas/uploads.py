@@ -85,7 +85,7 @@ class PartsBody(Strict):
 
 
 class TargetView(View):
-    """Where to send bytes: with this method, to this URL, with exactly these headers and no Authorization."""
+    """Target of an upload: the method, the URL and exactly these headers, without Authorization."""
 
     method = fields.String(**output("The HTTP method."))
     url = Address(**output("The signed URL. It needs no token: keep it secret."))
@@ -146,7 +146,7 @@ class SignedPartsView(View):
 
 
 class ArrivedView(View):
-    """What the store has of an upload in parts."""
+    """State of a multipart upload in the store."""
 
     part_size = fields.Integer(**output("The size of the parts in bytes; the last one may be shorter."))
     part_count = fields.Integer(**output("How many parts the upload has."))

@@ -186,7 +186,7 @@ def evaluations_of(sent: Iterable[Evaluation], datasets: Iterable[Dataset]) -> t
 
 
 class VersionPatchBody(Strict):
-    """What to change of a version; the rest stays."""
+    """Changes of a version; fields that are left out stay."""
 
     description = Text(metadata=about("What this version is; replaces the text."))
     tags = labels(removable=True, metadata=about("Sets each tag; null removes it."))
@@ -194,7 +194,7 @@ class VersionPatchBody(Strict):
 
 
 class VersionsQuery(PageQuery):
-    """Which versions to list."""
+    """Filter of versions."""
 
     stage = fields.String(
         validate=Choice([stage.value for stage in Stage]), metadata=about("Only versions in this stage.")
@@ -205,7 +205,7 @@ class VersionsQuery(PageQuery):
 
 
 class FilesQuery(PageQuery):
-    """Which files to list, and how."""
+    """Filter of files, and the form of the list."""
 
     limit = QueryNumber(load_default=50, validate=validate.Range(1, FILES_LIMIT), metadata=LIMITED)
     signed = fields.Boolean(
@@ -280,7 +280,7 @@ class VersionView(View):
 
 
 class PurgeBody(Strict):
-    """Why bytes are given up for good."""
+    """Reason to purge the bytes of a version."""
 
     reason = reason(required=True)
     now = Flag(metadata=about("Before the time for which deleted versions are kept; the audit entry records it."))

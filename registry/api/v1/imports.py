@@ -28,7 +28,7 @@ def _import_location(asked: ImportRecord) -> str:
 @blueprint.response(202, ImportView, location=_import_location, recall=import_jobs.recall)
 @requires(Permission.VERSION_IMPORT)
 def import_version(body: ImportRequest, model: str) -> ImportRecord:
-    """Ask for a version whose files a worker fetches."""
+    """Request a version whose files a worker fetches."""
     return import_jobs.request(
         model,
         body,

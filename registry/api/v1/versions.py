@@ -67,7 +67,7 @@ def register_version(body: Registration, model: str) -> Registered:
     Aliases are set when the version is ready, unless they were moved since. Protected ones need version:promote.
 
     The same files from the same run return the existing version (200); without a run, the same files with the same
-    lineage. Facts that differ from those of that version are refused (409 facts_differ), unless the request says to add
+    lineage. Facts that differ from those of that version are refused (409 facts_differ), unless the request is to add
     them or to make another version. What was changed since the first registration stays as it is. The
     address and the times of the run stay those of the first registration.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def admin() -> None:
-    """The first token, the store, the key, parked jobs, epochs, erasure and the clock; on the server's machine."""
+    """Administer a registry on the server's machine: first token, store, key, jobs, epochs, erasure, clock."""
 
 
 @admin.command()
@@ -250,8 +250,8 @@ def replace_key(reason: str, **overrides: Any) -> None:
     """Accept this REGISTRY_SECRET_KEY because the database's is lost. It voids every token and signed address.
 
     To rotate a key that you have, set it as REGISTRY_SECRET_KEY_PREVIOUS instead; nothing is voided then. Afterwards
-    make a token (registry admin bootstrap --force), and a baseline, because the seals of earlier entries cannot be
-    checked without the lost key (registry audit verify --baseline --accept-unsealed). Recorded in the audit log.
+    create a token (registry admin bootstrap --force) and a baseline (registry audit verify --baseline
+    --accept-unsealed). Without the lost key, the seals of earlier entries cannot be checked. Recorded in the audit log.
 
     \b
     Example:

@@ -229,7 +229,7 @@ def verify(
     Reads the log over the API and checks heads, chains, hashes and texts. With --local, on the server's machine, it
     also checks the seals and every row that answers are read from. --baseline, --dev and --data-dir imply --local.
 
-    Exits with 0 when everything is as the log says, with 1 when something is not, and with 2 when that cannot be
+    Exits with 0 when everything matches the log, with 1 when something does not, and with 2 when that cannot be
     decided: the log is empty, or entries of an earlier release lack what is needed. A baseline covers those from then
     on; it proves nothing of what was done before it.
 

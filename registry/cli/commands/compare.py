@@ -32,8 +32,8 @@ def compare(session: Session, first: Reference, second: Reference) -> None:
     A model without a selector means its latest version. Metrics on datasets are compared on the same dataset. Stages,
     aliases and times of registration are not compared.
 
-    The exit code is 0 whether or not the versions differ: "same" in the JSON says so. The command reads both versions
-    and their lists of files, and compares them itself.
+    The exit code is 0 whether or not the versions differ: "same" in the JSON has the result. The command reads both
+    versions and their lists of files, and compares them itself.
 
     \b
     Example:

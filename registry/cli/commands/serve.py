@@ -23,7 +23,7 @@ def serve(
 
     With --dev it needs nothing else: SQLite and a directory of files under --data-dir, no login, this machine only.
 
-    On SIGTERM it serves on for REGISTRY_DRAIN_SECONDS while /readyz says no; a second one ends the wait.
+    On SIGTERM it continues to serve for REGISTRY_DRAIN_SECONDS while /readyz is 503; a second SIGTERM ends the wait.
 
     \b
     Example:
@@ -46,8 +46,8 @@ def serve(
 def worker(once: bool, **overrides: Any) -> None:
     """Run the registry's background work; any number of workers share it.
 
-    It verifies large uploads, fetches what is to be imported, closes uploads that never came, reads the bytes of
-    production versions again, and collects what nothing refers to.
+    It verifies large uploads, fetches imports, and closes uploads that expired. It also reads the bytes of production
+    versions again, and collects unreferenced objects.
 
     \b
     Example:

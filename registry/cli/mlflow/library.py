@@ -117,7 +117,7 @@ class Library:
 
 
 def shown(uri: str) -> str:
-    """*uri* without what could be a secret."""
+    """Return *uri* without parts that could be secrets."""
     try:
         parts = urlsplit(uri)
     except ValueError:

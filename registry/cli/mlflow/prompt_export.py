@@ -24,7 +24,7 @@ class PromptExport:
         self._library, self._client, self._registry, self._report = library, library.client, registry, report
 
     def give(self, model: ModelView) -> None:
-        """One prompt with all that it has."""
+        """Export a prompt with its versions, tags and aliases."""
         name = model["name"]
         if not hasattr(self._client, "create_prompt_version"):
             self._report.add(name, "prompt", "skipped", "prompts need MLflow 3 here")

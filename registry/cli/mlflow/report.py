@@ -1,4 +1,4 @@
-"""What an import or export did, did not do, and why: for people a table, for programs one object."""
+"""Report of an import or export: a table on a terminal, one JSON object for programs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Report:
         return not any(item.outcome in {"changed", "skipped"} for item in self.items)
 
     def show(self, session: Session) -> None:
-        """Print it, and end the command with an exit code that says whether it is complete."""
+        """Print the report, and exit with 1 if it is incomplete."""
         totals = Counter(item.outcome for item in self.items)
         document = {
             "source": self.source,

@@ -1,4 +1,4 @@
-"""What the API answers about one model and about tokens, compared with what the replayed log says."""
+"""Comparison of the API's answers about a model and about tokens with the replayed log."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _holders(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
 
 
 def _past(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
-    """Ask for the holder of each stage at the beginning of each time that there was one: its latest entrant."""
+    """Request the holder of each stage at the beginning of each tenure: the latest entrant."""
     entrants = {(tenure.stage, tenure.started_at): tenure for tenure in log.tenures}
     for (stage, at), tenure in entrants.items():
         expected = (tenure.number, tenure.started_at, tenure.ended_at, tenure.started_kind, tenure.started_entry)
@@ -126,7 +126,7 @@ def _compare_version(answer: Any, log: ReplayedVersion) -> Iterator[str]:
 
 
 def access(registry: RegistryClient, log: Access) -> Iterator[str]:
-    """Yield each token that is shown otherwise than the log says."""
+    """Yield each token that the API shows otherwise than the log."""
     answer = {token["id"]: token for token in registry.tokens.list()}
     for name in sorted(answer.keys() - log.tokens.keys()):
         yield f"the token {name} is in no entry"

@@ -33,7 +33,7 @@ ATTEMPTS = 3  # to find a moment in which a model does not change between its lo
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What was found of one chain: ``problems`` are wrong, ``uncovered`` says what could not be judged.
+    """Result of verifying one chain: ``problems`` are differences, ``uncovered`` could not be judged.
 
     ``redacted`` counts the texts that were erased, each by an entry.
     """

@@ -38,7 +38,7 @@ def version_row(version: VersionView) -> list[object]:
 
 
 def _run_note(version: VersionView) -> str:
-    """What to say of a version whose facts are not final."""
+    """Return the note for a version whose facts are not final."""
     return ", run unfinished" if version.get("run_state") == "unfinished" else ""
 
 

@@ -55,7 +55,7 @@ def connected(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def reason(*, required: bool = False) -> Callable[[Command], Command]:
-    """--reason, which the audit log keeps."""
+    """Add --reason, which the audit log keeps."""
     return click.option("--reason", required=required, metavar="TEXT", help="Why; the audit log keeps it.")
 
 
@@ -78,14 +78,14 @@ def filters(*, action: str = "action, e.g. version.promoted", actor: str = "did"
 
 
 def limit(default: int) -> Callable[[Command], Command]:
-    """--limit: how many to show."""
+    """Add --limit: the number of rows to show."""
     return click.option(
         "--limit", type=click.IntRange(min=0), default=default, show_default=True, help="At most this many; 0: all."
     )
 
 
 def jobs(function: Command) -> Command:
-    """--jobs: how many requests at once, over all files and their parts."""
+    """Add --jobs: the number of concurrent requests, over all files and their parts."""
     option = click.option(
         "--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Files and parts to move at once."
     )
@@ -93,7 +93,7 @@ def jobs(function: Command) -> Command:
 
 
 def unsafe_paths(function: Command) -> Command:
-    """--allow-unsafe-paths: for versions that an earlier release took."""
+    """Add --allow-unsafe-paths: for versions that an earlier release accepted."""
     option = click.option(
         "--allow-unsafe-paths",
         is_flag=True,
@@ -103,12 +103,12 @@ def unsafe_paths(function: Command) -> Command:
 
 
 def patterns(name: str, text: str) -> Callable[[Command], Command]:
-    """--include or --exclude: patterns as in .gitignore."""
+    """Add --include or --exclude: patterns as in .gitignore."""
     return click.option(f"--{name}", multiple=True, metavar="PATTERN", help=text)
 
 
 def follow_links(function: Command) -> Command:
-    """--follow-links: symbolic links that leave the directory."""
+    """Add --follow-links: symbolic links that leave the directory."""
     option = click.option(
         "--follow-links", is_flag=True, help="Follow symbolic links that leave the directory, e.g. of a model cache."
     )
@@ -116,7 +116,7 @@ def follow_links(function: Command) -> Command:
 
 
 def wait(what: str) -> Callable[[Command], Command]:
-    """--wait/--no-wait. The default is to wait on a terminal."""
+    """Add --wait/--no-wait. The default is to wait on a terminal."""
     return click.option(
         "--wait/--no-wait", default=None, callback=_on_a_terminal, help=f"Wait until {what}. [default: on a terminal]"
     )
@@ -135,7 +135,7 @@ def resumable(session: Session, advice: str = RESUME) -> Iterator[None]:
 
 
 def expected_current(function: Command) -> Command:
-    """--expected-current: compare and set. Arrives as a keyword argument only when given."""
+    """Add --expected-current: compare and set. Passed as a keyword argument only when given."""
     option = click.option(
         "--expected-current",
         type=CurrentParam(),

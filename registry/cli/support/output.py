@@ -21,7 +21,7 @@ size = units.size  # with the other forms of values
 
 
 def clean(text: object) -> str:
-    """*text* with everything that a terminal might obey written out."""
+    """Return *text* with control characters of a terminal escaped."""
     return escape(str(text))
 
 
@@ -31,7 +31,7 @@ def lines(text: str) -> str:
 
 
 def encoded(value: Any, *, indent: int | None = None) -> str:
-    """*value* as JSON in ASCII, so that every locale can carry it, without a character that a terminal might obey."""
+    """Return *value* as JSON in ASCII: printable in every locale, without control characters of a terminal."""
     return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
 
 
@@ -70,12 +70,12 @@ def pairs(items: Iterable[tuple[str, object]], *, indent: str = "  ") -> None:
 
 
 def when(timestamp: str | None) -> str:
-    """``2026-11-21T13:05:02.123456Z`` as ``2026-11-21 13:05:02 UTC``."""
+    """Format ``2026-11-21T13:05:02.123456Z`` as ``2026-11-21 13:05:02 UTC``."""
     return f"{timestamp[:19].replace('T', ' ')} UTC" if timestamp else ""
 
 
 def span(seconds: float) -> str:
-    """``45s``, ``12m``, ``3h 20m``."""
+    """Format a number of seconds as ``45s``, ``12m`` or ``3h 20m``."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f}s"
@@ -83,12 +83,12 @@ def span(seconds: float) -> str:
 
 
 def joined(values: Mapping[str, object]) -> str:
-    """``a=1 b=2``."""
+    """Format a mapping as ``a=1 b=2``."""
     return cells.text(values, terminal=sys.stdout.isatty())
 
 
 def count(number: int, noun: str) -> str:
-    """``1 file``, ``2 files``."""
+    """Format a count with its noun: ``1 file``, ``2 files``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

@@ -29,7 +29,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def settings(function: Command) -> Command:
-    """--dev and --data-dir, which go to ``load`` as they are."""
+    """Add --dev and --data-dir, which are passed to ``load`` unchanged."""
     dev = click.option("--dev", is_flag=True, help="No login, this machine only.")
     data_dir = click.option(
         "--data-dir", metavar="DIR", help="Database and files of the embedded default. [default: registry-data]"

@@ -64,7 +64,7 @@ class Session:
         """Return the version of *reference*. Raises UsageError for a bare model: changes must name the version."""
         if reference.bare:
             name = reference.model
-            raise click.UsageError(f"Say which version: {name}:1, {name}@alias or {name}#production.")
+            raise click.UsageError(f"Name a version: {name}:1, {name}@alias or {name}#production.")
         return self.registry.number(reference)
 
     def show(self, value: Any, text: Callable[[], None]) -> None:

@@ -87,7 +87,7 @@ def dataset(text: str) -> Dataset:
 
 
 def file_digest(path: Path) -> str:
-    """``sha256:<hex>`` of a file."""
+    """Return ``sha256:<hex>`` of a file."""
     from registry.client.files import scan
 
     return f"sha256:{scan.digest(path)}"

@@ -31,8 +31,8 @@ class Aliases:
     ) -> AliasView:
         """Point *alias* at a version.
 
-        Raises Stale when *expected_current* is not what it points at, NotReady for a version that it may not point at,
-        or Forbidden for a protected alias without ``version:promote``.
+        Raises Stale when it does not point at *expected_current*, and NotReady for a version that it may not point at.
+        Raises Forbidden for a protected alias without ``version:promote``.
         """
         body = expecting(expected_current, version=version, reason=reason)
         return self._transport.one(

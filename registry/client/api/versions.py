@@ -45,8 +45,8 @@ class Versions:
         call has its own: files, run and facts decide whether the version is there already. With the key of an earlier
         call ``created`` is False, and the version is shown as it is now.
 
-        Raises FactsDiffer when the version that has these files and this run has other facts, and Conflict when the
-        version that the earlier call made was deleted or failed since.
+        Raises FactsDiffer when the version with these files and this run has other facts. Raises Conflict when the
+        version of an earlier call was deleted or failed since.
         """
         where = path("models", model, "versions")
         with self._transport.send("POST", where, body=body, key=idempotency_key) as response:

@@ -1,7 +1,7 @@
 """The run and the code of this process, from the variables that CI systems and orchestrators set.
 
-A run is what a system executes again as a whole (a pipeline, not a job), so that a job that is retried is still the
-same run. Pull requests are built from a merge that exists only inside CI: the commit is the head of the branch.
+A run is the unit that a system executes again as a whole (a pipeline, not a job). A retried job is still the same run.
+Pull requests are built from a merge that exists only inside CI: the commit is the head of the branch.
 """
 
 from __future__ import annotations
@@ -209,8 +209,11 @@ def _codebuild(environ: Environ) -> Job:
 
 
 def _jenkins(environ: Environ) -> Job:
-    """Jenkins: ``/env-vars.html`` of a server, with the plugins Git, GitHub Pull Request Builder and Build User Vars
-    (plugins.jenkins.io/build-user-vars-plugin)."""
+    """Return the job of Jenkins, by the variables that ``/env-vars.html`` of a server lists.
+
+    The plugins Git, GitHub Pull Request Builder and Build User Vars (plugins.jenkins.io/build-user-vars-plugin) add
+    some of them.
+    """
     branch = environ.get("CHANGE_BRANCH") or environ.get("BRANCH_NAME") or environ.get("GIT_LOCAL_BRANCH")
     return Job(
         "jenkins",

@@ -25,7 +25,7 @@ MISSING = "git is not installed here"
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What git printed; ``error`` is None when it succeeded."""
+    """Output of a git command; ``error`` is None when it succeeded."""
 
     text: str
     error: str | None = None
@@ -87,7 +87,10 @@ def _path_below(cwd: Path, top: Path) -> str | None:
 
 def _git(directory: Path, *arguments: str) -> _Answer:
     """Run git without the hooks of the repository."""
+    # core.fsmonitor can name a program that git status runs: a downloaded checkout could run code.
     command = ["git", "-C", str(directory), "-c", "core.fsmonitor=false", *arguments]
+    # Take no lock on the index of a checkout in use, ask for no password, and print errors in English: they are
+    # matched.
     environ = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(  # noqa: S603 (no shell; arguments are ours)

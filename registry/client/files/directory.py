@@ -1,7 +1,7 @@
 """Writing below a directory without leaving it: no ``..``, no absolute path, no symbolic link on the way.
 
-Every step is taken from an open directory handle and refuses links, so that another user who can write there
-cannot redirect a file between the check and the write.
+Every step uses an open directory handle and refuses links. Another user who can write there then cannot redirect a file
+between the check and the write.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Directory:
         """Put a file at *path* when *fill* has written it: whole or not at all. Raises UnsafePath."""
         parents, name = _split(path)
         with self._open(parents, path) as handle:
+            # Random, because another pull may write the same file. The prefix lets sweep find what a crash leaves.
             partial = f"{paths.UNFINISHED_PREFIX}{uuid.uuid4().hex}"
             try:
                 with _create_unfinished(partial, handle) as stream:

@@ -65,6 +65,7 @@ class Partial:
 
     def note(self, number: int) -> None:
         """Remember that a range is there."""
+        # After the range, in one short write: a kill leaves at most a part of the line, which the next run drops.
         os.write(self._list.fileno(), f"{number}\n".encode())
 
     def publish(self) -> None:

@@ -53,7 +53,7 @@ class Found:
 
     @property
     def readable(self) -> bool:
-        """Whether this is a file; its path alone may be what is unfit."""
+        """True for a file, whose path may be unfit."""
         return self.stamp != NOWHERE
 
 
@@ -74,8 +74,11 @@ class Hashed:
 
 @dataclass(slots=True)
 class Noticed:
-    """What is in a directory and not in the version: ``ignored`` paths that the default patterns drop, ``empty``
-    directories, and the bit that makes files ``executable``. Folders end with a slash."""
+    """Parts of a directory that a version leaves out.
+
+    ``ignored`` are paths that the default patterns drop, ``empty`` directories without files, and ``executable`` the
+    files whose executable bit is lost. Folders end with a slash.
+    """
 
     ignored: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
@@ -284,7 +287,7 @@ def _hash_file(file: Found, meter: Meter, *, parts: bool = False) -> Hashed:
 
 
 def _hash_parts(chunks: Iterator[memoryview], whole: hashlib._Hash, beside: Executor) -> tuple[str, ...]:
-    """Hash the chunks as a whole here and as parts in *beside*; return the digests of the parts."""
+    """Hash the chunks as a whole here and as parts in *beside*. Return the digests of the parts."""
     digests, part, filled = [], hashlib.sha256(), 0
     for chunk in chunks:
         other = beside.submit(part.update, chunk)

@@ -208,6 +208,7 @@ class Transport:
 
         Any status is returned; the body of a refusal has been read.
         """
+        # By default requests asks for gzip: lengths and ranges would be those of compressed bytes.
         request_headers = {"Accept-Encoding": "identity", **(headers or {})}
         return self._call(self._store, "GET", _signed(url), headers=request_headers, stream=True, follow=True)
 

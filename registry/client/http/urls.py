@@ -9,7 +9,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def normalised(url: str) -> str:
-    """*url* as a registry's address, without a trailing slash.
+    """Return *url* as a registry's address, without a trailing slash.
 
     Raises ValueError unless it is http or https with a host and, at most, a path.
     """
@@ -22,7 +22,8 @@ def normalised(url: str) -> str:
 
 
 def origin(url: str) -> str:
-    """``scheme://host[:port]`` in lower case, without a default port. Raises ValueError for another kind of URL."""
+    """Return ``scheme://host[:port]`` in lower case, without a default port. Raises ValueError for another kind of
+    URL."""
     parts = _split(url)
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
     port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"

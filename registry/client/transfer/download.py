@@ -32,7 +32,7 @@ _ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What a pull did: files that were written, and files that were there already.
+    """Result of a pull: files that were written, and files that were there already.
 
     ``cached`` are those of the written files that came from the cache, ``size`` the bytes of the written files.
     """
@@ -97,6 +97,7 @@ def pull(  # noqa: PLR0913 -- options of one command, all of them named
         raise errors.TargetOccupied(f"{target} is a file, not a directory.")
     directory = Directory(target)
     unfinished = {name for file in files if file["size"] > SPLIT for name in _partials(file)}
+    # Before the check for other files: what an interrupted pull left must not count as a user's file.
     directory.sweep(keep=unfinished)
     present = _present(directory, files, jobs=jobs, progress=progress)
     if not force and (strange := _strange(target, present | unfinished)):

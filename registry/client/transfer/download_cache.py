@@ -21,6 +21,7 @@ from registry.client.types import FileView
 from registry.rules.disk_space import shortage
 
 CHUNK = 1 << 20
+# O_NONBLOCK: opening a FIFO in place of an entry would wait for a writer.
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 Count = Callable[[int], None]

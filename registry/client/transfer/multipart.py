@@ -41,6 +41,7 @@ class Parted:
         except errors.Conflict:
             if not self._arrived():
                 raise
+            # An earlier run, or another job of the same owner, has completed the upload.
             self._delivery.meter.skip(self._file.size)
             return []
         finished = set(known["finished"])
@@ -121,6 +122,7 @@ class Parted:
             raise
         except errors.Conflict as error:
             missing = error.extras.get("missing_parts")
+            # The store has lost parts since, for example by a lifecycle rule: send those again, a few times.
             if not missing or self._healings == HEALINGS:
                 raise
             self._healings += 1

@@ -1,7 +1,7 @@
 """Uploads of files to the registry: announce, PUT to the signed URLs, complete.
 
-Announcements and completions go in groups, and the next group is announced while half of the present one is still to
-be sent, so that many small files do not wait for round trips. All requests are made by the same *jobs* threads.
+Announcements and completions go in groups. The next group is announced while half of the present one is still to be
+sent, so many small files do not wait for round trips. All requests are made by the same *jobs* threads.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ARRIVED = frozenset({"verified", "uploaded"})
 
 @dataclass(frozen=True, slots=True)
 class SentFiles:
-    """How many files had to be sent, and the bytes that went this time, without parts from an earlier run."""
+    """Counts of an upload: files that were sent, and bytes without the parts of an earlier run."""
 
     files: int
     size: int

@@ -16,6 +16,7 @@ from registry.client.transfer.request_body import Body
 from registry.client.types import Target
 
 _STALE = frozenset({403, 404, 410})  # expired, or about an upload that is over
+# If-None-Match was refused: an earlier attempt arrived although its response was lost.
 _ALREADY_STORED = 412
 _KEPT = "; nothing was registered, and what arrived is kept: run this again later"
 

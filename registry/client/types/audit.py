@@ -12,7 +12,7 @@ class Actor(TypedDict):
 
 
 class EntryActor(Actor):
-    """Who did it: with which token, and who created that where it was another account."""
+    """Actor of an entry: the account, its token, and the token's creator if that is another account."""
 
     credential: NotRequired[str | None]
     issuer: NotRequired[str | None]
@@ -83,7 +83,7 @@ class ChainEntryView(TypedDict):
 
 
 class RefusalView(TypedDict):
-    """How often one actor (None: without a valid token) at one address was refused one action in an hour."""
+    """Count of the refusals of one action to one actor (None: no valid token) at one address in an hour."""
 
     hour: str
     actor: RefusedActor | None

@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 
 class Target(TypedDict):
-    """Where the bytes go: PUT them to ``url`` with exactly ``headers``."""
+    """Target of an upload: PUT the bytes to ``url`` with exactly ``headers``."""
 
     method: str
     url: str

@@ -11,7 +11,7 @@ from registry.db.base import Base, UuidKey
 
 
 class Account(Base):
-    """Whom an actor's random id stands for. The name is the only personal data; it can be erased here, with ``look``.
+    """Account behind an actor's random id. The name is the only personal data; it can be erased, with ``look``.
 
     ``look`` is what the name looks like; None in rows of earlier releases, until a worker fills it in.
     """

@@ -31,7 +31,7 @@ class Heartbeat(Base):
 
 
 class Census(Base):
-    """What a worker counted that takes too long to count at each scrape; ``label`` is empty where there is none."""
+    """Count that a worker made because it takes too long at each scrape; ``label`` is empty where there is none."""
 
     __tablename__ = "census"
 

@@ -26,7 +26,7 @@ class LoginFailure(Base):
 
 
 class Refusal(Base):
-    """How often one actor at one address was refused one action for one reason in an hour.
+    """Count of refusals of one action to one actor at one address for one reason in an hour.
 
     ``key`` is a digest of all of these. Without an actor the request had no valid credential. The
     actor is no foreign key: by the time of the write, a restore may have removed the account.

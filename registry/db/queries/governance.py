@@ -33,6 +33,7 @@ def covering(statement: Rows, table: type[Tenure] | type[AliasTenure], as_of: da
             (table.ended_at.is_(None)) | (table.ended_at > as_of),
             (Model.deleted_at.is_(None)) | (Model.deleted_at > as_of),
         )
+    # In lifecycle open several tenures may cover one instant: the latest entrant counts.
     return statement.order_by(table.started_at.desc(), table.id.desc()).limit(1)
 
 
@@ -48,7 +49,7 @@ _IN_PRODUCTION = covering(
 def require_past(as_of: datetime | None) -> None:
     """Raise Invalid for an instant to come; clocks may differ by a minute."""
     if as_of is not None and as_of > times.now() + CLOCK_SKEW:
-        raise Invalid.field("as_of", "lies in the future; give a time that has passed")
+        raise Invalid.field("as_of", "is in the future; give a time that has passed")
 
 
 def production_holder(session: Session, model: Model) -> Version | None:

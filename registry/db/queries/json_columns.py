@@ -67,14 +67,14 @@ def _exact_sqlite(element: _Exact, compiler: Any, **options: Any) -> str:
 
 
 def version_tags() -> ColumnElement[Any]:
-    """``[key, value]`` of the tags of ``Version``."""
+    """Return ``[key, value]`` of the tags of ``Version``."""
     return _list_column(
         "version_tags", select(_Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == Version.id)
     )
 
 
 def version_params() -> ColumnElement[Any]:
-    """``[key, value]`` of the params of ``Version``."""
+    """Return ``[key, value]`` of the params of ``Version``."""
     return _list_column(
         "version_params",
         select(_Listed(VersionParam.key, VersionParam.value)).where(VersionParam.version_id == Version.id),
@@ -82,7 +82,10 @@ def version_params() -> ColumnElement[Any]:
 
 
 def version_metrics() -> ColumnElement[Any]:
-    """``[id, key, value as text, dataset_digest, dataset_name]`` of ``Version``: the latest of each on each dataset."""
+    """Return ``[id, key, value as text, dataset_digest, dataset_name]`` of the metrics of ``Version``.
+
+    Only the latest value of each metric on each dataset is included.
+    """
     measured = aliased(VersionMetric)
     latest = select(func.max(measured.id)).where(measured.version_id == Version.id)
     latest = latest.group_by(measured.key, measured.dataset_digest)
@@ -94,7 +97,7 @@ def version_metrics() -> ColumnElement[Any]:
 
 
 def version_aliases() -> ColumnElement[Any]:
-    """``[alias]`` for those that point at ``Version``."""
+    """Return ``[alias]`` of those that point at ``Version``."""
     rows = select(_Listed(AliasTenure.alias))
     return _list_column(
         "version_aliases", rows.where(AliasTenure.version_id == Version.id, AliasTenure.ended_at.is_(None))
@@ -102,7 +105,10 @@ def version_aliases() -> ColumnElement[Any]:
 
 
 def version_lineage() -> ColumnElement[Any]:
-    """``[place, kind, role, attributes, number, model]`` of what ``Version`` came from; the last two of a version."""
+    """Return ``[place, kind, role, attributes, number, model]`` of the lineage of ``Version``.
+
+    ``number`` and ``model`` are those of a parent version.
+    """
     own, target, parent, its_model = aliased(LineageNode), aliased(LineageNode), aliased(Version), aliased(Model)
     rows = (
         select(_Listed(LineageEdge.id, target.kind, LineageEdge.role, target.attributes, parent.number, its_model.name))
@@ -116,21 +122,21 @@ def version_lineage() -> ColumnElement[Any]:
 
 
 def model_tags() -> ColumnElement[Any]:
-    """``[key, value]`` of the tags of ``Model``."""
+    """Return ``[key, value]`` of the tags of ``Model``."""
     return _list_column(
         "model_tags", select(_Listed(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == Model.id)
     )
 
 
 def model_aliases() -> ColumnElement[Any]:
-    """``[alias, number]`` of the aliases of ``Model``."""
+    """Return ``[alias, number]`` of the aliases of ``Model``."""
     pointed = aliased(Version)
     rows = select(_Listed(AliasTenure.alias, pointed.number)).join(pointed, pointed.id == AliasTenure.version_id)
     return _list_column("model_aliases", rows.where(AliasTenure.model_id == Model.id, AliasTenure.ended_at.is_(None)))
 
 
 def model_holders() -> ColumnElement[Any]:
-    """``[stage, number]`` of the versions of ``Model`` that serve."""
+    """Return ``[stage, number]`` of the versions of ``Model`` that serve."""
     holder = aliased(Version)
     rows = select(_Listed(holder.stage, holder.number))
     return _list_column(

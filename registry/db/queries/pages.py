@@ -53,7 +53,8 @@ class Sorted:
 
 @dataclass(slots=True, eq=False)
 class Details:
-    """What a page shows: ``statement`` reads it, ``key`` identifies a row, ``weight`` measures it by ``picked.key``.
+    """Details of a page's rows: ``statement`` reads them, ``key`` identifies one, ``weight`` measures it by
+    ``picked.key``.
 
     ``measured_until`` is a time of the monotonic clock; until then, rows are measured before they are built.
     """
@@ -66,7 +67,7 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """What reads a page of ``shown`` in an ``order``: ``whole`` all rows or none, ``part`` those that fit."""
+    """Statements for a page of ``shown`` in an ``order``: ``whole`` reads all rows or none, ``part`` those that fit."""
 
     shown: Details
     whole: Callable[[], Rows]

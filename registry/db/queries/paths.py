@@ -1,4 +1,4 @@
-"""Listings of directories, without reading all that lies below them."""
+"""Listings of directories, without reading the rows of their subdirectories."""
 
 from __future__ import annotations
 

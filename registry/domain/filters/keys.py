@@ -12,7 +12,7 @@ from registry.domain.states import VersionState
 
 
 class ValueKind(Enum):
-    """What a field's values are, in the words of an error."""
+    """Kind of a field's values, in the words of an error."""
 
     TEXT = "a text in quotes"
     NUMBER = "a number"

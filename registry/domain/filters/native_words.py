@@ -10,7 +10,7 @@ from registry.domain.errors import Invalid
 
 
 class WordKind(Enum):
-    """What a word is, in the words of an error."""
+    """Kind of a word, in the words of an error."""
 
     KEY = "a key"
     KEYWORD = "a keyword"

@@ -10,7 +10,10 @@ from typing import TypeAlias
 
 
 class Operator(StrEnum):
-    """How a condition compares. LIKE has ``%`` and ``_`` and no escape; ILIKE ignores the case of ASCII letters."""
+    """Comparison operator of a condition.
+
+    LIKE has ``%`` and ``_`` and no escape; ILIKE ignores the case of ASCII letters.
+    """
 
     EQ = "="
     NE = "!="
@@ -37,7 +40,7 @@ Value: TypeAlias = str | int | float | datetime | tuple[str, ...] | tuple[int, .
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is compared: a field, or with ``entry`` one entry of a field that has many by name, such as a tag.
+    """Left side of a condition: a field, or with ``entry`` one named entry of a field, such as a tag.
 
     ``on`` is the digest of the dataset that a metric was measured on; None for its latest value on any data.
     """

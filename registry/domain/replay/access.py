@@ -52,7 +52,7 @@ def replay(entries: Iterable[Entry]) -> Access:
     for entry in entries:
         action = ACTIONS.get(entry.action)
         if action is None:
-            raise Unreplayable(f"this release does not know the action {entry.action!r}")
+            raise Unreplayable(f"this release cannot replay the action {entry.action!r}")
         try:
             action(access, entry)
         except (KeyError, TypeError, AttributeError) as error:

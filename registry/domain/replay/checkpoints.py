@@ -26,7 +26,7 @@ def replay(entries: Iterable[Entry]) -> Checkpoints:
             _add_heads(checkpoints, entry.facts.get("heads", {}))
             checkpoints.at = entry.at
         elif entry.action not in {BASELINE, ERASED}:
-            raise Unreplayable(f"this release does not know the action {entry.action!r}")
+            raise Unreplayable(f"this release cannot replay the action {entry.action!r}")
     return checkpoints
 
 

@@ -49,7 +49,7 @@ class _Replay:
     def apply(self, entry: Entry) -> None:
         action = ACTIONS.get(entry.action)
         if action is None:
-            raise Unreplayable(f"this release does not know the action {entry.action!r}")
+            raise Unreplayable(f"this release cannot replay the action {entry.action!r}")
         try:
             action(self, entry)
         except (KeyError, TypeError, AttributeError) as error:

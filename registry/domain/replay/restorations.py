@@ -50,7 +50,7 @@ def replay(entries: Iterable[Entry]) -> Restorations:
         elif entry.action == BASELINE:
             restorations.unsealed_until, restorations.baseline = entry.facts.get("unsealed_until"), entry.at
         elif entry.action != ERASED:
-            raise Unreplayable(f"this release does not know the action {entry.action!r}")
+            raise Unreplayable(f"this release cannot replay the action {entry.action!r}")
     return restorations
 
 

@@ -47,7 +47,7 @@ def replay(entries: Iterable[Entry]) -> Storage:
     for entry in entries:
         action = ACTIONS.get(entry.action)
         if action is None:
-            raise Unreplayable(f"this release does not know the action {entry.action!r}")
+            raise Unreplayable(f"this release cannot replay the action {entry.action!r}")
         try:
             action(storage, entry)
         except (KeyError, TypeError, AttributeError) as error:

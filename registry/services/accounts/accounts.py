@@ -201,6 +201,7 @@ def _check_roles(roles: Sequence[Role], actor: Actor) -> list[Role]:
 def _use_up_bootstrap(session: Session, actor: Actor, event: audit.Event) -> None:
     if Role.BOOTSTRAP not in actor.roles:
         return
+    # Read under the lock of the accounts' chain: two requests may present the same bootstrap token.
     token = session.get(Token, actor.token_id, populate_existing=True)
     if token is None or token.revoked_at is not None:
         raise Forbidden("the bootstrap token is used up", permission=Permission.TOKEN_CREATE)

@@ -30,6 +30,7 @@ def _fill_outlines(table: type[Model] | type[Account], doubtful: Any) -> int:
         rows = session.execute(select(table.id, table.name, table.look).where(doubtful).limit(BATCH)).all()
     wrong = [(row.id, row.name, row.look) for row in rows if row.look != confusables.look(row.name)]
     for row_id, name, before in wrong:
+        # Compare and set: another worker or a rename may have changed the row since it was read.
         unchanged = table.look.is_(None) if before is None else table.look == before
         with transaction() as session:
             statement = update(table).where(table.id == row_id, table.name == name, unchanged)

@@ -69,7 +69,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a path is to name: bytes that were hashed, or the object of bytes that a worker is to hash."""
+    """Target of a path: bytes that were hashed, or the object of bytes that a worker is to hash."""
 
     size: int
     media_type: str

@@ -130,6 +130,7 @@ def complete(
     with unit_of_work() as unit:
         current = _find_upload(unit.session, upload_id, actor, lock=True)
         if not _is_joined(current):
+            # Again, under the lock: the upload may have been aborted or have expired while its parts were joined.
             announcement.refuse_closed(current, now=times.now())
             current.state, current.size, current.handle = UploadState.JOINED, size, None
             row_seals.seal_upload(current)
@@ -169,6 +170,7 @@ def hash_next(*, store: Store) -> bool:
         _attempt_hashing(row, lease, store)
     except (Unavailable, UploadMismatch) as error:
         log.warning("hashing_postponed", path=row.path, reason=error.detail)
+        # A mismatch is the object's fault and may repeat for ever, so it counts. A silent store does not.
         lease.release(after=RETRY_AFTER, counts=isinstance(error, UploadMismatch))
     except leases.Lost:
         log.info("hashing_lost", path=row.path)  # it was written again, or deleted
@@ -215,6 +217,7 @@ def _record_artifact(
 ) -> None:
     session = unit.session
     chain = audit.lock_chain(session, STORAGE)
+    # Lock order: the chain of the storage, then the path, as in artifact_files.write.
     row = lease.lock(session)
     event = audit.begin(chain)
     row.sha256, row.size, row.object = announced.sha256, announced.size, None

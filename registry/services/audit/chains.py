@@ -70,13 +70,13 @@ class Walk(ChainWalk):
         if head.seq and not self.seq:
             raise Broken(f"all of its {head.seq} entries are gone")
         if head.seq > self.seq:
-            raise Broken(f"entry {self.seq + 1}: missing; the head says {head.seq} entries, {self.seq} are here")
+            raise Broken(f"entry {self.seq + 1}: missing; the head has {head.seq} entries, the chain {self.seq}")
         if (head.seq, head.leaf) != (self.seq, self.leaf):
             raise Broken(f"entry {self.seq}: it is not the one that the head names as entry {head.seq}")
         if self.checkpoint and self.checkpoint[0] > self.seq:
             raise Broken(f"entry {self.checkpoint[0]}: missing; a checkpoint names it, {self.seq} are here")
         if self.seq and head.at != self.at:
-            raise Broken(f"entry {self.seq}: it is of {self.at}, the head says {head.at}")
+            raise Broken(f"entry {self.seq}: its time is {self.at}, the head has {head.at}")
 
     def _problem(self, row: Any, document: Mapping[str, Any]) -> str | None:
         if changed := _changed_column(row, document):

@@ -179,9 +179,7 @@ def _check_files(
         at = log.blobs.entry
         then = {sha256: storage.key_at(sha256, key, at) for sha256, key in stored.items()}
         if fact_digests.blobs(then) != log.blobs.digest:
-            comparison.differences.append(
-                f"{name} bytes are in other objects than the log says, or not in the registry"
-            )
+            comparison.differences.append(f"{name} bytes are in other objects than the log has, or not in the registry")
     return stored
 
 

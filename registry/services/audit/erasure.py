@@ -36,7 +36,8 @@ _DENIED = "42501"  # PostgreSQL: insufficient_privilege
 
 @dataclass(slots=True)
 class Redaction:
-    """What went with the text *text* of an entry: columns and tags (by their keys) of *subject*, a model or version."""
+    """Values erased with the text *text* of an entry: columns and tags (by their keys) of *subject*, a model or
+    version."""
 
     entry: str
     text: str
@@ -49,8 +50,8 @@ def erase_text(entry_id: str, field: str, *, reason: str, keys: Collection[str] 
     """Delete one text of an entry, and what it set where that is still shown.
 
     Of a text with tags all tags go that still have its values, or those of *keys*; the others are stated again in the
-    new entry. Raises NotFound, Invalid without a reason or for a key that the text has not, or Conflict for the name of
-    an account and where this user may not.
+    new entry. Raises NotFound, or Invalid without a reason or for a key that the text does not have. Raises Conflict
+    for the name of an account, and for a text that this user may not erase.
     """
     _require(reason)
     is_id = _ID.fullmatch(entry_id)  # PostgreSQL takes nothing else for a UUID

@@ -25,7 +25,7 @@ _ISSUER = aliased(Account)
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What to look for in the log; every part is optional."""
+    """Filter of the log; every part is optional."""
 
     actor: str | None = None
     action: str | None = None

@@ -1,9 +1,9 @@
 """Seals of rows that act or answer though no entry commits to them, keyed as those of audit entries.
 
-They are uploads (whose bytes these are, and that they arrived), imports (the request, and its account), the kept
-replies to an ``Idempotency-Key``, blobs (which object was verified), and run refreshes (which run is read for a
-version). SQL alone cannot write such a seal: a row without one, or one that was changed, does nothing. Code that
-changes a sealed column seals the row again.
+They are uploads (the account, and the state of the bytes), imports (the request, and its account) and the kept replies
+to an ``Idempotency-Key``. So are blobs (the verified object) and run refreshes (the run that is read for a version).
+SQL alone cannot write such a seal: a row without one, or one that was changed, does nothing. Code that changes a sealed
+column seals the row again.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ class Cursors(ExitStack):
 
     def rows(self, statement: Rows) -> Iterator[Any]:
         """Return the rows of a statement, FETCHED at a time."""
+        # A server-side cursor: without it, the driver holds all rows of a statement in memory.
         result = self.session.execute(statement.execution_options(yield_per=FETCHED))
         self.callback(result.close)
         return iter(result)
@@ -65,7 +66,7 @@ class Stream:
 
 
 class ModelRows:
-    """What belongs to some models: rows by the model's id, or by its id and the version's number."""
+    """Rows that belong to some models, by the model's id, or by its id and the version's number."""
 
     def __init__(self, cursors: Cursors, models: Sequence[str]) -> None:
         def by_model(statement: Rows, owner: Any, *order: Any) -> Stream:

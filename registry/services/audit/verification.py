@@ -74,8 +74,8 @@ class ChainReport:
 def verify(*, model: str | None = None) -> Iterator[ChainReport]:
     """Verify every chain, or the chains of the models that have or had the name *model*. Raises NotFound.
 
-    Reads one snapshot, through cursors. Memory grows with the number of versions and tenures of one model, of tokens,
-    of paths in the artifact area and of models, never with the number of entries.
+    Reads one snapshot, through cursors. Memory grows with the number of models, of versions and tenures of one model,
+    of tokens, and of paths in the artifact area. It does not grow with the number of entries.
     """
     with reading(snapshot=True) as session:
         if model is not None:

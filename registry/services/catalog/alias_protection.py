@@ -26,7 +26,7 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """Whether an alias of a model is protected now; ``changed`` is false when it was so before."""
+    """Protection of an alias of a model; ``changed`` is false when it was the same before."""
 
     model: str
     alias: str

@@ -25,6 +25,7 @@ def refuse_rivals(session: Session, name: str, *, besides: str | None = None) ->
 
     Naming is serialized by the lock of a chain: two names that look alike are no conflict to a unique index.
     """
+    # Locked before the names are read: two requests could create names that look alike at the same time.
     audit.lock_chain(session, NAMING)
     key, skeletons = names.name_key(name), confusables.looks(name)
     alike = or_(Model.name_key == key, Model.look.in_(skeletons), Model.look.is_(None))

@@ -52,8 +52,8 @@ def settle(
 ) -> Twin | None:
     """Return the version that the registration means, with what ``update`` has added; None for a new one.
 
-    Raises FactsDiffer when each of them has other facts than those that were sent, and Forbidden when *actor* may not
-    add what is to be added.
+    Raises FactsDiffer when each of them has other facts than the request. Raises Forbidden when *actor* may not add the
+    facts of the request.
     """
     refused: tuple[Version, list[Difference]] | None = None
     for version in _candidates(session, model, manifest, registration):

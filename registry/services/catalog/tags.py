@@ -46,7 +46,7 @@ def _change(session: Session, table: Any, owner: Mapping[str, Any], labels: Mapp
     ours = [getattr(table, column) == value for column, value in owner.items()]
     session.execute(delete(table).where(*ours, table.key.in_(list(labels))))
     session.add_all(table(**owner, key=key, value=value) for key, value in labels.items() if value is not None)
-    session.flush()  # so that the count below sees them
+    session.flush()  # so that the count below includes them
     octets = func.coalesce(func.sum(Escaped(table.key) + Escaped(table.value)), 0)
     count, total = session.execute(select(func.count(), octets).select_from(table).where(*ours)).one()
     if count > TAGS:

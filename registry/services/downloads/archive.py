@@ -82,6 +82,7 @@ def _member(archive: Archive, member: Member, store: Store) -> Iterator[bytes]:
     for chunk in store.read(member.key):
         digest.update(chunk)
         size += len(chunk)
+        # The header has announced the size: a longer object would shift every member after it.
         if size > member.size:
             break
         yield chunk

@@ -95,7 +95,7 @@ def require_readable(session: Session, model: str, number: int) -> Version:
 
 
 def readable(session: Session, version: Version, model: str) -> Version:
-    """*version*, a version of *model*, if its bytes may be read. Raises NotReady, or Conflict when it is deleted."""
+    """Return *version* of *model* if its bytes may be read. Raises NotReady, or Conflict when it is deleted."""
     number = version.number
     if version.state == VersionState.DELETED:
         fate = "purged; its bytes are gone" if version.purged_at else "deleted; restore it to download its files"

@@ -53,12 +53,12 @@ class TakenImport:
 
 
 class Beyond(Exception):
-    """What is to be fetched is beyond the bounds of the job."""
+    """The files to fetch exceed the bounds of the job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a job does: until a moment of the monotonic clock, and so many bytes."""
+    """Bounds of a job: a time of the monotonic clock, and a number of bytes."""
 
     until: float
     bytes: int
@@ -138,6 +138,8 @@ class Job:
         for chunk in read():
             digest.update(chunk)
             size += len(chunk)
+            # Kept so that a small file is read once at its source: the search for credentials and the copy use these
+            # bytes.
             if size <= credentials.MOST_BYTES:
                 content += chunk
             self.pulse(len(chunk))
@@ -147,6 +149,7 @@ class Job:
         whole = bytes(content)
         if not self._allow_secrets:
             self._search(path, whole)
+        # The registration reads the model's facts from these files; without this they would be fetched again.
         if path in mlmodel.READ:
             self.contents[file.sha256] = whole
         return file, whole

@@ -64,8 +64,8 @@ def request(
 ) -> ImportRecord:
     """Request a version of the files at a location.
 
-    With ``create_model`` the model is made, in *lifecycle*, unless there is one; it is deleted again when no
-    version comes of it. Raises Invalid for a location that is not allowed, NotFound, Conflict for a deleted model, or
+    With ``create_model`` the model is made, in *lifecycle*, unless there is one; it is deleted again when no version
+    comes of it. Raises NotFound, Invalid for a location that is not allowed, or Conflict for a deleted model. Raises
     Forbidden for a protected alias when *actor* may not promote.
     """
     if not sources.allows(import_request.source):
@@ -181,7 +181,7 @@ def _way(claimed: TakenImport, sources: Sources, make: Make, kinds: Mapping[str,
 
 
 def _unknown(job: Job) -> Registration:
-    raise Conflict(f"this registry does not know how to fetch what is at {job.source}")
+    raise Conflict(f"this registry cannot fetch files from {job.source}")
 
 
 def _attempt_import(
@@ -201,6 +201,8 @@ def _attempt_import(
         with reading() as session:
             _require_token(session, claimed)  # which may have been revoked while the files were fetched
         if claimed.version_id is None:
+            # Two transactions: a worker that dies in between registers the same files of the same run again, which
+            # returns this version.
             number = registration.register(
                 job.model, new_version, actor=job.requester, protected=protected
             ).version.number
@@ -259,6 +261,7 @@ def _begin_import(claimed: TakenImport, lease: Lease[Import], store: Store, *, a
 def _fill_version(job: ImportJob, new_version: Registration) -> int:
     """Fill the reserved version and end its import, in one; returns its number. Raises Lost, or Conflict."""
     with transaction() as session:
+        # Lock order: the model, then the row of the import, as in _fail.
         locked_model = _lock_model(session, job.taken)
         done = job.lease.lock(session)
         if locked_model.deleted_at is not None:

@@ -43,7 +43,7 @@ class Place:
 
     @property
     def is_over(self) -> bool:
-        """Whether the request has waited for as long as it may."""
+        """True if the request has waited for the longest allowed time."""
         return time.monotonic() >= self._began + self._seconds
 
     def result(self, name: str, work: Callable[[], T]) -> T:

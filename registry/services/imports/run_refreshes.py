@@ -136,6 +136,7 @@ def _postpone_refresh(session: Session, row: RunRefresh, reason: str, *, counts:
     row.due_at = now + min(max((now - _since(row)) / 2, SHORTEST), LONGEST)
     row.reason = reason
     if not counts:
+        # leases.take has counted this look. Only mistakes of the registry may park the job.
         row.attempts = 0
 
 

@@ -66,7 +66,7 @@ class _KnownRun:
 
     @property
     def location(self) -> str:
-        """Where the files are, as the server says."""
+        """Return the location of the files, by the server's response."""
         root = self.model.artifact_uri if self.model else self.run.artifact_uri if self.run else ""
         return f"{root.rstrip('/')}/{self.path}" if self.path else root
 
@@ -179,7 +179,7 @@ def _describe_version(job: Job, known: _KnownRun, subject: Subject) -> Registrat
         known = _logged_as(known, known.run)
         files, taken_from = _files(job, known)
     if not files:
-        raise NotFound(f"there are no files at {job.source}, says {known.upstream.server.url}")
+        raise NotFound(f"{known.upstream.server.url} lists no files at {job.source}")
     logged = _logged(known)
     return import_kinds.described(
         files,

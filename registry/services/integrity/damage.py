@@ -33,9 +33,10 @@ def report(session: Session, blob: Blob, condition: str) -> None:
 def suspect(session: Session, blobs: Iterable[Blob]) -> None:
     """Let the scrubber read *blobs*, as they were read, next, and record the result in the audit log.
 
-    Until then clients that have the bytes are asked to send them again. Known damage stays recorded.
+    Until then an announcement of their digests returns an upload target. Known damage stays recorded.
     """
     keys = {blob.sha256: blob.key for blob in blobs if blob.damage is None}
+    # Blobs are locked in the order of their digests everywhere.
     rows = select(Blob).where(Blob.sha256.in_(keys), Blob.damage.is_(None)).order_by(Blob.sha256)
     for blob in session.scalars(rows.with_for_update().execution_options(populate_existing=True)).all():
         if blob.key == keys[blob.sha256]:  # another object may have taken the place of the one that was looked at

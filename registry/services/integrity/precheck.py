@@ -128,6 +128,7 @@ def _stats(store: Store, blobs: Sequence[Blob]) -> Mapping[str, Stat | None]:
                 raise answer
             stats[sha256] = answer
     except Empty:
+        # Each hanging request counts as one failure, so that the circuit breaker opens as if they had failed.
         for _ in range(min(THREADS, len(blobs) - len(stats))):
             store.gave_no_answer()
         raise Unavailable(f"it has been silent for {SILENT_SECONDS:.0f} s") from None

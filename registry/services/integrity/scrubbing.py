@@ -53,12 +53,14 @@ def scrub_next(*, store: Store, interval: timedelta) -> bool:
     try:
         problem, etag = _check_object(claimed, store)
         if problem is not None:
+            # In another registry's store every object is missing. That is no damage.
             store_ownership.confirm(store)
     except Unavailable as error:
         log.warning("scrub_postponed", blob=claimed.sha256, reason=error.detail)
         _postpone_blob(claimed, interval)
         return False
     with transaction() as session:
+        # The object may have been replaced or collected during the reading: then the result is about nothing.
         current = session.get(Blob, claimed.sha256, with_for_update=True, populate_existing=True)
         if current is not None and current.key == claimed.key:
             _note(session, current, claimed, problem, etag)

@@ -53,7 +53,7 @@ class OwnershipState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OwnershipFinding:
-    """Whose the store is, why, and the identities of both; *found* is None for a store without a readable one."""
+    """Owner of the store, the reason, and both identities; *found* is None for a store without a readable one."""
 
     state: OwnershipState
     detail: str
@@ -63,8 +63,11 @@ class OwnershipFinding:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What adopting a store means: of *sampled* objects that the database refers to it has *present*, and of the first
-    *listed* objects in it the database does not refer to *unknown*."""
+    """Effects of adopting a store.
+
+    Of *sampled* objects that the database refers to, the store has *present*. Of the first *listed* objects in the
+    store, the database does not refer to *unknown*.
+    """
 
     before: OwnershipFinding
     sampled: int
@@ -146,11 +149,12 @@ def adopt(store: Store, *, dry_run: bool) -> Adoption:
         raise Conflict("the store belongs to this registry already: there is nothing to adopt")
     is_copy = before.found is not None and before.found.registry == before.own.registry
     if before.found is not None and is_copy and before.found.epoch == before.own.epoch:
-        raise Conflict(f"{before.detail}. Run registry admin new-epoch first, so that the two can be told apart")
+        raise Conflict(f"{before.detail}. Run registry admin new-epoch first, so that the two can be distinguished")
     keys = _known_keys()
     present = len(keys) - len(_absent_keys(store, keys))
     listed, unknown = _census(store)
     if not dry_run:
+        # First the entry, then the claim that names it. After a crash in between, adopt can be run again.
         _record_adoption(before)
         with reading() as session:
             own = _own(session)  # whose latest entry is that of the adoption
@@ -205,7 +209,7 @@ def _unclaimed(store: Store, own: Identity) -> OwnershipFinding:
         problem = "the store carries no identity, and has objects, while this registry has stored none"
         return OwnershipFinding(OwnershipState.FOREIGN, problem, own)
     return OwnershipFinding(
-        OwnershipState.FREE, "the store carries no identity yet, and has nothing that this registry does not know", own
+        OwnershipState.FREE, "the store carries no identity yet, and has no objects unknown to this registry", own
     )
 
 

@@ -102,6 +102,7 @@ def _keep_nodes(
     session: Session, nodes_by_key: Mapping[tuple[str, str], Mapping[str, Any]], *, at: datetime
 ) -> dict[tuple[str, str], int]:
     """Return the ids of all of them, by kind and key; those that are there already keep theirs."""
+    # In the order of keys: registrations that insert the same nodes would deadlock otherwise.
     rows = [
         {"kind": kind, "key": key, "created_at": at, **nodes_by_key[kind, key]} for kind, key in sorted(nodes_by_key)
     ]

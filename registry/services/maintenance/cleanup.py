@@ -23,7 +23,7 @@ ARRIVAL = timedelta(days=1)  # no request that brings bytes takes as long
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """How many uploads were closed as expired, idempotency keys past keeping, and files left by crashes."""
+    """Counts of a clean-up: expired uploads that were closed, expired idempotency keys, and files left by crashes."""
 
     uploads: int
     keys: int

@@ -41,7 +41,7 @@ def check(*, store: Store, deep: bool = False, mark: bool = False) -> Iterator[F
     """Yield every difference between database and store; *deep* also reads and hashes every object.
 
     Writes nothing, unless *mark* is set. Then a worker reads damaged blobs again and records the fault in the audit
-    log, and clients that have their bytes are asked to send them; blobs that are whole again are repaired. Raises
+    log. An announcement of such a digest returns an upload target; blobs that are whole again are repaired. Raises
     ForeignStore, before anything is marked.
     """
     if mark:

@@ -173,6 +173,7 @@ def _delete_blob(sha256: str, due: datetime, store: Store, actor: Actor) -> bool
                 return False
             key, size = blob.key, blob.size
             session.delete(blob)
+            # In the same commit: if the process dies before it deletes the object, this row leads the next round to it.
             session.merge(Stray(key=key, handle="", size=size, found_at=_while_deleting(session)))
             session.flush()  # the entry below is the transaction's last act
             _record_deletion(session, "blob.collected", key, size, actor, digest=f"sha256:{sha256}")
@@ -232,6 +233,7 @@ def _delete_stray(key: str, handle: str, size: int, due: datetime, store: Store,
     with transaction() as session:
         if not unknown(session, [(key, handle, size)]):
             return False
+        # Committed before the deletion: a crash may leave an object that is recorded as deleted, never the reverse.
         _record_deletion(session, "upload.collected" if handle else "object.collected", key, size, actor)
     return _destroy(store, key, handle)
 

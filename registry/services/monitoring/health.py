@@ -66,7 +66,7 @@ def readiness(store: Store) -> dict[str, Check]:
 
 
 def state_of(checks: Mapping[str, Check]) -> str:
-    """``ready``, ``degraded`` or ``not ready``.
+    """Return ``ready``, ``degraded`` or ``not ready``.
 
     Without its store the service still reads, promotes what is verified and keeps history: to take it out of a load
     balancer for that would end all of it. In another registry's store it changes nothing. Requests do not need log

@@ -19,7 +19,7 @@ Column = InstrumentedAttribute[str]
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What is searched: *noun* for errors, and the columns that hold the names of its entries."""
+    """Kind of search: *noun* for errors, and the columns that hold the names of its entries."""
 
     noun: str
     entries: Mapping[str, Column]

@@ -163,6 +163,7 @@ def expire(*, store: Store) -> int:
     with unit_of_work() as unit:
         late = select(Upload).where(Upload.state == UploadState.PENDING, Upload.expires_at < leases.now(unit.session))
         closed = unit.session.scalars(
+            # A locked row is being completed or aborted: that request decides about it.
             late.order_by(Upload.expires_at).limit(EXPIRY_BATCH).with_for_update(skip_locked=True)
         ).all()
         for upload in closed:
@@ -259,6 +260,7 @@ def _announce(
             unit.remember(**outcome_of(announced))
             return Batch(announced)
     except BaseException:
+        # No row names these multipart uploads: without this, the collector finds them after its grace period.
         for upload in fresh:
             if upload.handle:
                 discard(store, upload)
@@ -325,7 +327,7 @@ def _still_there(known: Mapping[str, Blob], store: Store) -> dict[str, Blob]:
 
 
 def _spare(session: Session, known: Mapping[str, Blob]) -> None:
-    """Remove the collector's mark from the blobs, so that a client that was told of them can register them."""
+    """Remove the collector's mark from the blobs, so that a client that got them in a response can register them."""
     marked = [blob.sha256 for blob in known.values() if blob.unreferenced_since is not None]
     if marked:
         rows = select(Blob).where(Blob.sha256.in_(marked)).order_by(Blob.sha256)  # as everybody locks them

@@ -57,6 +57,7 @@ def complete(upload_id: str, *, actor: Actor, store: Store, claim: Claim | None 
         upload = announcement.find(session, upload_id, actor.id)
     arrival = _look_at_object(upload, store, now=times.now())
     if isinstance(arrival.refusal, UploadMismatch):
+        # In a transaction that commits although this request fails: a repetition must not read the bytes again.
         _refuse([arrival], store)
         raise arrival.refusal
     with unit_of_work(claim) as unit:
@@ -127,6 +128,7 @@ def _lock_blobs(session: Session, rows: Sequence[dict[str, Any]], digests: Colle
             select(Blob).where(Blob.sha256.in_(digests)).order_by(Blob.sha256).with_for_update()
             .execution_options(populate_existing=True)
         ).all()  # fmt: skip
+        # Fewer rows: the collector deleted one between the two statements. Insert it again.
         if len(blobs) == len(digests):
             return blobs
 
@@ -152,6 +154,7 @@ def _look_at_object(upload: Upload, store: Store, seen: Stat | None = None, *, n
 def _keep_found(unit: UnitOfWork, arrivals: Sequence[Arrival], store: Store, *, actor: Actor) -> list[Announced]:
     """Let the uploads become what was found of them, unless they were closed since, and return them."""
     rows = unit.session.scalars(
+        # Lock order: uploads by id, then blobs by digest (keep). Requests with the same files would deadlock otherwise.
         select(Upload).where(Upload.id.in_([arrival.upload.id for arrival in arrivals])).order_by(Upload.id)
         .with_for_update().execution_options(populate_existing=True)
     )  # fmt: skip

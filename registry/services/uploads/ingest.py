@@ -58,6 +58,8 @@ def bring_all(
         if not copies:
             also(unit)
     if copies:
+        # After the commit: no transaction is open during the copy, and if the process dies the rows lead to the
+        # objects.
         _copy_to_store(copies, owner, store, also)
 
 
@@ -134,6 +136,7 @@ def _keep_upload(etags: Mapping[str, str], owner: Actor, store: Store, also: Cal
     """Let the registry refer to the copies, by their uploads."""
     with unit_of_work() as unit:
         arrived = []
+        # Lock order: uploads by id, then blobs by digest (completion.keep).
         for upload_id in sorted(etags):
             upload = announcement.find(unit.session, upload_id, owner.id, lock=True)
             if upload.state != UploadState.PENDING:

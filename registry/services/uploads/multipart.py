@@ -28,7 +28,7 @@ LISTED = 100
 
 @dataclass(frozen=True, slots=True)
 class SignedPart:
-    """Where part *number* goes, whose length is *size* bytes."""
+    """Target of part *number*, whose length is *size* bytes."""
 
     number: int
     size: int

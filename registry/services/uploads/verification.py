@@ -36,7 +36,7 @@ BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How many versions became ready and failed."""
+    """Numbers of versions that became ready and that failed."""
 
     ready: int
     failed: int
@@ -98,6 +98,7 @@ def _verify(upload: Upload, lease: Lease[Upload], store: Store) -> None:
         return
     with unit_of_work() as unit:
         verified = lease.lock(unit.session)
+        # Again, under the lock: the row may have been changed with SQL while its bytes were read.
         if not row_seals.genuine(unit.session, [verified]):
             raise leases.Lost
         verified.state = UploadState.VERIFIED

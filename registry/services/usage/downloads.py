@@ -51,7 +51,7 @@ class DownloadKind:
 
 @dataclass(frozen=True, slots=True)
 class DownloadCriteria:
-    """What to look for; every part is optional. ``since`` and ``until`` are compared with the beginning of the hour."""
+    """Filter of counts; every part is optional. ``since`` and ``until`` are compared with the beginning of the hour."""
 
     actor: str | None = None
     address: str | None = None

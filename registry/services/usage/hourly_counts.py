@@ -25,7 +25,7 @@ KEPT_FOR = timedelta(days=30)
 
 
 class HourlyKind(Protocol):
-    """What is counted together in an hour."""
+    """Key of a count: requests with the same key in an hour are counted together."""
 
     @property
     def hour(self) -> datetime:
@@ -44,7 +44,7 @@ Kind = TypeVar("Kind", bound=HourlyKind)
 
 
 class HourlyCounts(Generic[Kind]):
-    """What this process has counted and not written to *table* yet; its threads share it."""
+    """Counts of this process that are not written to *table* yet; shared by its threads."""
 
     def __init__(self, table: type[Base]) -> None:
         self._table = table
@@ -66,6 +66,7 @@ class HourlyCounts(Generic[Kind]):
     def flush(self) -> None:
         """Add everything to the database; what cannot be written is kept. Raises Unavailable."""
         with self._lock:
+            # Swapped under the lock, written without it: requests must not wait for the database to be counted.
             counts, self._waiting = self._waiting, {}
         if not counts:
             return

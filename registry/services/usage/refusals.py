@@ -30,7 +30,7 @@ RECORDED = (Unauthenticated, Forbidden, RateLimited, Conflict)
 
 @dataclass(frozen=True, slots=True, order=True)
 class RefusalKind:
-    """What is counted together; *actor* is an account's id, or empty without a valid credential."""
+    """Key of a count; *actor* is an account's id, or empty without a valid credential."""
 
     hour: datetime
     actor: str
@@ -51,7 +51,7 @@ class RefusalKind:
 
 @dataclass(frozen=True, slots=True)
 class RefusalCriteria:
-    """What to look for; every part is optional. ``since`` and ``until`` are compared with the beginning of the hour."""
+    """Filter of counts; every part is optional. ``since`` and ``until`` are compared with the beginning of the hour."""
 
     actor: str | None = None
     address: str | None = None
@@ -73,7 +73,7 @@ class RefusalRecord:
 
 
 class Counts(HourlyCounts[RefusalKind]):
-    """What this process has refused and not written down yet; its threads share it."""
+    """Refusals of this process that are not written yet; shared by its threads."""
 
     def __init__(self) -> None:
         super().__init__(Refusal)

@@ -188,7 +188,7 @@ def test_a_removed_middle_entry_is_missed(chain: str, vandal: Vandal, verify: Ca
 def test_a_removed_last_entry_is_missed(chain: str, vandal: Vandal, verify: Callable[[], list[ChainReport]]) -> None:
     vandal.do(f"DELETE FROM audit_entries WHERE aggregate = :chain AND seq = {HISTORY}", chain=chain)
 
-    said = f"entry {HISTORY}: missing; the head says {HISTORY} entries, {HISTORY - 1} are here"
+    said = f"entry {HISTORY}: missing; the head has {HISTORY} entries, the chain {HISTORY - 1}"
     assert bad(verify()) == {chain: said}
 
 
@@ -270,7 +270,7 @@ def test_a_rewritten_entry_breaks_the_link_of_the_next(
     ("change", "problem"),
     [
         (f"audit_head = '{OTHER_HASH}'", f"entry {HISTORY}: it is not the one that the head names as entry {HISTORY}"),
-        ("audit_seq = audit_seq + 1", f"entry {HISTORY + 1}: missing; the head says {HISTORY + 1} entries"),
+        ("audit_seq = audit_seq + 1", f"entry {HISTORY + 1}: missing; the head has {HISTORY + 1} entries"),
         ("audit_seq = audit_seq - 1", f"entry {HISTORY}: it is not the one that the head names as entry {HISTORY - 1}"),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_run_that_no_configured_server_has_is_given_up(importer: Importer, ups
 
     assert [importer.version(one)["run_state"] for one in (number, number + 1)] == ["abandoned", None]
     (job,) = expect(200, importer.api.get("/jobs", query_string={"state": "abandoned"}))["items"]
-    assert "does not know the run" in job["reason"]
+    assert "does not have the run" in job["reason"]
     assert problems(importer) == []
 
 

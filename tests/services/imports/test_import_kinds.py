@@ -61,9 +61,9 @@ def test_objects_below_the_artifact_roots_are_read_directly_and_no_others(
     )
     upstream.model["info"]["artifact_uri"] = f"s3://{bucket}/art/1/models/{MODEL}/artifacts"
 
-    found = importer.filled(SOURCE)
+    version = importer.filled(SOURCE)
 
-    assert (found["state"], found["framework"]) == ("ready", "xgboost")
+    assert (version["state"], version["framework"]) == ("ready", "xgboost")
     upstream.model["info"]["artifact_uri"] = f"s3://{bucket}/secret"
     assert "is not below a location that this registry may fetch from" in refusal(importer)
     assert not [seen for seen in upstream.seen if "artifacts" in seen]
@@ -101,7 +101,7 @@ def test_facts_of_a_kind_that_is_not_known_fail_the_version(importer: Importer) 
 
     work(importer)
 
-    assert "does not know how to fetch" in importer.version(1)["state_reason"]
+    assert "cannot fetch files from" in importer.version(1)["state_reason"]
 
 
 def work(importer: Importer, **kinds: Any) -> None:

@@ -40,9 +40,9 @@ def running(importer: Importer, upstream: FakeTrackingServer) -> Importer:
     upstream.run["data"] = {"params": pairs(C="0.5"), "tags": pairs(team="risk", phase="fit"),
                             "metrics": [{"key": "loss", "value": 0.7}]}  # fmt: skip
     upstream.model["data"] = {}
-    found = importer.filled(SOURCE, logged_model=MODEL)
-    assert (found["state"], found["run_state"], found["metrics"]) == ("ready", "unfinished", {"loss": 0.7})
-    assert found["lineage"]["run"]["finished_at"] is None
+    version = importer.filled(SOURCE, logged_model=MODEL)
+    assert (version["state"], version["run_state"], version["metrics"]) == ("ready", "unfinished", {"loss": 0.7})
+    assert version["lineage"]["run"]["finished_at"] is None
     return importer
 
 
@@ -100,15 +100,15 @@ def test_what_a_run_logs_after_its_model_is_added_once_when_it_has_ended(
 
     assert look(running)
 
-    found = running.version(1)
-    assert (found["run_state"], found["state"]) == ("finished", "ready")
-    assert found["metrics"] == {"loss": 0.2, "auc": 0.9, "f1": 0.8}
-    assert found["params"] == {"C": "0.5", "depth": "3"}
-    assert [(one["metric"], one["dataset_digest"]) for one in found["evaluations"]] == [("f1", "mlflow:5d41402a")]
-    run = found["lineage"]["run"]
+    version = running.version(1)
+    assert (version["run_state"], version["state"]) == ("finished", "ready")
+    assert version["metrics"] == {"loss": 0.2, "auc": 0.9, "f1": 0.8}
+    assert version["params"] == {"C": "0.5", "depth": "3"}
+    assert [(one["metric"], one["dataset_digest"]) for one in version["evaluations"]] == [("f1", "mlflow:5d41402a")]
+    run = version["lineage"]["run"]
     assert (run["finished_at"], run["tags"]) == ("2026-11-21T19:56:00.568000Z", {"team": "risk", "phase": "done"})
-    assert found["lineage"]["environment"]["python"] == "3.11.7"
-    assert [(one["name"], one["role"]) for one in found["lineage"]["datasets"]] == [("train-set", "train")]
+    assert version["lineage"]["environment"]["python"] == "3.11.7"
+    assert [(one["name"], one["role"]) for one in version["lineage"]["datasets"]] == [("train-set", "train")]
     users = expect(
         200, running.api.get("/search/versions", query_string={"filter": "dataset.digest = 'mlflow:c104914c'"})
     )
@@ -192,8 +192,8 @@ def test_a_run_that_ends_with_more_than_a_version_can_have_is_given_up(
 
     assert look(running)
 
-    found = running.version(1)
-    assert (found["run_state"], found["metrics"], found["params"]) == ("abandoned", {"loss": 0.7}, {"C": "0.5"})
+    version = running.version(1)
+    assert (version["run_state"], version["metrics"], version["params"]) == ("abandoned", {"loss": 0.7}, {"C": "0.5"})
     assert reason in last(running)["reason"]
     assert problems(running) == []
 
@@ -220,8 +220,8 @@ def test_a_later_decision_about_a_metric_stays(running: Importer, upstream: Fake
 
     assert look(running)
 
-    found = running.version(1)
-    assert (found["metrics"]["auc"], found["lineage"]["run"]["metrics"]["auc"]) == (0.6, 0.9)
+    version = running.version(1)
+    assert (version["metrics"]["auc"], version["lineage"]["run"]["metrics"]["auc"]) == (0.6, 0.9)
     assert problems(running) == []
 
 
@@ -229,17 +229,17 @@ def test_the_same_registration_again_means_the_version_before_and_after_its_run_
     running: Importer, upstream: FakeTrackingServer
 ) -> None:
     files = expect(200, running.api.get("/models/fraud/versions/1/files"))["items"]
-    shown = running.version(1)["lineage"]["run"]
+    run = running.version(1)["lineage"]["run"]
     body = {
         "files": [{name: file[name] for name in ("path", "size", "sha256", "media_type")} for file in files],
-        "run": {name: shown[name] for name in ("system", "id", "params", "metrics", "tags")},
+        "run": {name: run[name] for name in ("system", "id", "params", "metrics", "tags")},
     }
     end(upstream)
     assert look(running)
 
     again = expect(200, running.api.post("/models/fraud/versions", body))
-    shown = running.version(1)["lineage"]["run"]
-    body["run"] = {name: shown[name] for name in ("system", "id", "params", "metrics", "tags")}
+    run = running.version(1)["lineage"]["run"]
+    body["run"] = {name: run[name] for name in ("system", "id", "params", "metrics", "tags")}
     later = expect(200, running.api.post("/models/fraud/versions", body))
     body["run"]["tags"] = {"phase": "other"}
     other = expect(409, running.api.post("/models/fraud/versions", body))
@@ -279,7 +279,7 @@ def test_a_run_that_is_gone_is_given_up_but_not_while_its_server_is(
     assert look(running)
 
     assert running.version(1)["run_state"] == "abandoned"
-    assert "does not know the run" in last(running)["reason"]
+    assert "does not have the run" in last(running)["reason"]
     assert not look(running)
     assert problems(running) == []
     with running.app.app_context():
@@ -310,8 +310,8 @@ def test_an_abandoned_run_is_looked_at_again_when_an_operator_asks(
     end(upstream)
     assert look(running)
 
-    found = running.version(1)
-    assert (found["run_state"], found["metrics"]["auc"], found["metrics"]["f1"]) == ("finished", 0.9, 0.8)
+    version = running.version(1)
+    assert (version["run_state"], version["metrics"]["auc"], version["metrics"]["f1"]) == ("finished", 0.9, 0.8)
     assert expect(404, running.api.post(f"/jobs/{job['id']}/retry"))["code"] == "not_found"
     assert problems(running) == []
 
@@ -335,8 +335,8 @@ def test_a_run_that_does_not_end_is_given_up_with_what_it_has_logged(
 
     assert look(running, **long_ago(running))
 
-    found = running.version(1)
-    assert (found["run_state"], found["params"]) == ("abandoned", {"C": "0.5", "depth": "3"})
+    version = running.version(1)
+    assert (version["run_state"], version["params"]) == ("abandoned", {"C": "0.5", "depth": "3"})
     assert last(running)["reason"] == "the run had not ended after 7 days"
     assert problems(running) == []
 

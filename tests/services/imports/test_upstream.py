@@ -41,8 +41,8 @@ Start = Callable[..., Importer]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[FakeTrackingServer]:
-    with running_tracking_server() as found:
-        yield found
+    with running_tracking_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -76,10 +76,10 @@ def importer(start: Start, upstream: FakeTrackingServer) -> Importer:
 
 def refusal(importer: Importer, source: str = SOURCE, **said: Any) -> str:
     """Why a version failed, which it has to."""
-    found = importer.filled(source, **said)
-    assert (found["state"], found["manifest_digest"], found["file_count"]) == ("failed", None, 0)
+    version = importer.filled(source, **said)
+    assert (version["state"], version["manifest_digest"], version["file_count"]) == ("failed", None, 0)
     assert not importer.work()
-    reason: str = found["state_reason"]
+    reason: str = version["state_reason"]
     return reason
 
 
@@ -89,14 +89,14 @@ def test_a_logged_model_becomes_a_whole_version_with_its_run(importer: Importer,
 
     assert importer.work()
 
-    found = importer.version(1)
-    assert (found["state"], found["file_count"], found["source"]) == ("ready", 3, SOURCE)
+    version = importer.version(1)
+    assert (version["state"], version["file_count"], version["source"]) == ("ready", 3, SOURCE)
     assert importer.files(1) == upstream.files
-    assert (found["framework"], found["params"], found["metrics"]) == (
+    assert (version["framework"], version["params"], version["metrics"]) == (
         "sklearn", {"C": "0.5", "depth": "3"}, {"auc": 0.5},
     )  # fmt: skip
-    assert found["signature"] == {"inputs": [{"type": "double", "name": "a"}]} | {"outputs": None, "params": None}
-    assert found["lineage"] == {
+    assert version["signature"] == {"inputs": [{"type": "double", "name": "a"}]} | {"outputs": None, "params": None}
+    assert version["lineage"] == {
         "run": {
             "system": "mlflow", "id": RUN, "url": f"{upstream.url}/#/experiments/1/runs/{RUN}",
             "params": {"C": "0.5", "depth": "3"}, "metrics": {"auc": 0.5}, "unmeasured": {"loss": "NaN"},
@@ -121,9 +121,9 @@ def test_many_files_some_of_them_equal_become_a_whole_version_twice(
     upstream.files |= {f"data/{number}": bytes([number // 2]) * 2**20 for number in range(10)}
     upstream.files |= {"data/large": bytes(2**21), "data/empty": b"", "data/blank": b""}
 
-    found = [importer.filled(SOURCE) for _ in range(2)]
+    versions = [importer.filled(SOURCE) for _ in range(2)]
 
-    assert [(one["state"], one["file_count"]) for one in found] == [("ready", len(upstream.files))] * 2
+    assert [(one["state"], one["file_count"]) for one in versions] == [("ready", len(upstream.files))] * 2
     assert importer.files(1) == importer.files(2) == upstream.files
 
 
@@ -137,9 +137,9 @@ def test_the_credentials_go_to_the_server_and_nowhere_else(
 
     assert {found["Authorization"] for found in upstream.headers} == {"Basic cmVhZGVyOmh1bnRlcjI="}
     assert "REGISTRY_MLFLOW_TRACKING" in reason
-    told = reason + json.dumps(importer.api.get("/models/fraud/history").get_json()) + "".join(capfd.readouterr())
-    assert "hunter2" not in told
-    assert "cmVhZGVyOmh1bnRlcjI" not in told
+    printed = reason + json.dumps(importer.api.get("/models/fraud/history").get_json()) + "".join(capfd.readouterr())
+    assert "hunter2" not in printed
+    assert "cmVhZGVyOmh1bnRlcjI" not in printed
 
 
 def test_the_same_model_again_gets_another_number(importer: Importer) -> None:
@@ -155,9 +155,9 @@ def test_servers_are_tried_in_their_order_until_one_has_the_model(start: Start, 
         ignorant.set("/", Answer(b"{}", status=404))
         importer = start(Tracking(url=ignorant.url), Tracking(url=upstream.url))
 
-        found = importer.filled(SOURCE)
+        version = importer.filled(SOURCE)
 
-        assert found["state"] == "ready"
+        assert version["state"] == "ready"
         assert ignorant.seen == [LOGGED]
 
 
@@ -185,16 +185,16 @@ def test_what_is_down_for_a_day_is_given_up(importer: Importer, upstream: FakeTr
 
     assert importer.work()
 
-    found = importer.version(1)
-    assert found["state"] == "failed"
-    assert found["state_reason"].startswith("it could not be done within 24 hours: ")
+    version = importer.version(1)
+    assert version["state"] == "failed"
+    assert version["state_reason"].startswith("it could not be done within 24 hours: ")
     assert importer.registry.model("fraud").actions()[-1] == "version.failed"
 
 
 @pytest.mark.parametrize(
     ("prefix", "answer", "told"),
     [
-        (LOGGED, Answer(b"{}", status=404), "does not know the logged model"),
+        (LOGGED, Answer(b"{}", status=404), "does not have the logged model"),
         (LOGGED, Answer(status=401), "does not let this registry read"),
         (LOGGED, Answer(status=302, headers={"Location": "http://127.0.0.1:1/x"}), "redirects to another place"),
         (LOGGED, Answer(b"<html>please log in</html>"), "does not answer as an MLflow tracking server does"),
@@ -203,17 +203,17 @@ def test_what_is_down_for_a_day_is_given_up(importer: Importer, upstream: FakeTr
         (LOGGED, Answer(b'{"a": ' + b"9" * 5000 + b"}"), "does not answer as an MLflow tracking server does"),
         (LOGGED, Answer(b"{}"), "answers with another logged model"),
         (LOGGED, Answer([b" " * 1_000_000] * 30, announced=30_000_000), "more than 16777216 bytes"),
-        (LOGGED, Answer([b"{}"], announced=None), "does not say how long"),
+        (LOGGED, Answer([b"{}"], announced=None), "does not send the length of"),
         (LOGGED, Answer(b"{}", headers={"Content-Encoding": "gzip"}), "encoded"),
-        (PROXY, document({}), "there are no files at"),
-        (PROXY, document({"files": 5}), "there are no files at"),
+        (PROXY, document({}), "lists no files at"),
+        (PROXY, document({"files": 5}), "lists no files at"),
         (PROXY, document({"files": [5]}), "lists None"),
         (PROXY, document({"files": [{"path": "../MLmodel", "is_dir": False}]}), "lists '../MLmodel'"),
         (PROXY, document({"files": [{"path": "..", "is_dir": True}]}), "cannot be in a version"),
         (PROXY, document({"files": [{"path": "/etc/passwd", "is_dir": False}]}), "lists '/etc/passwd'"),
         (PROXY, document({"files": [{"path": "a\\b", "is_dir": False}]}), "cannot be in a version"),
         (PROXY, document({"files": [{"path": "a\x00b", "is_dir": False}]}), "cannot be in a version"),
-        (PROXY, document({"files": [{"path": ".git", "is_dir": True}]}), "there are no files at"),
+        (PROXY, document({"files": [{"path": ".git", "is_dir": True}]}), "lists no files at"),
         (PROXY, document({"files": [{"path": "nul.txt", "is_dir": False}]}), "is a device on Windows"),
         (PROXY, document({"files": [{"path": "a"}, {"path": "A"}]}), "side by side: 'A' is the same as 'a'"),
         (PROXY, document({"files": [{"path": f"{index}"} for index in range(10_001)]}), "must list 1 to 10000 files"),
@@ -221,7 +221,7 @@ def test_what_is_down_for_a_day_is_given_up(importer: Importer, upstream: FakeTr
         (PROXY, document({"files": [], "next_page_token": "x"}), "has no end"),
         (PROXY, document({"files": [{"path": "a"}] * 5000, "next_page_token": "x"}), "more than 10000 files"),
         (PROXY, document({"files": [{"path": "a", "file_size": 5_000_000}]}), "larger than 4000000 bytes"),
-        (f"{PROXY}/", Answer(status=404), "does not know the file"),
+        (f"{PROXY}/", Answer(status=404), "does not have the file"),
         (f"{PROXY}/", Answer(b"longer than it was said to be" * 100), "is not as long as"),
         (f"{PROXY}/", Answer(b""), "is not as long as"),
         ("/api/2.0/mlflow/runs/get", document({"run": {}}), "answers with another run"),
@@ -281,9 +281,9 @@ def test_what_the_server_keeps_elsewhere_comes_through_the_server(
         {"MLmodel": b"a: [b\n\n", "data/a b.bin": b"abc"}[query["artifact_file_path"]]
     )
 
-    found = importer.filled(SOURCE)
+    version = importer.filled(SOURCE)
 
-    assert (found["state"], found["framework"], found["signature"]) == ("ready", None, None)
+    assert (version["state"], version["framework"], version["signature"]) == ("ready", None, None)
     assert importer.files(1) == {"MLmodel": b"a: [b\n\n", "data/a b.bin": b"abc"}
 
 

@@ -86,7 +86,7 @@ def test_an_entry_that_is_left_out_changes_the_outcome_or_is_refused(
 
 
 def test_an_action_that_is_not_known_is_refused() -> None:
-    with pytest.raises(Unreplayable, match=r"does not know the action 'model\.blessed'"):
+    with pytest.raises(Unreplayable, match=r"cannot replay the action 'model\.blessed'"):
         replayed.replay([entry("model.blessed")])
 
 
