@@ -143,8 +143,9 @@ def bearer(header: str | None) -> str | None:
 
 
 def basic(header: str | None) -> str | None:
-    """Return the token in ``Basic base64(<anything>:<token>)``, where MLflow's clients have a password; None for
-    others.
+    """Return the token in ``Basic base64(<anything>:<token>)``; None for other headers.
+
+    MLflow's clients have a password there.
     """
     scheme, _, text = (header or "").partition(" ")
     if scheme.lower() != "basic":

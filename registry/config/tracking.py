@@ -15,8 +15,10 @@ from registry.domain import locations
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracking:
-    """An upstream MLflow tracking server: its address, our credentials there, and the ``s3://`` locations of its
-    artifacts that are read directly."""
+    """An upstream MLflow tracking server: its address and our credentials there.
+
+    ``artifact_roots`` are the ``s3://`` locations of its artifacts that are read directly.
+    """
 
     url: str
     token: Secret | None = None

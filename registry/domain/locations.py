@@ -51,8 +51,10 @@ def parse(text: str) -> Location:
 
 
 def allowed(location: Location, within: Iterable[Location]) -> bool:
-    """Return whether the location is one of those, or below one: ``s3://bucket/a`` allows ``a`` and ``a/b``, not
-    ``ab``."""
+    """Return whether the location is one of those, or below one.
+
+    ``s3://bucket/a`` allows ``a`` and ``a/b``, not ``ab``.
+    """
     return any(
         (location.scheme, location.place) == (base.scheme, base.place) and _is_at_or_below(location.path, base.path)
         for base in within

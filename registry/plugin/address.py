@@ -70,8 +70,9 @@ def client(address: str, *, trusted: Iterable[str | None]) -> RegistryClient:
 
 
 def token(address: str, *, trusted: Iterable[str | None]) -> str | None:
-    """Return the token for *address*: the environment's if one of the *trusted* URIs has the same origin, else a saved
-    one.
+    """Return the token for *address*, of the environment or a saved one.
+
+    That of the environment counts if one of the *trusted* URIs has the same origin.
 
     An artifact's URI may come from any client that logs one: alone it must not decide who gets the environment's token.
     In a request of MLflow's server it is the caller's token or the server's, see ``server.token``, and no other

@@ -17,8 +17,9 @@ SINGLE_PUT, PART = 64 * MIB, 16 * MIB
 
 
 def part_size(size: int, preferred: int) -> int:
-    """Return the bytes of each part but the last: *preferred*, or more whole MiB when 10,000 parts could not hold
-    *size*.
+    """Return the bytes of each part but the last.
+
+    They are *preferred*, or more whole MiB when 10,000 parts could not hold *size*.
     """
     needed = -(-size // MOST_PARTS)
     return preferred if needed <= preferred else -(-needed // MIB) * MIB

@@ -171,8 +171,9 @@ class Driver(Protocol):
         """
 
     def join_parts(self, key: str, handle: str) -> None:
-        """Join the parts to one object, durably. Raises Missing when there is no such upload, Conflict without its
-        parts.
+        """Join the parts to one object, durably.
+
+        Raises Missing when there is no such upload, Conflict without its parts.
 
         A second join raises Missing or changes nothing. Only a driver that has the part size can list its parts.
         """

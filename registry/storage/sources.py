@@ -43,9 +43,10 @@ class Empty(Refused):
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file at a source. ``path`` is its path in a version; ``size``, in bytes, and ``etag`` are of the object, where
-    the
-    source has them before the file is read.
+    """A file at a source.
+
+    ``path`` is its path in a version. ``size``, in bytes, and ``etag`` are of the object, where the source has them
+    before the file is read.
     """
 
     location: Location

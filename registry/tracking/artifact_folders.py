@@ -116,8 +116,9 @@ def walk(folder: Folder, *, keep: Callable[[str], bool], pulse: Callable[[], Non
 def _list_entries(
     link: Link, address: str, directory: str, root: str, query: Mapping[str, str]
 ) -> Iterator[FolderEntry]:
-    """Yield the pages of a listing, one at least; their paths begin with *root* and the directory, or are the last
-    step.
+    """Yield the pages of a listing, one at least.
+
+    Their paths begin with *root* and the directory, or are the last step.
     """
     within = f"{_joined(root, directory)}/".lstrip("/") if "mlflow-artifacts" not in address else ""
     while True:

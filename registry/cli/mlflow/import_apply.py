@@ -72,8 +72,9 @@ class Import:
             ImportedStages(self._registry, self._report, name, self._reason).set(versions, here)
 
     def _existing(self, source_model: Any) -> ModelView | None:
-        """Return the model if it exists here. Raises Conflict for a deleted one with versions, or one of the other
-        kind.
+        """Return the model if it exists here.
+
+        Raises Conflict for a deleted one with versions, or one of the other kind.
         """
         from registry.client import errors
 

@@ -24,8 +24,11 @@ _OF_PROMPTS = f"tags.`{IS_PROMPT}` = 'true'"
 
 
 class Library:
-    """MLflow at *uri*: any that MLflow's own clients take, which make a database or directory that is not there yet
-    unless *there*. Raises ClickException when it cannot be had."""
+    """MLflow at *uri*: any that MLflow's own clients take.
+
+    Unless *there*, a database or directory that does not exist yet is created. Raises ClickException when it cannot be
+    used.
+    """
 
     def __init__(self, uri: str, *, there: bool) -> None:
         self.uri = shown(uri)

@@ -94,8 +94,9 @@ def file_digest(path: Path) -> str:
 
 
 def merged_metrics(path: Path | None, metrics: Mapping[str, float], *, has_run: bool) -> dict[str, float] | None:
-    """Return the numbers of a file, and the options, which win. Raises BadParameter for NaN and infinities without a
-    run.
+    """Return the numbers of a file and the options, which take precedence.
+
+    Raises BadParameter for NaN and infinities without a run.
     """
     from registry.client.files import value_files
 

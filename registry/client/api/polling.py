@@ -21,8 +21,10 @@ def pauses() -> Iterator[float]:
 
 
 def verified(transport: Transport, version: VersionView) -> VersionView:
-    """Return the version when its bytes are verified; raises IntegrityError, with the reason, when they are not the
-    registered ones."""
+    """Return the version when its bytes are verified.
+
+    Raises IntegrityError, with the reason, when they are not the registered ones.
+    """
     where = path("models", version["model"], "versions", version["number"])
     etag, seconds = "", pauses()
     while version["state"] == "pending":

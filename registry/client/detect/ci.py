@@ -29,8 +29,9 @@ _HASH = re.compile(r"[0-9a-f]{7,64}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The values of a system's variables. ``run`` is what the system executes, ``actor`` the login or name that started
-    it.
+    """Values of a system's variables.
+
+    ``run`` is what the system executes, ``actor`` the login or name that started it.
 
     An empty text or None means unknown.
     """
@@ -90,8 +91,11 @@ def _github(environ: Environ) -> Job:
 
 
 def _gitea(environ: Environ) -> Job:
-    """Gitea and Forgejo Actions, which set GitHub's variables too: gitea.com/gitea/act_runner, app/run/runner.go
-    (GITEA_ACTIONS), code.forgejo.org/forgejo/runner (FORGEJO_ACTIONS). Their pages are found by the run's number."""
+    """Return the job of Gitea and Forgejo Actions, which set GitHub's variables too.
+
+    gitea.com/gitea/act_runner, app/run/runner.go (GITEA_ACTIONS), code.forgejo.org/forgejo/runner (FORGEJO_ACTIONS).
+    Their pages are found by the run's number.
+    """
     repo, number = _github_repository(environ), environ.get("GITHUB_RUN_NUMBER")
     url = f"{repo}/actions/runs/{number}" if repo and number else None
     return _like_github(environ, "forgejo_actions" if environ.get("FORGEJO_ACTIONS") else "gitea_actions", url)
@@ -147,8 +151,10 @@ def _azure(environ: Environ) -> Job:
 
 
 def _circleci(environ: Environ) -> Job:
-    """CircleCI: circleci.com/docs/reference/variables. CIRCLE_REPOSITORY_URL and CIRCLE_USERNAME are not set for every
-    version control system."""
+    """Return the job of CircleCI: circleci.com/docs/reference/variables.
+
+    CIRCLE_REPOSITORY_URL and CIRCLE_USERNAME are not set for every version control system.
+    """
     return Job(
         "circleci",
         environ.get("CIRCLE_PIPELINE_ID") or environ.get("CIRCLE_WORKFLOW_ID"),
@@ -227,8 +233,11 @@ def _jenkins(environ: Environ) -> Job:
 
 
 def _sagemaker(environ: Environ) -> Job:
-    """Training jobs of SageMaker: *How Amazon SageMaker AI Runs Your Training Image* in docs.aws.amazon.com/sagemaker,
-    and the job_name of github.com/aws/sagemaker-training-toolkit, environment.py."""
+    """Return the training job of SageMaker.
+
+    *How Amazon SageMaker AI Runs Your Training Image* in docs.aws.amazon.com/sagemaker, and the job_name of
+    github.com/aws/sagemaker-training-toolkit, environment.py.
+    """
     region = environ.get("TRAINING_JOB_ARN", "").split(":")[3:4] or [""]
     name = environ.get("TRAINING_JOB_NAME")
     page = f"https://{region[0]}.console.aws.amazon.com/sagemaker/home?region={region[0]}#/jobs/{name}"
@@ -236,8 +245,11 @@ def _sagemaker(environ: Environ) -> Job:
 
 
 def _airflow(environ: Environ) -> Job:
-    """Airflow: airflow.apache.org/docs/apache-airflow-providers-standard/stable/operators/bash.html and
-    airflow/utils/operator_helpers.py. The id of a run is unique within its DAG only."""
+    """Return the task of Airflow. The id of a run is unique within its DAG only.
+
+    airflow.apache.org/docs/apache-airflow-providers-standard/stable/operators/bash.html and
+    airflow/utils/operator_helpers.py.
+    """
     dag, run = environ.get("AIRFLOW_CTX_DAG_ID"), environ.get("AIRFLOW_CTX_DAG_RUN_ID")
     return Job("airflow", f"{dag}/{run}" if dag and run else None)
 

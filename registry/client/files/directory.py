@@ -59,8 +59,9 @@ class Directory:
             return os.fdopen(os.open(name, os.O_RDONLY | _FOLLOW_NOTHING, dir_fd=handle), "rb")
 
     def partial(self, path: str, *, sha256: str, size: int, step: int) -> Partial:
-        """Return what an earlier run left of the file at *path*, which is fetched in ranges of *step* bytes; else an
-        empty one.
+        """Return what an earlier run left of the file at *path*, else an empty one.
+
+        The file is fetched in ranges of *step* bytes.
 
         Raises UnsafePath.
         """

@@ -156,8 +156,9 @@ def _is_ours(status: os.stat_result, handle: int) -> bool:
 
 
 def _open_own(name: str, handle: int) -> FileIO | None:
-    """Open a file and lock it; None when another process has it, or where files cannot be locked. The caller takes one
-    with another name then, which a later run does not find.
+    """Open a file and lock it; None when another process has it, or where files cannot be locked.
+
+    The caller takes one with another name then, which a later run does not find.
 
     That process may have finished it between our opening and our locking: then what we hold is no partial any more.
     """

@@ -24,7 +24,9 @@ Keep = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A file is registered when an *include* pattern matches it, or there is none. A *default* pattern, an *exclude*
+    """Rules that decide which files of a directory are registered.
+
+    A file is registered when an *include* pattern matches it, or there is none. A *default* pattern, an *exclude*
     pattern or a line of ``.registryignore`` drops it. The ignore file itself is never registered.
 
     ``!name`` in one of the latter brings back what a default pattern drops.

@@ -52,8 +52,9 @@ def flag(environ: Mapping[str, str], name: str) -> bool:
 
 
 def saved(directory: Path | None) -> dict[str, str]:
-    """Return tokens by origin, none without a *directory*. Raises ValueError when others can read the file, or it is
-    malformed.
+    """Return tokens by origin, none without a *directory*.
+
+    Raises ValueError when others can read the file, or it is malformed.
     """
     if directory is None:
         return {}

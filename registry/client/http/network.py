@@ -23,8 +23,10 @@ _NOT_NOW, _OTHER_NAMES = frozenset({9, 10}), frozenset({62, 64})
 
 
 def proxy(url: str) -> tuple[str, str] | None:
-    """Return the HTTP proxy that requests for *url* go through, without its credentials, and the variable that names
-    it; None without a proxy."""
+    """Return the HTTP proxy of requests for *url*, and the variable that names it; None without one.
+
+    The proxy's credentials are left out.
+    """
     address = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
     if not address:
         return None
@@ -57,8 +59,10 @@ def unreachable(url: str, error: Exception) -> errors.Unreachable:
 
 
 def _transience(error: Exception) -> Transience | None:
-    """Return how a failure may pass; None for a proxy that refuses, and for a peer that does not speak TLS or whose
-    certificate is not trusted."""
+    """Return how a failure may pass; None for one that lasts.
+
+    A proxy that refuses lasts, and so does a peer that does not speak TLS or whose certificate is not trusted.
+    """
     if isinstance(error, requests.exceptions.ProxyError):
         status = _tunnel_status(error)
         return None if status and not status.startswith("5") else Transience.OUTAGE

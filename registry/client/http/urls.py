@@ -22,8 +22,10 @@ def normalised(url: str) -> str:
 
 
 def origin(url: str) -> str:
-    """Return ``scheme://host[:port]`` in lower case, without a default port. Raises ValueError for another kind of
-    URL."""
+    """Return ``scheme://host[:port]`` in lower case, without a default port.
+
+    Raises ValueError for another kind of URL.
+    """
     parts = _split(url)
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
     port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"

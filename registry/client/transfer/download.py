@@ -139,8 +139,9 @@ def _chosen(files: Sequence[FileView], only: Sequence[str], exclude: Sequence[st
 
 
 def _matching(files: Sequence[FileView], entry: str) -> list[FileView]:
-    """Return the file with the path *entry*, or the files below it; else those that match it as a ``.gitignore``
-    pattern.
+    """Return the file with the path *entry*, or the files below it.
+
+    Without any, return those that match it as a ``.gitignore`` pattern.
     """
     folder = entry.rstrip("/") + "/"
     matching = [file for file in files if file["path"] == entry or file["path"].startswith(folder)]

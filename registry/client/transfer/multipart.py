@@ -88,8 +88,9 @@ class Parted:
             self._delivery.meter.skip(size)
 
     def _is_there(self, number: int) -> bool:
-        """Return whether the store has a part that it refuses: another job of the same owner is completing the upload
-        now.
+        """Return whether the store has a part that it refuses.
+
+        Another job of the same owner is completing the upload then.
         """
         try:
             return number in self._uploads.parts(self._id)["finished"]

@@ -6,8 +6,9 @@ from typing import Literal, TypedDict
 
 
 class AliasView(TypedDict):
-    """An alias. ``state`` is the present state of the version: ``unverified`` when the registry has never read its
-    files.
+    """An alias.
+
+    ``state`` is the present state of the version: ``unverified`` when the registry has never read its files.
     """
 
     model: str

@@ -59,8 +59,11 @@ class AuditText(Base):
 
 
 class Chain(Chained, Base):
-    """The head of a chain that belongs to no model: accounts and tokens (``auth``), stored bytes (``storage``), and
-    the checkpoints of all chains (``log``)."""
+    """The head of a chain that belongs to no model.
+
+    These are the chains of accounts and tokens (``auth``), of stored bytes (``storage``), and of the checkpoints of all
+    chains (``log``).
+    """
 
     __tablename__ = "audit_chains"
 

@@ -9,9 +9,10 @@ from registry.db.base import Base
 
 
 class CompatibleRelease(Base):
-    """A release, named by its newest migration. Every migration rewrites all rows, so that a release which is older
-    than
-    the schema can find whether it may run; see ``registry.db.compatibility``.
+    """A release that works with the schema, named by its newest migration.
+
+    Every migration rewrites all rows, so that a release which is older than the schema can find whether it may run; see
+    ``registry.db.compatibility``.
     """
 
     __tablename__ = "compatible_releases"

@@ -39,8 +39,10 @@ def known_blobs(
 
 @functools.cache
 def _select_known(*, downloads: bool, locked: bool) -> Rows:
-    """Whole blobs among ``some``, each with whether it is readable if the actor *downloads*, and with each upload by
-    which ``actor`` sent it."""
+    """Select whole blobs among ``some``, each with the uploads by which ``actor`` sent it.
+
+    A column has whether the blob is readable, if the actor *downloads*.
+    """
     actor = bindparam("actor", type_=Upload.created_by.type)
     sent = and_(Upload.sha256 == Blob.sha256, Upload.created_by == actor, Upload.state == UploadState.VERIFIED)
     readable = _readable() if downloads else false()

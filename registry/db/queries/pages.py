@@ -53,8 +53,9 @@ class Sorted:
 
 @dataclass(slots=True, eq=False)
 class Details:
-    """Details of a page's rows: ``statement`` reads them, ``key`` identifies one, ``weight`` measures it by
-    ``picked.key``.
+    """Details of a page's rows: ``statement`` reads them, ``key`` identifies one, ``weight`` measures it.
+
+    ``weight`` is an expression of ``picked.key``.
 
     ``measured_until`` is a time of the monotonic clock; until then, rows are measured before they are built.
     """

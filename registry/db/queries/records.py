@@ -124,8 +124,9 @@ def select_version_page(*narrowing: str) -> Statements:
 
 @functools.cache
 def select_model_page(*narrowing: str, deleted: bool) -> Statements:
-    """Return a page of the models, live or deleted, in the order ``BY_NAME``, with conditions on the *narrowing*
-    columns.
+    """Return a page of the models, live or deleted, in the order ``BY_NAME``.
+
+    It has conditions on the *narrowing* columns.
     """
     matching = select(Model.id).where(Model.deleted_at.is_not(None) if deleted else Model.deleted_at.is_(None))
     if "name" in narrowing:

@@ -13,8 +13,10 @@ CLEARED: Final = "cleared"  # the fact of an erasure that names the columns that
 
 
 class Unknown:
-    """The type of UNKNOWN: a value that the log does not hold, because an earlier release recorded less or a text was
-    erased."""
+    """Type of UNKNOWN: a value that the log does not hold.
+
+    An earlier release recorded less, or a text was erased.
+    """
 
     def __repr__(self) -> str:
         return "UNKNOWN"

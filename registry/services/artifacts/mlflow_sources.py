@@ -91,8 +91,9 @@ def wait_facts(manifest: ArtifactFiles) -> dict[str, Any]:
 
 
 def files_for(facts: Mapping[str, Any]) -> list[File]:
-    """Return the files of :func:`wait_facts`. Raises Unavailable while one is not hashed, Conflict when it never will
-    be.
+    """Return the files of :func:`wait_facts`.
+
+    Raises Unavailable while one is not hashed, Conflict when it never will be.
     """
     awaited = [file["object"] for file in facts["files"] if "object" in file]
     with reading() as session:

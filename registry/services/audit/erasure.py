@@ -36,8 +36,10 @@ _DENIED = "42501"  # PostgreSQL: insufficient_privilege
 
 @dataclass(slots=True)
 class Redaction:
-    """Values erased with the text *text* of an entry: columns and tags (by their keys) of *subject*, a model or
-    version."""
+    """Values erased with the text *text* of an entry.
+
+    They are columns and tags (by their keys) of *subject*, a model or version.
+    """
 
     entry: str
     text: str

@@ -43,8 +43,11 @@ def protect(
     reason: str | None = None,
     claim: Claim | None = None,
 ) -> Protection:
-    """Protect the alias, which need not exist yet. Raises NotFound, Forbidden, Invalid for one alias too many, or
-    NotReady while it points at a version that is not ready."""
+    """Protect the alias, which need not exist yet.
+
+    Raises NotFound, Forbidden, Invalid for one alias too many, or NotReady while it points at a version that is not
+    ready.
+    """
     validation.require(names.alias_problem, "alias", alias)
     actor.require(Permission.VERSION_PROMOTE)
     with unit_of_work(claim) as unit:

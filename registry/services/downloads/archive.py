@@ -65,8 +65,9 @@ def open_(model: str, number: int, *, store: Store) -> Archive:
 
 
 def stream(archive: Archive, *, store: Store) -> Iterator[bytes]:
-    """Yield the archive's bytes. Raises BlobsMissing in the middle when a file's bytes are wrong, so that it ends
-    early.
+    """Yield the archive's bytes.
+
+    Raises BlobsMissing in the middle when a file's bytes are wrong, so that the archive ends early.
     """
     sent = 0
     for member in archive.members:

@@ -80,8 +80,9 @@ def facts_of(
     sources: Sources | None,
     hosts: Collection[str] = (),
 ) -> Mapping[str, Any] | None:
-    """Return the facts with which a version of this source is to be reserved; None where no worker could fetch its
-    files.
+    """Return the facts with which a version of this source is to be reserved.
+
+    None where no worker could fetch its files.
 
     Sends no request: the server that may have the files need not have them. *sources* is None for a caller who may not
     import. *hosts* are the names under which this registry is served.

@@ -86,8 +86,9 @@ def confirm() -> None:
 
 
 def confirm_at_start() -> None:
-    """Check the secret key as :func:`confirm` does; ignore a database that does not respond, because readiness shows
-    it.
+    """Check the secret key as :func:`confirm` does, at the start of a process.
+
+    A database that does not respond is ignored, because readiness shows it.
     """
     try:
         confirm()

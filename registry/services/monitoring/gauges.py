@@ -39,8 +39,10 @@ OPEN_IMPORT = Import.state.in_([literal_column("'pending'"), literal_column("'ru
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """``values`` by the value of the label, or one under the empty text where there is no label. Those of a ``total``
-    never fall."""
+    """Values of a gauge by its label, or one under the empty text without a label.
+
+    Those of a ``total`` never fall.
+    """
 
     name: str
     help: str

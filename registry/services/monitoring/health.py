@@ -101,8 +101,9 @@ def store_answers(store: Store) -> bool:
 
 
 def probe(store: Store) -> None:
-    """Test, before the first request, whether the store refuses wrong bytes; one that is down is tested when it is
-    needed.
+    """Test, before the first request, whether the store refuses wrong bytes.
+
+    A store that is down is tested when it is needed.
     """
     with suppress(Unavailable):
         log.info("store_probed", verifies_on_arrival=store.verifies_on_arrival)

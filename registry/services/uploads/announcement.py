@@ -65,8 +65,11 @@ class AnnouncedFile:
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """Sizes are bytes: of the largest upload, of what goes in one request, of each part. The spans are seconds: an
-    upload outlives the URLs signed for it. ``quota`` is for all open uploads of an account."""
+    """Limits of uploads. Sizes are bytes, spans are seconds.
+
+    The sizes are those of the largest upload, of what goes in one request, and of each part. An upload outlives the
+    URLs signed for it. ``quota`` is for all open uploads of an account.
+    """
 
     size: int
     single_put: int

@@ -37,9 +37,10 @@ THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The state of an upload in the store. ``etag`` is the object's ETag; ``verified`` is set when its bytes are known
-    to
-    be the announced ones, ``refusal`` is why they were refused.
+    """State of an upload in the store.
+
+    ``etag`` is the object's ETag. ``verified`` is set when its bytes are known to be the announced ones, ``refusal`` is
+    why they were refused.
     """
 
     upload: Upload

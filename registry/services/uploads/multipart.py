@@ -87,8 +87,9 @@ def recall(outcome: Outcome) -> SignedParts:
 
 
 def arrived(upload_id: str, *, actor: Actor, store: Store) -> ArrivedParts:
-    """Return the parts that an interrupted client need not send again. Raises NotFound, or Conflict for one without
-    parts.
+    """Return the parts that an interrupted client need not send again.
+
+    Raises NotFound, or Conflict for one without parts.
     """
     with reading() as session:
         upload = announcement.find(session, upload_id, actor.id)
