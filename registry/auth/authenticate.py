@@ -84,6 +84,7 @@ class Authenticator:
         token_id = tokens.lookup_id(text) if text else None
         if text is None or token_id is None:
             raise self._failed(address, None, REFUSED if text else MISSING)
+        # Before the look-up: a refused guess must not cost a query.
         self._failures.refuse_blocked(address, token_id)
         remembered, forgotten = None if fresh else self._remembered(token_id), self._forgotten
         known = remembered or _read_token(token_id)

@@ -121,6 +121,7 @@ class Exchange:
                     return self.refuse()
                 self.holds_place = True
                 self._connection.crowded = self._worker.transfers.is_crowded
+            # From here on this thread writes to the socket: the response is too large to be kept in memory.
             self._connection.direct = True
         self._context.run(self._send, reply)
         return self._leave()
@@ -204,6 +205,7 @@ def _is_drained(request: Any, connection: Connection) -> bool:
     """Read what has arrived of the rest of the body; return whether that was the end of it."""
     if request.body.failed:
         return False
+    # Only what has arrived already: a wait for the rest would hold the thread.
     connection.patient = False
     drained = 0
     try:

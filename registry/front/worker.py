@@ -148,6 +148,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         try:
             yield
         finally:
+            # One thread of the pool ends at this, so that their number stays the same.
             self._jobs.put(None)
 
     # The loop.

@@ -247,6 +247,7 @@ class S3Driver:
                 put()
                 return
             try:
+                # Two registries may claim a free store at the same time: only one of them may succeed.
                 put(IfNoneMatch="*")
             except ClientError as error:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _EXISTS:

@@ -27,6 +27,7 @@ def entries(
     listing = select(name, size).where(*among, *_is_below(path, directory)).subquery()
     folded = select(listing.c.name, func.max(listing.c.size)).group_by(listing.c.name)
     rows = session.execute(folded).all()
+    # By bytes: the collations of the two databases order names differently.
     return [EntryOfDirectory(*row) for row in sorted(rows, key=lambda row: str(row[0]).encode())]
 
 

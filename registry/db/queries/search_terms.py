@@ -34,6 +34,7 @@ class SearchDialect:
     def like(self, column: Any, pattern: str) -> ColumnElement[bool]:
         """Return a case-sensitive LIKE with ``%`` and ``_`` only. SQLite's LIKE ignores case, its GLOB does not."""
         if self.postgresql:
+            # By default a backslash escapes in PostgreSQL; in these filters it is an ordinary character.
             matched: ColumnElement[bool] = column.like(pattern, escape="")
         else:
             matched = column.op("GLOB", is_comparison=True)(pattern.translate(_GLOB))

@@ -57,6 +57,7 @@ def open_(model: str, number: int, *, store: Store) -> Archive:
         rows = session.execute(statement).all()
         at = version.created_at
     wrong = {file.sha256 for file, key, damage in rows if key is None or damage in DAMAGED}
+    # Before the first byte is sent: afterwards an error can only cut the stream off.
     absent = set(store.absent_or_wrong({key: file.size for file, key, _ in rows if key}))
     if wrong := wrong | {file.sha256 for file, key, _ in rows if key in absent}:
         text = f"{len(wrong)} of the files of {model}:{number} are gone from the store or are not what they were"

@@ -151,6 +151,7 @@ def _spare(digests: Sequence[str]) -> None:
 
 def _set_since(session: Session, digests: Sequence[str], condition: ColumnElement[bool], at: datetime | None) -> None:
     """Set the mark of those blobs that are not locked: without a wait there is no deadlock."""
+    # A blob that a registration has locked keeps its mark until the next round.
     free = select(Blob.sha256).where(Blob.sha256.in_(digests), condition).with_for_update(skip_locked=True)
     chosen = update(Blob).where(Blob.sha256.in_(session.scalars(free).all()))
     session.execute(chosen.values(unreferenced_since=at), execution_options={"synchronize_session": False})
@@ -202,6 +203,7 @@ def _collect_strays(
         since = {(key, handle): found_at for key, handle, found_at in session.execute(marks)}
     if not dry_run:
         _note([stray for stray in strays if stray[:2] not in since], at=moment)
+        # Marked in an earlier round, but a row refers to them now.
         _forget({known[:2] for known in objects if known[:2] in since} - {stray[:2] for stray in strays})
     for key, handle, size in strays:
         ripe = since.get((key, handle), moment) <= moment - grace

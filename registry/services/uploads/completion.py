@@ -115,6 +115,7 @@ def keep(unit: UnitOfWork, arrivals: Sequence[Arrival], store: Store, *, actor: 
         blob.unreferenced_since = None
         if blob.key == row["key"]:
             continue
+        # Equal bytes are stored once: the object without a row is deleted, but only after the commit.
         spare = row["key"] if blob.damage is None else blob.key
         unit.after_commit(partial(announcement.delete_quietly, store, spare))
         if blob.damage is not None:
