@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, select, update
 from registry.auth import tokens
 from registry.auth.login_failures import LoginFailures
 from registry.db import times
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, Token
 from registry.db.session import look_up, transaction
 from registry.domain.access import Actor, ActorKind, Role, permissions_of
@@ -27,7 +28,7 @@ REFUSED = "the API token was refused: it is unknown, has expired or was revoked;
 _NO_HASH = "0" * 64
 _ROLES = frozenset(Role)
 _REMEMBERED = 10_000
-_TOKEN = (
+_TOKEN = FixedStatement(
     select(Token.id, Token.hash, Token.name, Token.roles, Token.expires_at, Token.last_used_on, Token.created_by,
            Token.created_at, Account.id.label("account_id"), Account.name.label("account"), Account.kind,
            times.column().label("moment"))

@@ -1,6 +1,7 @@
 """Bulk inserts that bypass the identity map of a session: of all rows, of the missing ones, or of counts.
 
-What the session has not flushed stays unflushed. The statements are made once: they are the same for all rows.
+Rows of which nothing is asked wait in the session's batch. What the session has not flushed stays unflushed. The
+statements are made once: they are the same for all rows.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Insert, insert
+from sqlalchemy import Column, Insert, Select, insert, inspect
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy.orm import Session
 
 from registry.db.base import Base
+from registry.db.batch import Query
+from registry.db.fixed_statements import FixedStatement
+from registry.db.write_session import writing
 
 Row = TypeVar("Row", bound=Base)
 Rows = Sequence[Mapping[str, Any]]
@@ -22,15 +26,38 @@ Rows = Sequence[Mapping[str, Any]]
 def insert_rows(session: Session, table: type[Base], rows: Rows) -> None:
     """Insert *rows*, each with the same columns."""
     if rows:
-        session.connection().execute(_insert_into(table), rows if len(rows) > 1 else rows[0])
+        writing(session).write(_insert_fixed(table, tuple(rows[0])), *rows)
 
 
 def insert_whole(session: Session, table: type[Row], row: Mapping[str, Any]) -> Row:
-    """Insert a *row* that names every column but the id, and give it to the session as one that it had read."""
-    inserted = table(id=session.connection().execute(_insert_for_id(table), row).scalar_one(), **row)
-    make_transient_to_detached(inserted)
-    session.add(inserted)
-    return inserted
+    """Insert a *row*, and give it to the session as one that it had read; columns that it leaves out are NULL.
+
+    An id that it leaves out is drawn by the database, which lets no role date back rows. That costs a round trip.
+    """
+    stored = dict(row)
+    if all(column.key in row for column in table.__table__.primary_key):
+        insert_rows(session, table, [row])
+    else:
+        query = Query(_insert_for_key(table, tuple(row)), **row)
+        writing(session).ask(query)
+        stored |= query.rows[0]._asdict()
+    return writing(session).adopt(table, [stored.get(column.key) for column in table.__table__.columns])
+
+
+def insert_object(session: Session, new: Base) -> None:
+    """Insert the row of a *new* object, which the session does not have. An id that it lacks is the next one."""
+    columns = inspect(type(new)).columns
+    row = {column.key: _value(new, column) for column in columns if not (column.primary_key and _lacks(new, column))}
+    insert_rows(session, type(new), [row])
+
+
+def _lacks(new: Base, column: Column[Any]) -> bool:
+    return getattr(new, column.key) is None
+
+
+def _value(new: Base, column: Column[Any]) -> Any:
+    default: Any = column.default
+    return default.arg if _lacks(new, column) and default is not None else getattr(new, column.key)
 
 
 def insert_missing(session: Session, table: type[Base], rows: Rows, *, key: Sequence[str]) -> int:
@@ -45,12 +72,17 @@ def insert_missing(session: Session, table: type[Base], rows: Rows, *, key: Sequ
     return int(done.rowcount)
 
 
-def insert_missing_returning(
-    session: Session, table: type[Base], rows: Rows, columns: Sequence[Any], *, key: Sequence[str]
-) -> Sequence[Any]:
-    """Insert rows as :func:`insert_missing` does; return the *columns* of those that were new."""
-    statement = _missing(session.get_bind().dialect.name, table, *key).returning(*columns)
-    return session.connection().execute(statement, list(rows)).all()
+def keep_rows(session: Session, table: type[Base], rows: Rows, *, key: Sequence[str]) -> None:
+    """Insert rows as :func:`insert_missing` does, later: with the batch."""
+    if rows:
+        dialect = session.get_bind().dialect.name
+        writing(session).write(_missing_fixed(dialect, table, tuple(rows[0]), *key), *rows)
+
+
+def missing_from(dialect: str, table: type[Base], columns: Sequence[str], rows: Select[Any]) -> Insert:
+    """Return the insert of the selected *rows* into all key *columns* of the table, but for those that exist."""
+    statement: Insert = _of_dialect(dialect, table).from_select(columns, rows).on_conflict_do_nothing()
+    return statement
 
 
 def add_counts(
@@ -70,8 +102,13 @@ def _insert_into(table: type[Base]) -> Insert:
 
 
 @functools.cache
-def _insert_for_id(table: type[Base]) -> Any:
-    return _insert_into(table).returning(table.__table__.c.id)
+def _insert_fixed(table: type[Base], columns: tuple[str, ...]) -> FixedStatement:
+    return FixedStatement(_insert_into(table), given=columns)
+
+
+@functools.cache
+def _insert_for_key(table: type[Base], columns: tuple[str, ...]) -> FixedStatement:
+    return FixedStatement(_insert_into(table).returning(*table.__table__.primary_key), given=columns)
 
 
 @functools.cache
@@ -79,6 +116,11 @@ def _missing(dialect: str, table: type[Base], *key: str) -> Any:
     made = _of_dialect(dialect, table)
     # Else psycopg has forgotten by then how many there were.
     return made.on_conflict_do_nothing(index_elements=list(key)).execution_options(preserve_rowcount=True)
+
+
+@functools.cache
+def _missing_fixed(dialect: str, table: type[Base], columns: tuple[str, ...], *key: str) -> FixedStatement:
+    return FixedStatement(_missing(dialect, table, *key), given=columns)
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 _READ_ONLY = "registry_read_only"
 PRIVATE = 0o600
 _DEADLINE = "registry_deadline"
+_BEGIN, _BEGIN_WRITES = "registry_begin", "BEGIN ISOLATION LEVEL READ COMMITTED"
 _STEPS = 20_000  # of SQLite's machine, some milliseconds, between two looks at the clock
 STATEMENT_SECONDS = 10.0
 # A connection used within so many seconds counts as alive: a ping each time costs a round trip.
@@ -79,11 +80,6 @@ def reading_options(dialect: str, *, snapshot: bool = False) -> dict[str, Any]:
     return {"isolation_level": "REPEATABLE READ"} if snapshot else {}
 
 
-def writing_options(dialect: str) -> dict[str, Any]:
-    """Return the execution options of a connection that writes."""
-    return {"isolation_level": "READ COMMITTED"} if dialect == "postgresql" else {}
-
-
 def tune(engine: Engine) -> Engine:
     """Make a SQLite engine durable, and its transactions honest; let others find out what connections have died.
 
@@ -95,7 +91,9 @@ def tune(engine: Engine) -> Engine:
         event.listen(engine, "connect", _set_pragmas)
         event.listen(engine, "begin", _begin_transaction)
     else:
+        event.listen(engine, "reset", _roll_back)
         event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "before_cursor_execute", _begin_if_due)
         event.listen(engine, "checkout", functools.partial(_ask_if_idle, engine.dialect))
     return engine
 
@@ -122,6 +120,22 @@ def _set_deadline(seconds: float, connection: Connection, *_: object) -> None:
     """Set the statement timeout of a request. Commands and workers have none: a full check may take hours."""
     late = time.monotonic() + seconds if has_request_context() else math.inf
     connection.info[_DEADLINE] = late
+
+
+def begin_with_next(connection: Connection) -> None:
+    """Let the next statement on PostgreSQL begin a transaction: to begin one by itself costs a round trip."""
+    if connection.dialect.name == "postgresql":
+        connection.info[_BEGIN] = True
+
+
+def is_begin_due(connection: Connection) -> bool:
+    """Return whether the next statement is to begin a transaction."""
+    return _BEGIN in connection.info
+
+
+def _begin_if_due(connection: Connection, cursor: Any, *_: object) -> None:
+    if connection.info.pop(_BEGIN, False):
+        cursor.connection.execute(_BEGIN_WRITES, prepare=False)
 
 
 def open_engine(url: str) -> Engine:
@@ -191,6 +205,13 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
 def _begin_transaction(connection: Connection) -> None:
     reads = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")
+
+
+def _roll_back(connection: Any, entry: ConnectionPoolEntry, _state: object) -> None:
+    """End the transaction of a writer that failed; SQLAlchemy began none, and rolls none back."""
+    entry.info.pop(_BEGIN, None)
+    if connection.info.transaction_status:
+        connection.rollback()
 
 
 def _note_use(_connection: object, entry: ConnectionPoolEntry) -> None:

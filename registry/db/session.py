@@ -15,8 +15,11 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, Executable, exc
 from sqlalchemy.orm import Session
 
-from registry.db import engine, retry, times
+from registry.db import batch, engine, retry, times
 from registry.db.base import Base
+from registry.db.batch import Query
+from registry.db.fixed_statements import FixedStatement
+from registry.db.write_session import WriteSession, writing
 from registry.domain import exhaustion
 from registry.domain.errors import Unavailable, Uncertain, Undone
 from registry.rules.disk_space import shortage
@@ -29,7 +32,8 @@ TEXTS = {
     "25006": "the database takes no writes at the moment, only reads",
     NO_ROOM: "the database has no room left for this",
 }
-db = SQLAlchemy(metadata=Base.metadata, session_options={"autobegin": False, "expire_on_commit": False})
+_SESSIONS = {"class_": WriteSession, "autobegin": False, "expire_on_commit": False}
+db = SQLAlchemy(metadata=Base.metadata, session_options=_SESSIONS)
 _READER = "registry-reader"
 
 
@@ -53,13 +57,17 @@ def attach(
         app.extensions[_READER] = tuned.execution_options(**options) if options else tuned
 
 
-def look_up(statement: Executable, /, **values: Any) -> Sequence[Any]:
+def look_up(statement: FixedStatement | Executable, /, **values: Any) -> Sequence[Any]:
     """Return the rows of one statement that reads; it needs no session and no transaction.
 
     Raises Unavailable when the database cannot be reached or does not answer in time.
     """
     reader: Engine = current_app.extensions[_READER]
     with _named_errors(), reader.connect() as connection:
+        if isinstance(statement, FixedStatement):
+            query = Query(statement, **values)
+            batch.send(connection, [query.step()])
+            return query.rows
         return connection.execute(statement, values).all()
 
 
@@ -76,17 +84,20 @@ def transaction() -> Iterator[Session]:
     Raises Unavailable when the database cannot be reached or does not answer in time, Undone when it rolled everything
     back, and Uncertain when the result is unknown because the connection was lost during the commit.
     """
-    session: Session = db.session()
+    session = writing(db.session())
     worked = False
     try:
         with _named_errors(), session.begin():
-            session.connection(execution_options=engine.writing_options(session.get_bind().dialect.name))
+            engine.begin_with_next(session.connection())
             yield session
             worked = True
+            session.finish()
     except Unavailable as error:
         if worked and error.__cause__ is not None and not _refused_by_the_server(error.__cause__):
             raise Uncertain(f"{error.detail}; it may have been written", retry_after=error.retry_after) from error
         raise
+    finally:
+        session.steps.clear()  # of a transaction that was rolled back
     retry.note_commit()
 
 

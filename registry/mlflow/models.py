@@ -92,7 +92,7 @@ def set_registered_model_tag(name: str, key: str, value: str = "") -> dict[str, 
     """Set a tag."""
     labels = validation.tags({key: value})
     with not_found.no_model(name):
-        models.edit(name, actor=current_actor(), labels=labels, render=models.whole)
+        models.edit(name, actor=current_actor(), labels=labels, render=models.nothing)
     return {}
 
 
@@ -102,7 +102,7 @@ def delete_registered_model_tag(name: str, key: str) -> dict[str, Any]:
     """Remove a tag; one that is not there is no mistake."""
     with not_found.no_model(name):
         if validation.tag_key(key) in mlflow_entities.model(name).tags:
-            models.edit(name, actor=current_actor(), labels={key: None}, render=models.whole)
+            models.edit(name, actor=current_actor(), labels={key: None}, render=models.nothing)
     return {}
 
 

@@ -7,9 +7,8 @@ services read the state as it is now (``recall``), and a face renders it like an
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,9 +18,9 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db import times
-from registry.db.bulk_insert import insert_missing
+from registry.db.bulk_insert import insert_rows
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import IdempotencyKey
-from registry.db.queries.records import rows
 from registry.db.session import look_up
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import Conflict, IdempotencyMismatch, RegistryError, Unavailable, Uncertain
@@ -71,15 +70,17 @@ _FOR_THE_PREVIOUS_RELEASE = {
     "it again with the same key until a replica of the newer release answers, or read the resource",
 }
 
-_KEPT = select(
-    IdempotencyKey.fingerprint,
-    IdempotencyKey.status,
-    IdempotencyKey.reply,
-    IdempotencyKey.etag,
-    IdempotencyKey.location,
-    IdempotencyKey.permissions,
-    IdempotencyKey.seal,
-).where(IdempotencyKey.principal == bindparam("principal"), IdempotencyKey.key == bindparam("key"))
+_KEPT = FixedStatement(
+    select(
+        IdempotencyKey.fingerprint,
+        IdempotencyKey.status,
+        IdempotencyKey.reply,
+        IdempotencyKey.etag,
+        IdempotencyKey.location,
+        IdempotencyKey.permissions,
+        IdempotencyKey.seal,
+    ).where(IdempotencyKey.principal == bindparam("principal"), IdempotencyKey.key == bindparam("key"))
+)
 
 
 @contextmanager
@@ -87,23 +88,23 @@ def once(claim: Claim) -> Iterator[None]:
     """Run the block, which does the request of *claim*, unless the request was done before. Raises Repeated then.
 
     A block that is refused raises Repeated, too, when the same request was done at the same time: the refusal came from
-    its effects. Raises IdempotencyMismatch when the key came with another request, and Forbidden when the actor lacks a
-    permission that the first request exercised: tokens of one account may differ in roles.
+    its effects. Raises what ``require_unused`` raises.
     """
-    _require_unused(claim, look_up)
+    require_unused(claim)
     try:
         yield
     except RegistryError as error:
         if not isinstance(error, Unavailable) or isinstance(error, Uncertain):  # else nothing was written
             with suppress(Unavailable):
-                _require_unused(claim, look_up)
+                require_unused(claim)
         raise
 
 
 def keep(session: Session, claim: Claim, outcome: Outcome) -> None:
     """Use the key of *claim* up, in the transaction that does its request.
 
-    The second of two equal requests at the same time waits here for the first. Raises Repeated then, which undoes it.
+    The second of two equal requests at the same time waits for the first when it commits. It ends with an
+    IntegrityError then, which undoes it.
     """
     row = {
         "principal": claim.actor.id,
@@ -117,17 +118,20 @@ def keep(session: Session, claim: Claim, outcome: Outcome) -> None:
         "permissions": sorted(claim.actor.exercised),
     }
     row["seal"] = row_seals.of_reply(row)
-    session.flush()
-    if not insert_missing(session, IdempotencyKey, [row], key=["principal", "key"]):
-        _require_unused(claim, functools.partial(rows, session))
+    insert_rows(session, IdempotencyKey, [row])
 
 
-def _require_unused(claim: Claim, read: Callable[..., Sequence[Any]]) -> None:
-    earlier = read(_KEPT, principal=claim.actor.id, key=claim.key)
+def require_unused(claim: Claim) -> None:
+    """Raise Repeated when the request of *claim* was done before.
+
+    Raises IdempotencyMismatch when the key came with another request, and Forbidden when the actor lacks a permission
+    that the first request exercised: tokens of one account may differ in roles.
+    """
+    earlier = look_up(_KEPT, principal=claim.actor.id, key=claim.key)
     if not earlier:
         return
     kept = earlier[0]
-    _require_seal(claim, kept, read)
+    _require_seal(claim, kept)
     if kept.fingerprint != claim.fingerprint:
         raise IdempotencyMismatch("this Idempotency-Key was used for another request; use a new key for a new request")
     for permission in kept.permissions or ():  # None in rows of releases that recorded the permission of the route only
@@ -138,12 +142,12 @@ def _require_unused(claim: Claim, read: Callable[..., Sequence[Any]]) -> None:
     raise Repeated({}, StoredReply(kept.status, document, kept.etag, kept.location))
 
 
-def _require_seal(claim: Claim, kept: Any, read: Callable[..., Sequence[Any]]) -> None:
+def _require_seal(claim: Claim, kept: Any) -> None:
     """Raise Conflict unless the service wrote the row of the key."""
-    expected = row_seals.reply_leaf({**kept._mapping, "principal": claim.actor.id, "key": claim.key})
+    expected = row_seals.reply_leaf({**kept._asdict(), "principal": claim.actor.id, "key": claim.key})
     if row_seals.is_true(kept.seal, expected):
         return
-    if not any(row_seals.is_rollout(until) for (until,) in read(row_seals.UNSEALED_UNTIL)):
+    if not any(row_seals.is_rollout(until) for (until,) in look_up(row_seals.UNSEALED_UNTIL)):
         raise Conflict(
             "the reply that is kept for this Idempotency-Key does not bear this registry's seal: it was changed, or "
             "written by another program. Look whether the request took effect, then use a new key"

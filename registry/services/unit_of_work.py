@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from registry.db.session import transaction
@@ -69,9 +70,14 @@ def unit_of_work(claim: Claim | None = None) -> Iterator[UnitOfWork]:
 
     Raises Repeated when another request used the key of *claim* in the meantime, and what ``transaction`` raises.
     """
-    with transaction() as session:
-        unit = UnitOfWork(session)
-        yield unit
+    try:
+        with transaction() as session:
+            unit = UnitOfWork(session)
+            yield unit
+            if claim is not None:
+                unit._use_up(claim)
+    except IntegrityError:
         if claim is not None:
-            unit._use_up(claim)
+            idempotency.require_unused(claim)  # an equal request used it up at the same time
+        raise
     unit._follow()

@@ -43,7 +43,7 @@ READS: dict[str, tuple[int, Call]] = {
 VERSION = {"name": "fraud", "version": "2"}
 WRITES: dict[str, tuple[int, Call]] = {
     "create model": (
-        13,
+        12,
         lambda mlflow_api: mlflow_api.registry.create_model("other", tags=[{"key": "a", "value": "1"}]),
     ),
     "update model": (
@@ -51,11 +51,11 @@ WRITES: dict[str, tuple[int, Call]] = {
         lambda mlflow_api: mlflow_api.make("PATCH", "/registered-models/update", name="fraud", description="x"),
     ),
     "tag model": (
-        9,
+        7,
         lambda mlflow_api: mlflow_api.make("POST", "/registered-models/set-tag", name="fraud", key="a", value="1"),
     ),
     "untag model": (
-        10,
+        9,
         lambda mlflow_api: mlflow_api.make("DELETE", "/registered-models/delete-tag", name="fraud", key="a"),
     ),
     "create version": (
@@ -67,7 +67,7 @@ WRITES: dict[str, tuple[int, Call]] = {
         lambda mlflow_api: mlflow_api.make("PATCH", "/model-versions/update", **VERSION, description="x"),
     ),
     "tag version": (
-        11,
+        10,
         lambda mlflow_api: mlflow_api.make("POST", "/model-versions/set-tag", **VERSION, key="a", value="1"),
     ),
     "untag version": (
@@ -82,8 +82,8 @@ WRITES: dict[str, tuple[int, Call]] = {
         10,
         lambda mlflow_api: mlflow_api.make("DELETE", "/registered-models/alias", name="fraud", alias="b"),
     ),
-    "promote": (19, lambda mlflow_api: expect(200, mlflow_api.move(2, "Production", archive=True))),
-    "roll back": (26, lambda mlflow_api: expect(200, mlflow_api.move(1, "Production", archive=True))),
+    "promote": (17, lambda mlflow_api: expect(200, mlflow_api.move(2, "Production", archive=True))),
+    "roll back": (23, lambda mlflow_api: expect(200, mlflow_api.move(1, "Production", archive=True))),
     "rename": (
         14,
         lambda mlflow_api: mlflow_api.make("POST", "/registered-models/rename", name="other", new_name="another"),

@@ -1,4 +1,7 @@
-"""How much code a promotion and a registration run through. The limits fall when code gets simpler; they never rise."""
+"""How much code a promotion and a registration run through. The limits fall when code gets simpler.
+
+They rose once, when ``registry.db`` took over the execution of these statements from SQLAlchemy, which is not counted.
+"""
 
 from __future__ import annotations
 
@@ -87,12 +90,12 @@ def test_a_promotion_that_displaces_another_version_runs_through_little_code(
 
     functions, files = measured(promote)
 
-    assert functions <= 138
-    assert files <= 40
+    assert functions <= 155
+    assert files <= 43
 
 
 def test_a_registration_runs_through_little_code(register: Callable[[str], int]) -> None:
     functions, files = measured(register)
 
-    assert functions <= 178
-    assert files <= 53  # the rows of a new version have a module of their subject
+    assert functions <= 204
+    assert files <= 56

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, false, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
-from registry.db.base import Rows
+from registry.db.batch import Query
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Artifact, Blob, Model, Upload, Version, VersionFile
+from registry.db.write_session import writing
 from registry.domain.access import Actor, Permission
 from registry.domain.states import ARRIVED, UploadState, VersionState
 
@@ -27,18 +29,44 @@ def known_blobs(
     *genuine* returns those of some uploads that count. With *locked* the collector cannot delete the blobs before the
     transaction ends.
     """
+    queries = ask_for_blobs(sha256s, actor=actor, locked=locked)
+    for query in queries:  # one after the other: together they would be one long lock
+        writing(session).ask(query)
+    return read_blobs(session, queries, genuine=genuine)
+
+
+def ask_for_blobs(sha256s: Iterable[str], *, actor: Actor, locked: bool = False) -> list[Query]:
+    """Return the queries of :func:`known_blobs`, to be executed together with others before :func:`read_blobs`."""
     statement = _select_known(downloads=Permission.FILE_DOWNLOAD in actor.permissions, locked=locked)
+    return [Query(statement, some=some, actor=actor.id) for some in batches(sha256s)]
+
+
+def read_blobs(session: Session, queries: Iterable[Query], *, genuine: Genuine) -> dict[str, Blob]:
+    """Return what :func:`known_blobs` does, of queries that were executed."""
     blobs: dict[str, Blob] = {}
-    for some in batches(sha256s):
-        rows = session.execute(statement, {"some": some, "actor": actor.id}).all()
-        blobs.update((row.Blob.sha256, row.Blob) for row in rows if row.readable)
-        sent = genuine(session, [row for row in rows if row.id is not None and row.Blob.sha256 not in blobs])
-        blobs.update((row.Blob.sha256, row.Blob) for row in sent)
+    for query in queries:
+        rows = [(writing(session).adopt(Blob, row), row.readable, _Sent(*row[-len(_SEALED) :])) for row in query.rows]
+        blobs.update((blob.sha256, blob) for blob, readable, _ in rows if readable)
+        sent = [upload for blob, _, upload in rows if upload.id is not None and blob.sha256 not in blobs]
+        proven = {upload.sha256 for upload in genuine(session, sent)}
+        blobs.update((blob.sha256, blob) for blob, _, _ in rows if blob.sha256 in proven)
     return blobs
 
 
+class _Sent(NamedTuple):
+    """The sealed columns of an upload."""
+
+    id: str | None
+    created_by: str
+    sha256: str
+    size: int
+    key: str
+    state: str
+    seal: str | None
+
+
 @functools.cache
-def _select_known(*, downloads: bool, locked: bool) -> Rows:
+def _select_known(*, downloads: bool, locked: bool) -> FixedStatement:
     """Select whole blobs among ``some``, each with the uploads by which ``actor`` sent it.
 
     A column has whether the blob is readable, if the actor *downloads*.
@@ -46,10 +74,11 @@ def _select_known(*, downloads: bool, locked: bool) -> Rows:
     actor = bindparam("actor", type_=Upload.created_by.type)
     sent = and_(Upload.sha256 == Blob.sha256, Upload.created_by == actor, Upload.state == UploadState.VERIFIED)
     readable = _readable() if downloads else false()
-    statement = select(Blob, *_SEALED, readable.label("readable")).outerjoin(Upload, sent)
+    columns = [column.label(f"sent_{column.key}") for column in _SEALED]
+    statement = select(Blob.__table__, readable.label("readable"), *columns).outerjoin(Upload, sent)
     statement = statement.where(Blob.damage.is_(None), Blob.sha256.in_(bindparam("some", expanding=True)))
-    statement = statement.order_by(Blob.sha256).execution_options(populate_existing=True)
-    return statement.with_for_update(read=True, of=Blob) if locked else statement
+    statement = statement.order_by(Blob.sha256)
+    return FixedStatement(statement.with_for_update(read=True, of=Blob) if locked else statement)
 
 
 def awaited_sizes(session: Session, sha256s: Iterable[str], *, actor: Actor, genuine: Genuine) -> dict[str, int]:

@@ -10,7 +10,10 @@ from sqlalchemy import ColumnElement, bindparam, func, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from registry.db import times
+from registry.db.batch import Query
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import AuditEntry, FormerName, Model, Registry, Version
+from registry.db.write_session import writing
 from registry.domain.errors import Conflict, Deleted, NotFound, PreconditionFailed
 from registry.domain.states import VersionState
 from registry.rules import names
@@ -21,9 +24,8 @@ _LIVE = aliased(Model)  # made once: its columns take longer to make than the st
 
 def model(session: Session, name: str) -> Model:
     """Return the live model of that name, else the one deleted last. Raises NotFound."""
-    newest: Model | None = session.scalars(_NEWEST, {"name": name}).first()
-    if newest is not None:
-        return newest
+    if newest := writing(session).load(Model, Query(_NEWEST, name=name)):
+        return newest[0]
     raise _no_model(name)
 
 
@@ -44,24 +46,61 @@ def _newest_first(statement: Any, own: type[Model], name: Any) -> Any:
     return statement.where(own.name == name).order_by(own.deleted_at.is_not(None), own.deleted_at.desc()).limit(1)
 
 
-_NEWEST = _newest_first(select(Model), Model, bindparam("name"))
-_LOCK_LIVE = (
-    select(Model, times.column())
+_NEWEST = FixedStatement(_newest_first(select(Model.__table__), Model, bindparam("name")))
+_LOCK_LIVE = FixedStatement(
+    select(Model.__table__, times.column().label("moment"))
     .where(Model.name == bindparam("name"), Model.deleted_at.is_(None))
     .with_for_update()
-    .execution_options(populate_existing=True)
 )
-_VERSION = select(Version).where(Version.model_id == bindparam("model"), Version.number == bindparam("number"))
+_LIVE_VERSION = FixedStatement(
+    select(Version.__table__).where(
+        Version.model_id == live_id(bindparam("model")), Version.number == bindparam("number")
+    )
+)
+_VERSION = FixedStatement(
+    select(Version.__table__).where(Version.model_id == bindparam("model"), Version.number == bindparam("number"))
+)
 
 
-def lock_model(session: Session, name: str) -> Model:
-    """Lock and return the live model of that name. Raises NotFound, or Conflict if it is deleted."""
+_NUMBERS = union_all(
+    select(Registry.first_number),
+    *(select(table.next_number).where(table.name_key == bindparam("key")) for table in (Model, FormerName)),
+).subquery()
+_NEXT_NUMBER = FixedStatement(select(func.max(_NUMBERS.c[0]).label("highest")))
+
+
+def lock_model(session: Session, name: str, *looks: Query) -> Model:
+    """Lock and return the live model of that name; execute *looks*, too, once it is locked, in the same round trip.
+
+    Raises NotFound, or Conflict if it is deleted.
+    """
     asked_at = times.steady()
-    if row := session.execute(_LOCK_LIVE, {"name": name}).first():
-        times.note(row[1], asked_at=asked_at)
-        return row[0]
+    lock = Query(_LOCK_LIVE, name=name)
+    locked = writing(session).load(Model, lock, *looks)
+    if locked:
+        times.note(lock.rows[0].moment, asked_at=asked_at)
+        return locked[0]
     model(session, name)
     raise Deleted(f"the model {name!r} is deleted; restore it first")
+
+
+def lock_version(session: Session, name: str, number: int, *looks: Query) -> tuple[Model, Version]:
+    """Lock the live model as :func:`lock_model` does; return it with its version of that number, deleted or not.
+
+    Raises NotFound, or Conflict if the model is deleted.
+    """
+    look = Query(_LIVE_VERSION, model=name, number=number)
+    model_row = lock_model(session, name, look, *looks)
+    if not look.rows:
+        raise NotFound(f"the model {model_row.name!r} has no version {number}")
+    return model_row, writing(session).adopt(Version, look.rows[0])
+
+
+def lock_live_version(session: Session, name: str, number: int, *looks: Query) -> tuple[Model, Version]:
+    """Lock and return as :func:`lock_version` does; raise Conflict, too, when the version is deleted."""
+    model_row, version_row = lock_version(session, name, number, *looks)
+    _require_live(model_row, version_row)
+    return model_row, version_row
 
 
 def lock_deleted_model(session: Session, name: str) -> Model:
@@ -89,10 +128,9 @@ def lock_model_by_id(session: Session, id: str) -> Model:
 
 def next_number(session: Session, name: str) -> int:
     """Return the first number never used under *name*, also by models deleted, renamed or lost by a restore since."""
-    key = names.name_key(name)
-    used = [select(table.next_number).where(table.name_key == key) for table in (Model, FormerName)]
-    numbers = union_all(select(Registry.first_number), *used).subquery()
-    highest: int = session.scalars(select(func.max(numbers.c[0]))).one()
+    query = Query(_NEXT_NUMBER, key=names.name_key(name))
+    writing(session).ask(query)
+    highest: int = query.rows[0].highest
     return highest
 
 
@@ -148,18 +186,22 @@ def _no_model(name: str) -> NotFound:
 
 def version(session: Session, model_row: Model, number: int) -> Version:
     """Return the model's version of that number, deleted or not. Raises NotFound."""
-    version_row = session.scalars(_VERSION, {"model": model_row.id, "number": number}).first()
-    if version_row is None:
+    found = writing(session).load(Version, Query(_VERSION, model=model_row.id, number=number))
+    if not found:
         raise NotFound(f"the model {model_row.name!r} has no version {number}")
-    return version_row
+    return found[0]
 
 
 def live_version(session: Session, model_row: Model, number: int) -> Version:
     """Return the version as :func:`version` does; raise Conflict when it is deleted."""
     version_row = version(session, model_row, number)
-    if version_row.state == VersionState.DELETED:
-        raise Deleted(f"version {number} of {model_row.name!r} is deleted; restore it first")
+    _require_live(model_row, version_row)
     return version_row
+
+
+def _require_live(model_row: Model, version_row: Version) -> None:
+    if version_row.state == VersionState.DELETED:
+        raise Deleted(f"version {version_row.number} of {model_row.name!r} is deleted; restore it first")
 
 
 def await_children(session: Session, parents: ColumnElement[bool]) -> None:

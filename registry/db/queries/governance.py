@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from registry.db import times
 from registry.db.base import Rows
+from registry.db.batch import Query
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, AliasTenure, AuditEntry, AuditText, Model, Tenure, Version
+from registry.db.queries import catalog
+from registry.db.write_session import writing
 from registry.domain import stages
 from registry.domain.errors import Invalid
 from registry.domain.stages import Stage, TransitionKind
@@ -37,13 +41,15 @@ def covering(statement: Rows, table: type[Tenure] | type[AliasTenure], as_of: da
     return statement.order_by(table.started_at.desc(), table.id.desc()).limit(1)
 
 
-_IN_PRODUCTION = covering(
-    select(Version)
-    .join(Tenure, Tenure.version_id == Version.id)
-    .where(Tenure.model_id == bindparam("model"), Tenure.stage == Stage.PRODUCTION.value),
-    Tenure,
-    None,
-)
+def _select_holder(model_id: Any) -> FixedStatement:
+    """Return the selection of the version in production: under lifecycle ``open``, of the latest entrant."""
+    holding = select(Version.__table__).join(Tenure, Tenure.version_id == Version.id)
+    holding = holding.where(Tenure.model_id == model_id, Tenure.stage == Stage.PRODUCTION.value)
+    return FixedStatement(covering(holding, Tenure, None))
+
+
+_HOLDER = _select_holder(bindparam("model"))
+_HOLDER_BY_NAME = _select_holder(catalog.live_id(bindparam("model")))
 
 
 def require_past(as_of: datetime | None) -> None:
@@ -54,28 +60,64 @@ def require_past(as_of: datetime | None) -> None:
 
 def production_holder(session: Session, model: Model) -> Version | None:
     """Return the version in production: under lifecycle ``open``, the latest entrant."""
-    version: Version | None = session.scalars(_IN_PRODUCTION, {"model": model.id}).first()
-    return version
+    query = Query(_HOLDER, model=model.id)
+    writing(session).ask(query)
+    return holder_of(session, query)
+
+
+def ask_for_holder(model: str) -> Query:
+    """Return the query of :func:`production_holder` for the live model of that name, to be executed with its lock."""
+    return Query(_HOLDER_BY_NAME, model=model)
+
+
+def holder_of(session: Session, query: Query) -> Version | None:
+    """Return the version in production, by a query of it that was executed."""
+    return writing(session).adopt(Version, query.rows[0]) if query.rows else None
 
 
 def production_line(session: Session, model: Model) -> Iterator[stages.ProductionTenure]:
     """Yield every production tenure of the model, newest first, read as far as the caller goes on."""
-    statement = (
-        select(Tenure, Version.number, Version.state, Version.rolled_back)
-        .join(Version, Version.id == Tenure.version_id)
-        .where(Tenure.model_id == model.id, Tenure.stage == Stage.PRODUCTION.value)
-        .order_by(Tenure.started_at.desc(), Tenure.id.desc())
-    )
-    with session.execute(statement.execution_options(yield_per=100)) as rows:  # its cursor ends with the caller's loop
-        for tenure, number, state, rolled_back in rows:
+    query = Query(_LINE, model=model.id)
+    while True:
+        writing(session).ask(query)
+        for row in query.rows:
             yield stages.ProductionTenure(
-                id=tenure.id,
-                number=number,
-                origin=tenure.origin_id or tenure.id,
-                ended_kind=TransitionKind(tenure.ended_kind) if tenure.ended_kind else None,
-                state=VersionState(state),
-                rolled_back=rolled_back,
+                id=row.id,
+                number=row.number,
+                origin=row.origin_id or row.id,
+                ended_kind=TransitionKind(row.ended_kind) if row.ended_kind else None,
+                state=VersionState(row.state),
+                rolled_back=row.rolled_back,
             )
+        if len(query.rows) < _LINE_PAGE:
+            return
+        last = query.rows[-1]
+        query = Query(_LINE_ON, model=model.id, started_at=last.started_at, id=last.id)
+
+
+_LINE_PAGE = 20  # a rollback goes back to one of the latest holders, as a rule
+_TENURES_OF_PRODUCTION = (
+    select(
+        Tenure.id,
+        Tenure.origin_id,
+        Tenure.ended_kind,
+        Tenure.started_at,
+        Version.number,
+        Version.state,
+        Version.rolled_back,
+    )
+    .join(Version, Version.id == Tenure.version_id)
+    .where(Tenure.model_id == bindparam("model"), Tenure.stage == Stage.PRODUCTION.value)
+    .order_by(Tenure.started_at.desc(), Tenure.id.desc())
+    .limit(_LINE_PAGE)
+)
+_LINE = FixedStatement(_TENURES_OF_PRODUCTION)
+_LINE_ON = FixedStatement(
+    _TENURES_OF_PRODUCTION.where(
+        tuple_(Tenure.started_at, Tenure.id)
+        < tuple_(bindparam("started_at", type_=Tenure.started_at.type), bindparam("id", type_=Tenure.id.type))
+    )
+)
 
 
 def select_holders() -> Rows:

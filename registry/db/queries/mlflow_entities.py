@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, t
 from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Rows
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, Model, Version
 from registry.db.queries import json_columns, pages, records, row_sizes
 from registry.db.queries.pages import BUDGET, Fitting, Sorted
@@ -77,7 +78,7 @@ def model_briefs(rows: Iterable[Sequence[Any]], latest: Iterable[Sequence[Any]])
     return [_model_brief(document, versions[document["id"]]) for document in models]
 
 
-def whole_models(session: Session, statement: Rows, /, **values: Any) -> list[ModelBrief]:
+def whole_models(session: Session, statement: FixedStatement, /, **values: Any) -> list[ModelBrief]:
     """Return briefs of the models that *statement* selects, of any size: for statements of one model."""
     rows = records.rows(session, statement, **values)
     return model_briefs(rows, _latest_of(session, rows, budget=pages.UNBOUNDED).rows) if rows else []

@@ -11,10 +11,13 @@ from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
+from registry.db.batch import Answer, Query
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, Model, Version
 from registry.db.queries import json_columns, pages, row_sizes
 from registry.db.queries.pages import Sorted, Statements
 from registry.db.records import EvaluationRecord, LineageRecord, ModelRecord, Page, VersionRecord
+from registry.db.write_session import writing
 from registry.domain.lineage import NodeKind
 
 _VERSION: dict[str, Any] = {
@@ -98,12 +101,14 @@ def of_versions(columns: dict[str, Any]) -> Rows:
 
 MODELS = pages.details(select_models(), Model.id, row_sizes.model, name="models")
 VERSIONS = pages.details(select_versions(), Version.id, row_sizes.version, name="versions")
-_ONE_MODEL = select_models().where(Model.id == bindparam("id"))
-_ONE_VERSION = select_versions().where(Version.id == bindparam("id"))
-_NUMBERED_VERSION = select_versions().where(
-    Version.model_id == bindparam("model"), Version.number == bindparam("number")
+_ONE_MODEL = FixedStatement(select_models().where(Model.id == bindparam("id")))
+_ONE_VERSION = FixedStatement(select_versions().where(Version.id == bindparam("id")))
+_NUMBERED_VERSION = FixedStatement(
+    select_versions().where(Version.model_id == bindparam("model"), Version.number == bindparam("number"))
 )
-NAMED_VERSION = select_versions().where(Model.name == bindparam("model"), Version.number == bindparam("number"))
+NAMED_VERSION = FixedStatement(
+    select_versions().where(Model.name == bindparam("model"), Version.number == bindparam("number"))
+)
 
 
 NEWEST = (Sorted(Version.number, descending=True),)
@@ -152,6 +157,20 @@ def version_record(session: Session, version: Version) -> VersionRecord:
     return version_records(rows(session, _ONE_VERSION, id=version.id))[0]
 
 
+def read_back(session: Session, version: Version) -> Answer[VersionRecord]:
+    """Return the complete record of one version as the transaction leaves it: it is read with the commit."""
+    query = Query(_ONE_VERSION, id=version.id)
+    writing(session).ask_later(query)
+    return Answer(query, lambda fetched: version_records(fetched)[0])
+
+
+def read_model_back(session: Session, model: Model) -> Answer[ModelRecord]:
+    """Return the complete record of one model as the transaction leaves it: it is read with the commit."""
+    query = Query(_ONE_MODEL, id=model.id)
+    writing(session).ask_later(query)
+    return Answer(query, lambda fetched: model_records(fetched)[0])
+
+
 def version_with_number(session: Session, model_id: str, number: int) -> VersionRecord:
     """Return the complete record of the version that has the number in the model of the id, deleted or not."""
     return version_records(rows(session, _NUMBERED_VERSION, model=model_id, number=number))[0]
@@ -162,8 +181,12 @@ def account_name(session: Session, account_id: str) -> str:
     return session.scalar(select(Account.name).where(Account.id == account_id)) or account_id
 
 
-def rows(session: Session, statement: Rows, /, **values: Any) -> Sequence[Any]:
-    """Return all rows of a statement that selects columns, without the unflushed changes of the session."""
+def rows(session: Session, statement: FixedStatement | Rows, /, **values: Any) -> Sequence[Any]:
+    """Return all rows of a statement that selects columns."""
+    if isinstance(statement, FixedStatement):
+        query = Query(statement, **values)
+        writing(session).ask(query)
+        return query.rows
     return session.connection().execute(statement, values).all()
 
 

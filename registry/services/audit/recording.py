@@ -7,20 +7,28 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session, object_session
 
 from registry.db import times
 from registry.db.base import Chained
+from registry.db.batch import Query
 from registry.db.bulk_insert import insert_rows
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import AuditEntry, AuditText, Chain, Model, Version
 from registry.db.times import TOLERANCE
+from registry.db.write_session import writing
 from registry.domain import audit
 from registry.domain.access import Actor
 from registry.domain.audit import AuditEntryDraft
 from registry.services.audit import clocks, sealing
 from registry.telemetry import logs
 
+_LOCK_CHAIN = FixedStatement(
+    select(Chain.__table__, times.column().label("moment"))
+    .where(Chain.aggregate == bindparam("aggregate"))
+    .with_for_update()
+)
 TICK = timedelta(microseconds=1)
 # Chains that belong to no model: accounts and tokens, checkpoints, and what concerns the registry as a whole.
 AUTH, LOG, REGISTRY = "auth", "log", "registry"
@@ -94,7 +102,6 @@ def record(
     }
     if position is not None:
         written["id"] = position
-    session.flush()  # the entry may refer to rows that are new; and a reply read next must see all of them
     insert_rows(session, AuditEntry, [written])
     said = [
         {"entry_uid": event.uid, "field": name, "salt": salts[name], "text": text} for name, text in draft.texts.items()
@@ -110,10 +117,10 @@ def texts(**values: str | None) -> dict[str, str]:
 def lock_chain(session: Session, aggregate: str) -> Chain:
     """Return the head of a chain that belongs to no model, locked until the transaction ends."""
     asked_at = times.steady()
-    statement = select(Chain, times.column()).where(Chain.aggregate == aggregate).with_for_update()
-    row = session.execute(statement.execution_options(populate_existing=True)).one()
-    times.note(row[1], asked_at=asked_at)
-    return row[0]
+    lock = Query(_LOCK_CHAIN, aggregate=aggregate)
+    (chain,) = writing(session).load(Chain, lock)
+    times.note(lock.rows[0].moment, asked_at=asked_at)
+    return chain
 
 
 def aggregate_of(chain: Chained) -> str:

@@ -7,14 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
+from registry.db.batch import Answer, Query
+from registry.db.bulk_insert import insert_rows
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import AliasTenure, Model, Version
 from registry.db.queries import catalog, governance, records
 from registry.db.queries.governance import covering
 from registry.db.records import AliasRecord, Page
 from registry.db.session import look_up, reading
+from registry.db.write_session import writing
 from registry.domain import clock, sizes, validation
 from registry.domain.access import Actor
 from registry.domain.audit import AuditEntryDraft
@@ -28,7 +32,17 @@ from registry.services.unit_of_work import unit_of_work
 
 UNSAID = object()
 _NAMED = (AliasTenure.model_id == catalog.model_id(bindparam("model"))) & (AliasTenure.alias == bindparam("alias"))
-_POINTED = covering(governance.select_aliases().where(_NAMED), AliasTenure, None)
+_OPEN = (
+    (AliasTenure.model_id == bindparam("model"))
+    & (AliasTenure.alias == bindparam("alias"))
+    & AliasTenure.ended_at.is_(None)
+)
+_OPEN_TENURE = FixedStatement(select(AliasTenure.__table__).where(_OPEN))
+_POINTED_NUMBER = FixedStatement(
+    select(Version.number).join(AliasTenure, AliasTenure.version_id == Version.id).where(_OPEN)
+)
+_CURRENT = FixedStatement(governance.select_aliases().where(_OPEN))
+_POINTED = FixedStatement(covering(governance.select_aliases().where(_NAMED), AliasTenure, None))
 
 
 def point(
@@ -52,8 +66,7 @@ def point(
     """
     validation.require(names.prompt_alias_problem, "alias", alias)
     with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, model)
-        version = catalog.live_version(unit.session, locked_model, number)
+        locked_model, version = catalog.lock_live_version(unit.session, model, number)
         if not is_prompt(version.source):
             validation.require(names.alias_problem, "alias", alias)
         authority.require_to_point(actor, locked_model, alias, protected)
@@ -65,7 +78,8 @@ def point(
         if before != number:
             assign(unit.session, locked_model, alias, version, actor=actor, reason=reason)
         unit.remember(model=locked_model.id, alias=alias, created=before is None)
-        return replace(_current(unit.session, locked_model, alias, protected), created=before is None)
+        pointed = _read_back(unit.session, locked_model, alias, protected)
+    return replace(pointed.value, created=before is None)
 
 
 def recall(outcome: Outcome, *, protected: Collection[str]) -> AliasRecord:
@@ -98,15 +112,14 @@ def move(session: Session, model: Model, alias: str, version: Version, *, event:
     left = _end_tenure(session, model, alias, event)
     if left is None:
         _require_room(session, model)
-    session.add(
-        AliasTenure(
-            model_id=model.id,
-            version_id=version.id,
-            alias=alias,
-            started_at=event.at,
-            started_entry=event.uid,
-        )
-    )
+    begun = {
+        "model_id": model.id,
+        "version_id": version.id,
+        "alias": alias,
+        "started_at": event.at,
+        "started_entry": event.uid,
+    }
+    insert_rows(session, AliasTenure, [begun])
     catalog.touch(version, event.at, revises=False)
     catalog.touch(model, event.at, revises=False)  # its view shows the aliases
     return left.number if left else None
@@ -226,44 +239,47 @@ def history(
 
 
 def _end_tenure(session: Session, model: Model, alias: str, event: audit.Event) -> Version | None:
-    current = session.scalars(_select_open_tenure(model, alias)).first()
+    current = _open_tenure(session, model, alias)
     if current is None:
         return None
     current.ended_at, current.ended_entry = event.at, event.uid
     left = session.get_one(Version, current.version_id)
     catalog.touch(left, event.at, revises=False)
-    session.flush()  # the unique index allows one open tenure at a time
+    writing(session).write_changes()  # before the next one begins: a unique index allows one open tenure at a time
     return left
 
 
-def _select_open_tenure(model: Model, alias: str) -> Select[AliasTenure]:
-    return select(AliasTenure).where(
-        AliasTenure.model_id == model.id, AliasTenure.alias == alias, AliasTenure.ended_at.is_(None)
-    )
+def _open_tenure(session: Session, model: Model, alias: str) -> AliasTenure | None:
+    return next(iter(writing(session).load(AliasTenure, Query(_OPEN_TENURE, model=model.id, alias=alias))), None)
 
 
 def tenure_id(session: Session, model: Model, alias: str) -> int | None:
     """Return the id of the alias's open tenure; None without one."""
-    return session.scalar(_select_open_tenure(model, alias).with_only_columns(AliasTenure.id))
+    current = _open_tenure(session, model, alias)
+    return current.id if current else None
 
 
 def _check_match(session: Session, model: Model, alias: str, if_match: int | None) -> None:
     if if_match is None:
         return
-    current = session.scalars(_select_open_tenure(model, alias)).first()
-    if current is None or current.id != if_match:
+    if tenure_id(session, model, alias) != if_match:
         raise PreconditionFailed("the alias was moved since you read it; read it again, then decide")
 
 
 def _current_number(session: Session, model: Model, alias: str) -> int | None:
-    statement = _select_open_tenure(model, alias).join(Version, Version.id == AliasTenure.version_id)
-    return session.scalar(statement.with_only_columns(Version.number))
+    rows = records.rows(session, _POINTED_NUMBER, model=model.id, alias=alias)
+    return rows[0].number if rows else None
+
+
+def _read_back(session: Session, model: Model, alias: str, protected: Collection[str]) -> Answer[AliasRecord]:
+    """Return where the alias points as the transaction leaves it: it is read with the commit."""
+    query = Query(_CURRENT, model=model.id, alias=alias)
+    writing(session).ask_later(query)
+    return Answer(query, lambda rows: _alias_record(rows[0], protected))
 
 
 def _current(session: Session, model: Model, alias: str, protected: Collection[str]) -> AliasRecord:
-    statement = governance.select_aliases().where(AliasTenure.model_id == model.id, AliasTenure.alias == alias)
-    session.flush()  # it may be new
-    if rows := records.rows(session, covering(statement, AliasTenure, None)):
+    if rows := records.rows(session, _CURRENT, model=model.id, alias=alias):
         return _alias_record(rows[0], protected)
     raise _no_alias(model.name, alias, None)
 

@@ -58,14 +58,14 @@ def measure(
     identifies none there.
     """
     with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, model)
-        version = catalog.live_version(unit.session, locked_model, number)
+        locked_model, version = catalog.lock_live_version(unit.session, model, number)
         unit.remember(model=locked_model.id, number=number)
         catalog.check_match(version, if_match)
         if (evaluation.dataset_digest is None) != (evaluation.dataset_name is None):
             evaluation = identified(evaluation, recording.datasets(unit.session, version))
         apply_measurements(unit.session, locked_model, version, evaluation, actor=actor)
-        return records.version_record(unit.session, version)
+        measured = records.read_back(unit.session, version)
+    return measured.value
 
 
 def apply_measurements(

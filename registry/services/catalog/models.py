@@ -13,6 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from registry.db import times
+from registry.db.batch import Answer
+from registry.db.bulk_insert import insert_whole
 from registry.db.models import FormerName, Model, Tenure, Version
 from registry.db.queries import catalog, pages, records
 from registry.db.records import ModelRecord, Page
@@ -32,8 +34,13 @@ from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import unit_of_work
 
 T = TypeVar("T")
-Shown = Callable[[Session, Model], T]
-whole = records.model_record  # what a model is shown as, unless a face has its own way
+Shown = Callable[[Session, Model], Answer[T]]
+whole = records.read_model_back  # what a model is shown as, unless a face has its own way
+
+
+def nothing(_session: Session, _model: Model) -> Answer[None]:
+    """Show nothing: for a face that answers with nothing."""
+    return Answer.known(None)
 
 
 def create(
@@ -74,7 +81,8 @@ def create(
             claimed=claimed,
         )
         unit.remember(model=model.id)
-        return records.model_record(unit.session, model)
+        created = records.read_model_back(unit.session, model)
+    return created.value
 
 
 def lock_or_create(session: Session, name: str, *, actor: Actor, default: Lifecycle) -> tuple[Model, bool]:
@@ -182,24 +190,45 @@ def edit(
         locked_model = catalog.lock_model(unit.session, name)
         unit.remember(model=locked_model.id)
         catalog.check_match(locked_model, if_match)
-        if description is None and not labels and lifecycle is None:
-            return render(unit.session, locked_model)  # nothing to change, nothing to record
-        event = audit.begin(locked_model)
-        before, after = {}, {}
-        if lifecycle is not None and lifecycle != locked_model.lifecycle:
-            authority.require_to_change(unit.session, actor, locked_model)
-            before["lifecycle"], after["lifecycle"] = locked_model.lifecycle, lifecycle.value
-            _change_lifecycle(unit.session, locked_model, lifecycle)
-        if description is not None:
-            locked_model.description = description
-        tags.change_on_model(unit.session, locked_model, labels or {})
-        catalog.touch(locked_model, event.at, revises=description is not None or lifecycle is not None)
-        said = audit.texts(
-            reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
-        )
-        draft = AuditEntryDraft("model.edited", {"model": name}, before=before, after=after, texts=said)
-        audit.record(unit.session, locked_model, event, draft, actor=actor)
-        return render(unit.session, locked_model)
+        if description is not None or labels or lifecycle is not None:  # else there is nothing to change or to record
+            _apply_edit(
+                unit.session,
+                locked_model,
+                actor=actor,
+                description=description,
+                labels=labels or {},
+                lifecycle=lifecycle,
+                reason=reason,
+            )
+        shown = render(unit.session, locked_model)
+    return shown.value
+
+
+def _apply_edit(
+    session: Session,
+    model: Model,
+    *,
+    actor: Actor,
+    description: str | None,
+    labels: Mapping[str, str | None],
+    lifecycle: Lifecycle | None,
+    reason: str | None,
+) -> None:
+    event = audit.begin(model)
+    before, after = {}, {}
+    if lifecycle is not None and lifecycle != model.lifecycle:
+        authority.require_to_change(session, actor, model)
+        before["lifecycle"], after["lifecycle"] = model.lifecycle, lifecycle.value
+        _change_lifecycle(session, model, lifecycle)
+    if description is not None:
+        model.description = description
+    tags.change_on_model(session, model, labels)
+    catalog.touch(model, event.at, revises=description is not None or lifecycle is not None)
+    said = audit.texts(
+        reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
+    )
+    draft = AuditEntryDraft("model.edited", {"model": model.name}, before=before, after=after, texts=said)
+    audit.record(session, model, event, draft, actor=actor)
 
 
 def rename(
@@ -225,42 +254,47 @@ def rename(
         locked_model = catalog.lock_model(unit.session, name)
         if new_name == name:
             locked_model.revised_at = now = times.now()
-            unit.session.flush()  # the answer is read by a statement
             _revise_versions(unit.session, locked_model, now)
-            return render(unit.session, locked_model)
-        authority.require_to_rename(unit.session, actor, locked_model, protected)
-        key = names.name_key(new_name)
-        refuse_rivals(unit.session, new_name, besides=locked_model.id)
-        if key != locked_model.name_key and (
-            used := catalog.used_before(unit.session, key, by_others_than=locked_model.id)
-        ):
-            raise Conflict(f"versions of another model were numbered under the name {used!r}; choose a new name")
-        event = audit.begin(locked_model)
-        unit.session.add(
-            FormerName(
-                model_id=locked_model.id,
-                name=name,
-                name_key=locked_model.name_key,
-                next_number=locked_model.next_number,
-                ended_at=event.at,
-            )
+        else:
+            _apply_rename(unit.session, locked_model, new_name, actor=actor, protected=protected, reason=reason)
+        shown = render(unit.session, locked_model)
+    return shown.value
+
+
+def _apply_rename(
+    session: Session, model: Model, new_name: str, *, actor: Actor, protected: Collection[str], reason: str | None
+) -> None:
+    name = model.name
+    authority.require_to_rename(session, actor, model, protected)
+    key = names.name_key(new_name)
+    refuse_rivals(session, new_name, besides=model.id)
+    if key != model.name_key and (used := catalog.used_before(session, key, by_others_than=model.id)):
+        raise Conflict(f"versions of another model were numbered under the name {used!r}; choose a new name")
+    event = audit.begin(model)
+    session.add(
+        FormerName(
+            model_id=model.id,
+            name=name,
+            name_key=model.name_key,
+            next_number=model.next_number,
+            ended_at=event.at,
         )
-        locked_model.name, locked_model.name_key, locked_model.look = new_name, key, confusables.look(new_name)
-        catalog.touch(locked_model, event.at)
-        try:
-            unit.session.flush()  # the unique index decides between two that take the name at once
-        except IntegrityError as error:
-            raise name_taken(new_name) from error
-        _revise_versions(unit.session, locked_model, event.at)
-        draft = AuditEntryDraft(
-            "model.renamed",
-            {"model": new_name},
-            before={"name": name},
-            after={"name": new_name},
-            texts=audit.texts(reason=reason),
-        )
-        audit.record(unit.session, locked_model, event, draft, actor=actor)
-        return render(unit.session, locked_model)
+    )
+    model.name, model.name_key, model.look = new_name, key, confusables.look(new_name)
+    catalog.touch(model, event.at)
+    try:
+        session.flush()  # the unique index decides between two that take the name at once
+    except IntegrityError as error:
+        raise name_taken(new_name) from error
+    _revise_versions(session, model, event.at)
+    draft = AuditEntryDraft(
+        "model.renamed",
+        {"model": new_name},
+        before={"name": name},
+        after={"name": new_name},
+        texts=audit.texts(reason=reason),
+    )
+    audit.record(session, model, event, draft, actor=actor)
 
 
 def _revise_versions(session: Session, model: Model, at: datetime) -> None:
@@ -270,31 +304,30 @@ def _revise_versions(session: Session, model: Model, at: datetime) -> None:
 
 def _insert_model(session: Session, name: str, *, actor: Actor, description: str, lifecycle: Lifecycle) -> Model:
     now = times.now()
-    model = Model(
-        id=str(uuid.uuid4()),
-        name=name,
-        name_key=names.name_key(name),
-        look=confusables.look(name),
-        description=description,
-        lifecycle=lifecycle.value,
-        next_number=1,
-        audit_seq=0,
-        audit_head="",
-        clock_at=now,
-        row_version=1,
-        created_at=now,
-        created_by=actor.id,
-        updated_at=now,
-        revised_at=now,
-    )
-    session.add(model)
+    row = {
+        "id": str(uuid.uuid4()),
+        "name": name,
+        "name_key": names.name_key(name),
+        "look": confusables.look(name),
+        "description": description,
+        "lifecycle": lifecycle.value,
+        "next_number": 1,
+        "audit_seq": 0,
+        "audit_head": "",
+        "clock_at": now,
+        "row_version": 1,
+        "created_at": now,
+        "created_by": actor.id,
+        "updated_at": now,
+        "revised_at": now,
+    }
+    model = insert_whole(session, Model, row)
     try:
-        session.flush()  # the unique index decides between two that create the name at once
+        # The unique index decides between two that create the name at once. No other transaction can number under the
+        # name once the row is there.
+        model.next_number = catalog.next_number(session, name)
     except IntegrityError as error:
         raise name_taken(name) from error
-    model.next_number = catalog.next_number(
-        session, name
-    )  # after the lock no other transaction can number under the name
     return model
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from registry.db.bulk_insert import insert_rows
+from registry.db.batch import Query
+from registry.db.bulk_insert import insert_object, insert_rows
 from registry.db.models import Model, Version, VersionFile, VersionParam
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import VersionRecord
 from registry.db.session import reading
+from registry.db.write_session import writing
 from registry.domain import manifest, sizes, validation
 from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import AuditEntryDraft
@@ -76,11 +78,13 @@ def register(
     if not registration.files and is_prompt(registration.origin.source):
         return _register_prompt(model, registration, actor=actor, claim=claim)
     sealed = _check_registration(registration)
+    candidates = repetition.ask_for_candidates(model, sealed.digest, registration)
+    blobs = artifacts.ask_for_blobs({file.sha256 for file in sealed.files}, actor=actor, locked=True)
     with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, model)
+        locked_model = catalog.lock_model(unit.session, model, candidates, *blobs)
         if not registration.anew and (
             twin := repetition.settle(
-                unit.session, locked_model, sealed.digest, registration, actor=actor, protected=protected
+                unit.session, locked_model, candidates, registration, actor=actor, protected=protected
             )
         ):
             existing = Registered(False, twin.version, twin.updated)
@@ -90,14 +94,14 @@ def register(
             return existing
         for alias in registration.aliases:
             authority.require_to_point(actor, locked_model, alias, protected)
-        state, keys = _check_blobs(unit.session, sealed, actor)
+        state, keys = _check_blobs(unit.session, sealed, actor, blobs)
         event = audit.begin(locked_model)
         version = insert_version(
             unit.session, locked_model, registration, sealed, state=state, event=event, actor=actor
         )
         written = _describe(unit.session, locked_model, version, registration, sealed, event=event, actor=actor)
         if registration.follows:
-            unit.session.add(refresh_row(version, registration.follows, event=event, actor=actor))
+            insert_object(unit.session, refresh_row(version, registration.follows, event=event, actor=actor))
         tags.give(unit.session, version, registration.tags)
         left = alias_requests.ask(
             unit.session, locked_model, version, registration.aliases, event=event, actor=actor, protected=protected
@@ -107,7 +111,8 @@ def register(
         draft = _draft_entry(locked_model, version, registration, left, written | blob_facts(keys))
         audit.record(unit.session, locked_model, event, draft, actor=actor, version=version)
         unit.remember(model=version.model_id, number=version.number, created=True, updated=[])
-        return Registered(True, records.version_record(unit.session, version))
+        registered = records.read_back(unit.session, version)
+    return Registered(True, registered.value)
 
 
 def recall(outcome: Outcome) -> Registered:
@@ -140,7 +145,8 @@ def reserve(
     require_sizes(registration)
     with unit_of_work() as unit:
         version = _reserve_version(unit.session, model, registration, actor=actor, fetch=fetch)
-        return records.version_record(unit.session, version)
+        reserved = records.read_back(unit.session, version)
+    return reserved.value
 
 
 def _register_prompt(model: str, registration: Registration, *, actor: Actor, claim: Claim | None) -> Registered:
@@ -156,7 +162,8 @@ def _register_prompt(model: str, registration: Registration, *, actor: Actor, cl
     with unit_of_work(claim) as unit:
         version = _reserve_version(unit.session, model, registration, actor=actor)
         unit.remember(model=version.model_id, number=version.number, created=True, updated=[])
-        return Registered(True, records.version_record(unit.session, version))
+        registered = records.read_back(unit.session, version)
+    return Registered(True, registered.value)
 
 
 def _reserve_version(
@@ -170,7 +177,7 @@ def _reserve_version(
         written = _describe(session, locked_model, version, registration, None, event=event, actor=actor)
     else:
         written = registration_facts(version, params={}, metrics=[], edges=[])
-        session.add(import_row(version, fetch, actor=actor))
+        insert_object(session, import_row(version, fetch, actor=actor))
     tags.give(session, version, registration.tags)
     draft = _draft_entry(locked_model, version, registration, {}, written)
     audit.record(session, locked_model, event, draft, actor=actor, version=version)
@@ -189,7 +196,10 @@ def fill(
         named = Run(MLFLOW, version.run_id, url=version.run_link)
         registration = replace(registration, lineage=replace(registration.lineage, run=named))
     sealed = _check_registration(registration)
-    state, keys = _check_blobs(session, sealed, actor)
+    blobs = artifacts.ask_for_blobs({file.sha256 for file in sealed.files}, actor=actor, locked=True)
+    for query in blobs:
+        writing(session).ask(query)
+    state, keys = _check_blobs(session, sealed, actor, blobs)
     before, run = version.state, registration.lineage.run
     version.state = state.value
     version.manifest_digest, version.file_count, version.size = sealed.digest, len(sealed.files), sealed.size
@@ -199,7 +209,7 @@ def fill(
     version.run_id = version.run_id or (run.id if run else None)
     if registration.follows:
         version.run_state = RunState.UNFINISHED.value
-        session.add(refresh_row(version, registration.follows, event=event, actor=actor))
+        insert_object(session, refresh_row(version, registration.follows, event=event, actor=actor))
     catalog.touch(version, event.at)
     written = _describe(session, model, version, registration, sealed, event=event, actor=actor)
     if registration.area is not None:
@@ -250,13 +260,16 @@ def require_sizes(registration: Registration) -> None:
         validation.require(names.alias_problem, "aliases", alias)
 
 
-def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[VersionState, Mapping[str, str] | None]:
+def _check_blobs(
+    session: Session, sealed: Manifest, actor: Actor, blobs: Sequence[Query]
+) -> tuple[VersionState, Mapping[str, str] | None]:
     """Return READY and the objects that hold the bytes by sha256, or PENDING while some are yet to be verified.
 
-    The bytes stay until the transaction ends. Raises Invalid, or BlobsMissing.
+    *blobs* are the executed queries of the files' blobs. The bytes stay until the transaction ends. Raises Invalid, or
+    BlobsMissing.
     """
     digests = {file.sha256 for file in sealed.files}
-    known = artifacts.known_blobs(session, digests, actor=actor, genuine=row_seals.genuine, locked=True)
+    known = artifacts.read_blobs(session, blobs, genuine=row_seals.genuine)
     awaited: dict[str, int] = {}
     if lacking := digests - known.keys():
         # Those that are being verified, and then once more: what was done in between is found among the blobs.

@@ -16,9 +16,12 @@ from typing import Any
 from sqlalchemy import String, bindparam, or_, select
 from sqlalchemy.orm import Session
 
+from registry.db.batch import Query
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Model, Version, VersionMetric
-from registry.db.queries import records
+from registry.db.queries import catalog, records
 from registry.db.records import EntryRecord, VersionRecord
+from registry.db.write_session import writing
 from registry.domain import differences
 from registry.domain.access import Actor, Permission
 from registry.domain.differences import Difference
@@ -41,10 +44,20 @@ class Twin:
     updated: Sequence[str] = ()
 
 
+def ask_for_candidates(model: str, manifest: str, registration: Registration) -> Query:
+    """Return the query of the versions that the registration may mean, to be executed under the model's lock."""
+    lineage = registration.lineage
+    digest = "" if lineage.run else lineage.digest  # takes its time, and is not compared with a run
+    asked = {"model": model, "manifest": manifest, "run": lineage.run_key, "lineage": digest}
+    if registration.number is None:
+        return Query(_ALIKE, **asked)
+    return Query(_ALIKE_NUMBERED, **asked, number=registration.number)
+
+
 def settle(
     session: Session,
     model: Model,
-    manifest: str,
+    candidates: Query,
     registration: Registration,
     *,
     actor: Actor,
@@ -52,11 +65,14 @@ def settle(
 ) -> Twin | None:
     """Return the version that the registration means, with what ``update`` has added; None for a new one.
 
+    *candidates* was executed under the lock of *model*.
+
     Raises FactsDiffer when each of them has other facts than the request. Raises Forbidden when *actor* may not add the
     facts of the request.
     """
     refused: tuple[Version, list[Difference]] | None = None
-    for version in _candidates(session, model, manifest, registration):
+    for row in candidates.rows:
+        version = writing(session).adopt(Version, row)
         record = records.version_record(session, version)
         changed = _differences(session, version, record, registration)
         if not changed:
@@ -76,18 +92,10 @@ def settle(
     )
 
 
-def _candidates(session: Session, model: Model, manifest: str, registration: Registration) -> Sequence[Version]:
-    lineage = registration.lineage
-    digest = "" if lineage.run else lineage.digest  # takes its time, and is not compared with a run
-    asked = {"model": model.id, "manifest": manifest, "run": lineage.run_key, "lineage": digest}
-    alike = _ALIKE if registration.number is None else _ALIKE.where(Version.number == registration.number)
-    return session.scalars(alike, asked).all()
-
-
-_ALIKE = (
-    select(Version)
+_NEWEST_ALIKE = (
+    select(Version.__table__)
     .where(
-        Version.model_id == bindparam("model"),
+        Version.model_id == catalog.live_id(bindparam("model")),
         Version.manifest_digest == bindparam("manifest"),
         Version.run_key == bindparam("run"),
         or_(bindparam("run", type_=String) != "", Version.lineage_digest == bindparam("lineage")),
@@ -96,6 +104,8 @@ _ALIKE = (
     .order_by(Version.number.desc())
     .limit(CANDIDATES)
 )
+_ALIKE = FixedStatement(_NEWEST_ALIKE)
+_ALIKE_NUMBERED = FixedStatement(_NEWEST_ALIKE.where(Version.number == bindparam("number")))
 
 
 def _differences(

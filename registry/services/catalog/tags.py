@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
+from registry.db.batch import Query
 from registry.db.bulk_insert import insert_rows
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Model, ModelTag, Version, VersionTag
 from registry.db.queries.row_sizes import Escaped
+from registry.db.write_session import writing
 from registry.domain import sizes, validation
 from registry.domain.errors import Invalid
 from registry.rules import names
@@ -21,12 +25,12 @@ TAGS = 100
 
 def change_on_model(session: Session, model: Model, labels: Mapping[str, str | None]) -> None:
     """Set each tag to its value; None removes it. Raises Invalid."""
-    _change(session, ModelTag, {"model_id": model.id}, labels)
+    _change(session, ModelTag, ("model_id", model.id), labels)
 
 
 def change_on_version(session: Session, version: Version, labels: Mapping[str, str | None]) -> None:
     """Set each tag to its value; None removes it. Raises Invalid."""
-    _change(session, VersionTag, {"version_id": version.id}, labels)
+    _change(session, VersionTag, ("version_id", version.id), labels)
 
 
 def give(session: Session, new: Version, labels: Mapping[str, str]) -> None:
@@ -39,19 +43,46 @@ def give(session: Session, new: Version, labels: Mapping[str, str]) -> None:
     insert_rows(session, VersionTag, rows)
 
 
-def _change(session: Session, table: Any, owner: Mapping[str, Any], labels: Mapping[str, str | None]) -> None:
+def _change(session: Session, table: Any, owner: tuple[str, Any], labels: Mapping[str, str | None]) -> None:
     if not labels:
         return
     _check_labels(labels)
-    ours = [getattr(table, column) == value for column, value in owner.items()]
-    session.execute(delete(table).where(*ours, table.key.in_(list(labels))))
-    session.add_all(table(**owner, key=key, value=value) for key, value in labels.items() if value is not None)
-    session.flush()  # so that the count below includes them
-    octets = func.coalesce(func.sum(Escaped(table.key) + Escaped(table.value)), 0)
-    count, total = session.execute(select(func.count(), octets).select_from(table).where(*ours)).one()
-    if count > TAGS:
+    (owned_by, owner_id) = owner
+    tags = Query(_select_sizes(table, owned_by), owner=owner_id)
+    writing(session).ask(tags)
+    octets: dict[str, int] = dict(tags.rows)
+    present = octets.keys() & labels.keys()
+    for key, value in labels.items():
+        octets.pop(key, None)
+        if value is not None:
+            octets[key] = escaped(key) + escaped(value)
+    if len(octets) > TAGS:
         raise _too_many()
-    sizes.require_tags(total)
+    sizes.require_tags(sum(octets.values()))
+    if present:
+        writing(session).write(
+            _delete_tag(table, owned_by), *({"owner": owner_id, "name": key} for key in sorted(present))
+        )
+    insert_rows(
+        session,
+        table,
+        [{owned_by: owner_id, "key": key, "value": value} for key, value in labels.items() if value is not None],
+    )
+
+
+@functools.cache
+def _select_sizes(table: Any, owned_by: str) -> FixedStatement:
+    """Return the selection of the keys of an owner's tags, each with the bytes that it takes with its value."""
+    octets = Escaped(table.key) + Escaped(table.value)
+    return FixedStatement(
+        select(table.key, octets.label("octets")).where(getattr(table, owned_by) == bindparam("owner"))
+    )
+
+
+@functools.cache
+def _delete_tag(table: Any, owned_by: str) -> FixedStatement:
+    ours = getattr(table, owned_by) == bindparam("owner")
+    return FixedStatement(delete(table.__table__).where(ours, table.key == bindparam("name")))
 
 
 def _check_labels(labels: Mapping[str, str | None]) -> None:

@@ -8,13 +8,15 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from registry.db.bulk_insert import insert_rows
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Model, Tenure, Version
 from registry.db.queries import catalog
+from registry.db.write_session import writing
 from registry.domain.stages import Lifecycle, Stage, TransitionKind
 from registry.services.audit import Event
 
-_END = (
-    update(Tenure)
+_END = FixedStatement(
+    update(Tenure.__table__)  # type: ignore[arg-type]  # a Table
     .where(Tenure.version_id == bindparam("version"), Tenure.ended_at.is_(None))
     .values(ended_at=bindparam("at"), ended_kind=bindparam("kind"), ended_entry=bindparam("entry"))
 )
@@ -33,7 +35,7 @@ def enter(
     """End the version's tenure and begin the next; stage none has no tenure."""
     if version.stage != Stage.NONE:
         ended = {"version": version.id, "at": event.at, "kind": kind.value, "entry": event.uid}
-        session.connection().execute(_END, ended)
+        writing(session).write(_END, ended)
     if stage is not Stage.NONE:
         begun = {
             "model_id": model.id,

@@ -99,22 +99,21 @@ def edit(
     """Change the description and the tags; the rest of a version is frozen. Raises PreconditionFailed."""
     sizes.require_description(description)
     with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, model)
-        version = catalog.live_version(unit.session, locked_model, number)
+        locked_model, version = catalog.lock_live_version(unit.session, model, number)
         unit.remember(model=locked_model.id, number=number)
         catalog.check_match(version, if_match)
-        if description is None and not labels:
-            return records.version_record(unit.session, version)  # nothing to change or to record
-        apply_edit(
-            unit.session,
-            locked_model,
-            version,
-            actor=actor,
-            description=description,
-            labels=labels or {},
-            reason=reason,
-        )
-        return records.version_record(unit.session, version)
+        if description is not None or labels:  # else there is nothing to change or to record
+            apply_edit(
+                unit.session,
+                locked_model,
+                version,
+                actor=actor,
+                description=description,
+                labels=labels or {},
+                reason=reason,
+            )
+        edited = records.read_back(unit.session, version)
+    return edited.value
 
 
 def apply_edit(
@@ -158,8 +157,7 @@ def delete_(
     Forbidden where it holds production or has a protected alias, and *actor* may not promote.
     """
     with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, model)
-        version = catalog.version(unit.session, locked_model, number)
+        locked_model, version = catalog.lock_version(unit.session, model, number)
         unit.remember(model=locked_model.id, number=number)
         catalog.check_match(version, if_match)
         catalog.await_children(unit.session, Version.id == version.id)
@@ -191,8 +189,7 @@ def restore(
     Raises PreconditionFailed, or Conflict if it is not deleted or was purged.
     """
     with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, model)
-        version = catalog.version(unit.session, locked_model, number)
+        locked_model, version = catalog.lock_version(unit.session, model, number)
         unit.remember(model=locked_model.id, number=number)
         catalog.check_match(version, if_match)
         if version.state != VersionState.DELETED:

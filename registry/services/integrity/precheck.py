@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from registry.db.models import Blob, Version, VersionFile
+from registry.db.fixed_statements import FixedStatement
+from registry.db.models import Blob, Model, Version, VersionFile
 from registry.db.queries import catalog
-from registry.db.session import reading, transaction
+from registry.db.session import look_up, reading, transaction
 from registry.domain.errors import BlobsMissing, BytesUnchecked, ForeignStore, NotReady, RegistryError, Unavailable
 from registry.domain.states import VersionState
 from registry.services.audit import row_seals
@@ -24,6 +26,8 @@ from registry.storage.driver import Stat
 log = structlog.get_logger(__name__)
 THREADS = 8
 SILENT_SECONDS = 5.0  # after which a store that answers none of the requests counts as one that does not answer
+# Of earlier checks, whose threads are idle: to start a thread takes longer than to look at a file.
+_idle_pools: deque[ThreadPoolExecutor] = deque(maxlen=THREADS)
 UNCHECKED = (
     "the stored files of {}:{} were not checked: the artifact store was not called, or did not answer. "
     "A worker reads them as soon as it answers"
@@ -118,7 +122,10 @@ def _stats(store: Store, blobs: Sequence[Blob]) -> Mapping[str, Stat | None]:
             answers.put((blob.sha256, error))
 
     stats: dict[str, Stat | None] = {}
-    pool = ThreadPoolExecutor(max_workers=THREADS)
+    try:
+        pool = _idle_pools.pop()
+    except IndexError:
+        pool = ThreadPoolExecutor(max_workers=THREADS)
     try:
         for blob in blobs:
             pool.submit(ask, blob)
@@ -133,7 +140,10 @@ def _stats(store: Store, blobs: Sequence[Blob]) -> Mapping[str, Stat | None]:
             store.gave_no_answer()
         raise Unavailable(f"it has been silent for {SILENT_SECONDS:.0f} s") from None
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # a request that hangs ends by the driver's own timeout
+        if len(stats) == len(blobs):
+            _idle_pools.append(pool)
+        else:
+            pool.shutdown(wait=False, cancel_futures=True)  # a request that hangs ends by the driver's own timeout
     return stats
 
 
@@ -166,16 +176,32 @@ def _tell(blobs: Sequence[Blob], *, note: bool) -> None:
 
 
 def _blobs_of_version(model: str, number: int) -> Sequence[Blob]:
-    """Return the blobs of a ready version; none of another, which no stage takes anyway. Raises BlobsMissing."""
-    with reading() as session:
-        version = catalog.any_version(session, model, number)
-        if version.state != VersionState.READY:
-            return []
-        digests = set(session.scalars(select(VersionFile.sha256).where(VersionFile.version_id == version.id)))
-        blobs = _stored(session, version)
-    if gone := digests - {blob.sha256 for blob in blobs}:
-        raise _damaged(sorted(gone), model, number)
-    return blobs
+    """Return the blobs of a ready version; none of another, which no stage takes anyway.
+
+    Raises NotFound, or BlobsMissing.
+    """
+    rows = look_up(_FILES, model=model, number=number)
+    if not rows:
+        with reading() as session:
+            catalog.any_version(session, model, number)  # one without files, or none
+    if gone := [row.file for row in rows if row.sha256 is None]:
+        raise _damaged(gone, model, number)
+    return rows
+
+
+_FILES = FixedStatement(
+    select(Blob.__table__, VersionFile.sha256.label("file"))
+    .select_from(Version)
+    .join(Model, Model.id == Version.model_id)
+    .join(VersionFile, VersionFile.version_id == Version.id)
+    .outerjoin(Blob, Blob.sha256 == VersionFile.sha256)
+    .where(
+        Model.name == bindparam("model"),
+        Version.number == bindparam("number"),
+        Version.state == VersionState.READY.value,
+    )
+    .distinct()
+)
 
 
 def _stored(session: Session, version: Version) -> Sequence[Blob]:

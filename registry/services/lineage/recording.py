@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session, aliased
 
-from registry.db.bulk_insert import insert_missing, insert_missing_returning, insert_rows
+from registry.db.bulk_insert import keep_rows, missing_from
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import LineageDigest, LineageEdge, LineageNode, Model, Version
 from registry.db.queries import catalog, records
 from registry.db.records import VersionRecord
 from registry.db.session import reading
+from registry.db.write_session import writing
 from registry.domain import lineage
 from registry.domain.errors import Invalid
 from registry.domain.fact_digests import Edge
@@ -35,34 +38,24 @@ def keep(session: Session, model: Model, version: Version, snapshot: Snapshot) -
     own, at = (NodeKind.VERSION.value, str(version.id)), version.created_at
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     rows[own] = {"name": f"{model.name}:{version.number}", "attributes": {}, "version_id": version.id}
-    ids = _keep_found(session, rows, keyed_nodes, at=at)
-    edges = [(ids[pair], node.edge.value, node.role, pair) for pair, node in keyed_nodes]
-    edges += [(node_id, EdgeKind.DERIVED_FROM.value, "", (NodeKind.VERSION.value, key)) for node_id, key in parents]
+    _keep_found(session, rows, keyed_nodes, at=at)
+    edges = [(node.edge.value, node.role, *pair) for pair, node in keyed_nodes]
+    edges += [(EdgeKind.DERIVED_FROM.value, "", NodeKind.VERSION.value, key) for key in parents]
     edges = list(dict.fromkeys(edges))
-    drawn = [
-        {"source_id": ids[own], "target_id": target, "kind": kind, "role": role, "created_at": at}
-        for target, kind, role, _ in edges
-    ]
-    insert_rows(session, LineageEdge, drawn)
-    return [(kind, role, *pair) for _, kind, role, pair in edges]
+    _draw(session, own, edges, at=at)
+    return edges
 
 
 def extend(session: Session, version: Version, snapshot: Snapshot, *, at: datetime) -> list[Edge]:
     """Add to a version's lineage what a later snapshot has besides; returns all of its edges, earlier ones too."""
-    own = session.scalars(select(LineageNode.id).where(LineageNode.version_id == version.id)).one()
-    statement = select(LineageEdge.kind, LineageEdge.role, LineageNode.kind, LineageNode.key)
-    statement = statement.join(LineageNode, LineageNode.id == LineageEdge.target_id)
-    edges: list[Edge] = [tuple(row) for row in records.rows(session, statement.where(LineageEdge.source_id == own))]
+    own = (NodeKind.VERSION.value, str(version.id))
+    edges: list[Edge] = [tuple(row) for row in records.rows(session, _EDGES, version=version.id)]
     keyed_nodes = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]
     keyed_nodes = [(pair, node) for pair, node in keyed_nodes if (node.edge.value, node.role, *pair) not in edges]
     if keyed_nodes:
-        ids = _keep_found(session, {}, keyed_nodes, at=at)
+        _keep_found(session, {}, keyed_nodes, at=at)
         new = list(dict.fromkeys((node.edge.value, node.role, *pair) for pair, node in keyed_nodes))
-        drawn = [
-            {"source_id": own, "target_id": ids[kind, key], "kind": edge, "role": role, "created_at": at}
-            for edge, role, kind, key in new
-        ]
-        insert_rows(session, LineageEdge, drawn)
+        _draw(session, own, new, at=at)
         edges += new
     return edges
 
@@ -80,49 +73,78 @@ def first(session: Session, version: Version) -> dict[str, Mapping[str, Any]]:
     return dict(records.rows(session, statement))
 
 
+_OWN, _TARGET = aliased(LineageNode), aliased(LineageNode)
+_EDGES = FixedStatement(
+    select(LineageEdge.kind, LineageEdge.role, _TARGET.kind, _TARGET.key)
+    .join(_TARGET, _TARGET.id == LineageEdge.target_id)
+    .join(_OWN, _OWN.id == LineageEdge.source_id)
+    .where(_OWN.version_id == bindparam("version"))
+)
+_EDGE = FixedStatement(
+    insert(LineageEdge.__table__).from_select(  # type: ignore[arg-type]  # a Table
+        ["source_id", "target_id", "kind", "role", "created_at"],
+        select(
+            _OWN.id,
+            _TARGET.id,
+            bindparam("edge", type_=LineageEdge.kind.type),
+            bindparam("role", type_=LineageEdge.role.type),
+            bindparam("at", type_=LineageEdge.created_at.type),
+        ).where(
+            _OWN.kind == bindparam("own_kind"),
+            _OWN.key == bindparam("own_key"),
+            _TARGET.kind == bindparam("kind"),
+            _TARGET.key == bindparam("key"),
+        ),
+    )
+)
+
+
+def _draw(session: Session, own: tuple[str, str], edges: Sequence[Edge], *, at: datetime) -> None:
+    """Insert the edges of the version whose node has the kind and key *own*."""
+    rows = [
+        {"edge": edge, "role": role, "at": at, "own_kind": own[0], "own_key": own[1], "kind": kind, "key": key}
+        for edge, role, kind, key in edges
+    ]
+    if rows:
+        writing(session).write(_EDGE, *rows)
+
+
 def _keep_found(
     session: Session,
     others: Mapping[tuple[str, str], Mapping[str, Any]],
     keyed_nodes: Sequence[tuple[tuple[str, str], Node]],
     *,
     at: datetime,
-) -> dict[tuple[str, str], int]:
-    """Store the *keyed_nodes* nodes with their digests, and the *others*; returns the ids of all by kind and key."""
-    made = {
+) -> None:
+    """Store those of the *keyed_nodes* and the *others* that are not stored yet, and the nodes' digests."""
+    nodes = {
         pair: {"name": node.name, "attributes": dict(node.attributes), "version_id": None} for pair, node in keyed_nodes
-    }
-    ids = _keep_nodes(session, {**others, **made}, at=at)
-    digests = sorted({(ids[pair], digest) for pair, node in keyed_nodes for digest in node.digests})
-    found_by = [{"node_id": node_id, "digest": digest} for node_id, digest in digests]
-    insert_missing(session, LineageDigest, found_by, key=["node_id", "digest"])
-    return ids
-
-
-def _keep_nodes(
-    session: Session, nodes_by_key: Mapping[tuple[str, str], Mapping[str, Any]], *, at: datetime
-) -> dict[tuple[str, str], int]:
-    """Return the ids of all of them, by kind and key; those that are there already keep theirs."""
+    } | dict(others)
     # In the order of keys: registrations that insert the same nodes would deadlock otherwise.
-    rows = [
-        {"kind": kind, "key": key, "created_at": at, **nodes_by_key[kind, key]} for kind, key in sorted(nodes_by_key)
-    ]
-    columns = (LineageNode.kind, LineageNode.key, LineageNode.id)
-    new = insert_missing_returning(session, LineageNode, rows, columns, key=["kind", "key"])
-    ids = {(kind, key): node_id for kind, key, node_id in new}
-    if known := sorted(nodes_by_key.keys() - ids.keys()):
-        existing_rows = records.rows(
-            session, select(*columns).where(tuple_(LineageNode.kind, LineageNode.key).in_(known))
-        )
-        ids |= {(kind, key): node_id for kind, key, node_id in existing_rows}
-    return ids
+    rows = [{"kind": kind, "key": key, "created_at": at, **nodes[kind, key]} for kind, key in sorted(nodes)]
+    keep_rows(session, LineageNode, rows, key=["kind", "key"])
+    digests = sorted({(*pair, digest) for pair, node in keyed_nodes for digest in node.digests})
+    if digests:
+        found_by = [{"kind": kind, "key": key, "digest": digest} for kind, key, digest in digests]
+        writing(session).write(_found_by(session.get_bind().dialect.name), *found_by)
 
 
-def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[tuple[int, str]]:
-    """Return the id and the key of each parent's node."""
-    parent_nodes = []
+@functools.cache
+def _found_by(dialect: str) -> FixedStatement:
+    """Return the insert of a digest of the node of a kind and key, unless it is there."""
+    digest = bindparam("digest", type_=LineageDigest.digest.type)
+    node = select(LineageNode.id, digest).where(
+        LineageNode.kind == bindparam("kind"), LineageNode.key == bindparam("key")
+    )
+    return FixedStatement(missing_from(dialect, LineageDigest, ["node_id", "digest"], node))
+
+
+def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[str]:
+    """Return the key of each parent's node. Raises Invalid."""
+    keys = []
     for index, parent in enumerate(parents):
         statement = (
-            select(LineageNode.id, LineageNode.key)
+            select(LineageNode.key)
             .join(Version, Version.id == LineageNode.version_id)
             .join(Model, Model.id == Version.model_id)
             .where(
@@ -134,12 +156,12 @@ def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[tuple[int
             .with_for_update(of=Version, read=True)  # so that it is not deleted before we commit
         )
         session.execute(statement)  # waits for a running deletion; the next statement reads its result
-        node = session.execute(statement).first()
-        if node is None:
+        key = session.scalars(statement).first()
+        if key is None:
             text = f"there is no version {parent.model}:{parent.version}"
             raise Invalid(f"parents: {text}", errors={"parents": {index: [text]}})
-        parent_nodes.append((node.id, node.key))
-    return parent_nodes
+        keys.append(key)
+    return keys
 
 
 def datasets(session: Session, version: Version) -> list[tuple[str, Sequence[str]]]:

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from registry.db.batch import Answer
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import AliasTenure, Model, Version
 from registry.db.queries import catalog, mlflow_entities
 from registry.db.records import ModelBrief, VersionBrief
 from registry.db.session import look_up, reading
+from registry.db.write_session import writing
 from registry.domain.errors import NotFound
 from registry.domain.stages import Stage
 from registry.rules import names
 
-_LIVE_MODEL = mlflow_entities.select_live_models().where(Model.name == bindparam("name"))
-_MODEL_BY_ID = mlflow_entities.select_live_models().where(Model.id == bindparam("id"))
-_LIVE_VERSION = mlflow_entities.select_live_versions().where(
-    Model.name == bindparam("name"), Version.number == bindparam("number")
+_LIVE_MODEL = FixedStatement(mlflow_entities.select_live_models().where(Model.name == bindparam("name")))
+_MODEL_BY_ID = FixedStatement(mlflow_entities.select_live_models().where(Model.id == bindparam("id")))
+_LIVE_VERSION = FixedStatement(
+    mlflow_entities.select_live_versions().where(Model.name == bindparam("name"), Version.number == bindparam("number"))
 )
-_ALIASED = (
+_ALIASED = FixedStatement(
     mlflow_entities.select_live_versions()
     .join(AliasTenure, AliasTenure.version_id == Version.id)
     .where(AliasTenure.model_id == catalog.live_id(bindparam("name")))  # not by way of all of the model's versions
     .where(AliasTenure.alias == bindparam("alias"), AliasTenure.ended_at.is_(None))
 )
+
+
+@functools.cache
+def _newest_in(*stages: Stage) -> FixedStatement:
+    return FixedStatement(mlflow_entities.select_latest(*stages))
 
 
 def model(name: str) -> ModelBrief:
@@ -37,9 +46,10 @@ def model(name: str) -> ModelBrief:
     return briefs[0]
 
 
-def of(session: Session, model_row: Model) -> ModelBrief:
-    """Return the brief of a model that the caller's transaction holds, as it was flushed."""
-    return mlflow_entities.whole_models(session, _MODEL_BY_ID, id=model_row.id)[0]
+def of(session: Session, model_row: Model) -> Answer[ModelBrief]:
+    """Return the brief of a model that the caller's transaction holds, as it was written so far."""
+    writing(session).write_changes()
+    return Answer.known(mlflow_entities.whole_models(session, _MODEL_BY_ID, id=model_row.id)[0])
 
 
 def twin_of(name: str) -> str | None:
@@ -73,7 +83,7 @@ def latest(name: str, stages: Iterable[Stage]) -> Sequence[VersionBrief]:
     failed. Where none can be, it is the one with the highest number.
     """
     asked = sorted(set(stages))
-    briefs = mlflow_entities.version_briefs(look_up(mlflow_entities.select_latest(*asked), name=name)) if asked else []
+    briefs = mlflow_entities.version_briefs(look_up(_newest_in(*asked), name=name)) if asked else []
     if not briefs:
         with reading() as session:
             _live_id(session, name)

@@ -9,6 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from registry.db.batch import Answer
 from registry.db.models import Model, Version
 from registry.db.queries import records
 from registry.db.records import VersionRecord
@@ -96,8 +97,8 @@ def finish(
     warnings: Sequence[str],
     *,
     sought: TransitionKind,
-) -> Moved:
-    """Return what the unit of work moved, and let it count that; *at* is None when it wrote nothing."""
+) -> Answer[Moved]:
+    """Return what the unit of work moves, and let it count that; *at* is None when it writes nothing."""
     unit.after_commit(partial(move_counts.count_move, decided, sought=sought, is_done=at is not None))
     unit.remember(
         model=version.model_id,
@@ -106,7 +107,7 @@ def finish(
         at=at and clock.wire(at),
         warnings=list(warnings),
     )
-    return Moved(decided, at, records.version_record(unit.session, version), warnings=warnings)
+    return records.read_back(unit.session, version).then(lambda record: Moved(decided, at, record, warnings=warnings))
 
 
 def draft_entry(

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Tenure
 from registry.db.queries import catalog, governance, records
 from registry.db.records import HolderRecord
@@ -23,10 +24,10 @@ HOLDERS = 400
 _HELD = (Tenure.model_id == catalog.model_id(bindparam("model"))) & (Tenure.stage == bindparam("stage"))
 
 
-_HOLDER = governance.covering(governance.select_holders().where(_HELD), Tenure, None)
+_HOLDER = FixedStatement(governance.covering(governance.select_holders().where(_HELD), Tenure, None))
 
 
-_TENURE = governance.covering(select(Tenure.id).where(_HELD), Tenure, None)
+_TENURE = FixedStatement(governance.covering(select(Tenure.id).where(_HELD), Tenure, None))
 
 
 def holders(model: str) -> dict[str, list[HolderRecord]]:

@@ -8,6 +8,7 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
+from registry.db.batch import Answer
 from registry.db.models import Model, Version
 from registry.db.queries import catalog, governance, records
 from registry.db.session import reading
@@ -28,7 +29,7 @@ from registry.services.stages.changes import (
     finish,
     refuse_deleted,
 )
-from registry.services.unit_of_work import unit_of_work
+from registry.services.unit_of_work import UnitOfWork, unit_of_work
 from registry.storage.checked import Store
 from registry.telemetry.meters import meters
 
@@ -73,7 +74,8 @@ def roll_back(
 def _rehearse_rollback(model: str, change: StageChange, to: int | None) -> Moved:
     with reading(snapshot=True) as session:
         model_row = catalog.model(session, model)
-        chosen, outgoing = _plan_rollback(session, model_row, change, to)
+        outgoing = governance.production_holder(session, model_row)
+        chosen = _plan_rollback(session, model_row, outgoing, change, to)
         target = catalog.version(session, model_row, chosen.number)
         decided = _rollback_move(target, outgoing)
         record = records.version_record(session, target)
@@ -93,44 +95,51 @@ def _roll_back_to(
 ) -> Moved:
     """Roll back, if that still leads to the version whose bytes were checked."""
     with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, model)
-        chosen, outgoing = _plan_rollback(unit.session, locked_model, change, to)
-        if chosen.number != checked:
-            raise _LeadsElsewhere
-        target = catalog.version(unit.session, locked_model, chosen.number)
-        decided = _rollback_move(target, outgoing)
-        warnings = _unchecked(model, target.number, change)
-        if not decided.changed:
-            return finish(unit, target, decided, None, warnings, sought=TransitionKind.ROLLBACK)
+        rolled_back = _roll_back_locked(unit, checked, model, change, to, actor=actor)
+    return rolled_back.value
 
-        event = audit.begin(locked_model)
-        if outgoing:
-            tenures.enter(unit.session, locked_model, outgoing, Stage.ARCHIVED, TransitionKind.ROLLBACK, event)
-            outgoing.rolled_back = True
-        tenures.enter(
-            unit.session, locked_model, target, Stage.PRODUCTION, TransitionKind.ROLLBACK, event, origin=chosen.origin
-        )
 
-        draft = draft_entry(locked_model, target, decided, outgoing, change.reason, facts={"origin": chosen.origin})
-        if change.without_store_check:
-            draft = replace(draft, action=ROLLED_BACK_UNCHECKED)
-        audit.record(unit.session, locked_model, event, draft, actor=actor, version=target, related=outgoing)
-        if change.without_store_check:
-            unit.after_commit(meters().unchecked_rollbacks.inc)
-            unit.after_commit(partial(precheck.check_soon, model, target.number))
-        return finish(unit, target, decided, event.at, warnings, sought=TransitionKind.ROLLBACK)
+def _roll_back_locked(
+    unit: UnitOfWork, checked: int, model: str, change: StageChange, to: int | None, *, actor: Actor
+) -> Answer[Moved]:
+    holder = governance.ask_for_holder(model)
+    locked_model, target = catalog.lock_version(unit.session, model, checked, holder)
+    outgoing = governance.holder_of(unit.session, holder)
+    chosen = _plan_rollback(unit.session, locked_model, outgoing, change, to)
+    if chosen.number != checked:
+        raise _LeadsElsewhere
+    decided = _rollback_move(target, outgoing)
+    warnings = _unchecked(model, target.number, change)
+    if not decided.changed:
+        return finish(unit, target, decided, None, warnings, sought=TransitionKind.ROLLBACK)
+
+    event = audit.begin(locked_model)
+    if outgoing:
+        tenures.enter(unit.session, locked_model, outgoing, Stage.ARCHIVED, TransitionKind.ROLLBACK, event)
+        outgoing.rolled_back = True
+    tenures.enter(
+        unit.session, locked_model, target, Stage.PRODUCTION, TransitionKind.ROLLBACK, event, origin=chosen.origin
+    )
+
+    draft = draft_entry(locked_model, target, decided, outgoing, change.reason, facts={"origin": chosen.origin})
+    if change.without_store_check:
+        draft = replace(draft, action=ROLLED_BACK_UNCHECKED)
+    audit.record(unit.session, locked_model, event, draft, actor=actor, version=target, related=outgoing)
+    if change.without_store_check:
+        unit.after_commit(meters().unchecked_rollbacks.inc)
+        unit.after_commit(partial(precheck.check_soon, model, target.number))
+    return finish(unit, target, decided, event.at, warnings, sought=TransitionKind.ROLLBACK)
 
 
 def _plan_rollback(
-    session: Session, model: Model, change: StageChange, to: int | None
-) -> tuple[stages.ProductionTenure, Version | None]:
+    session: Session, model: Model, outgoing: Version | None, change: StageChange, to: int | None
+) -> stages.ProductionTenure:
     refuse_deleted(model)
     catalog.check_match(model, change.if_match)
-    outgoing = governance.production_holder(session, model)
     if change.expected_current is not UNSAID:
         number = outgoing.number if outgoing else None
         stages.check_expected(change.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
-    return stages.plan_rollback(governance.production_line(session, model), to=to), outgoing
+    return stages.plan_rollback(governance.production_line(session, model), to=to)
 
 
 def _rollback_move(target: Version, outgoing: Version | None) -> Move:

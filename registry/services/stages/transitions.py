@@ -10,6 +10,7 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from registry.db import times
+from registry.db.batch import Answer
 from registry.db.models import Model, Version
 from registry.db.queries import catalog, governance, records
 from registry.db.session import reading
@@ -31,7 +32,7 @@ from registry.services.stages.changes import (
     finish,
     refuse_deleted,
 )
-from registry.services.unit_of_work import unit_of_work
+from registry.services.unit_of_work import UnitOfWork, unit_of_work
 from registry.storage.checked import Store
 
 
@@ -74,51 +75,71 @@ def _change_stage(
     actor: Actor,
     claim: Claim | None,
 ) -> Moved:
+    holder = governance.ask_for_holder(model)
     with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, model)
-        version = catalog.version(unit.session, locked_model, number)
-        decided, displaced = _plan_move(unit.session, locked_model, version, target, change, actor=actor)
-        others = tenures.others_in(unit.session, locked_model, version, target) if change.archive_others else []
-        if change.revises and not decided.changed:
-            locked_model.revised_at = version.revised_at = times.now()
-            unit.session.flush()  # the answer is read by a statement
-        if not decided.changed and not others:
-            return finish(unit, version, decided, None, warnings, sought=move_counts.SOUGHT[target])
+        looks = [holder] if _concerns_holder(target, change) else []
+        locked_model, version = catalog.lock_version(unit.session, model, number, *looks)
+        incumbent = governance.holder_of(unit.session, holder)
+        moved = _move_locked(unit, locked_model, version, incumbent, target, change, warnings=warnings, actor=actor)
+    return moved.value
 
-        event = audit.begin(locked_model)
-        if displaced:
-            tenures.enter(unit.session, locked_model, displaced, Stage.ARCHIVED, TransitionKind.SUPERSEDE, event)
-        if decided.kind is not None:
-            tenures.enter(unit.session, locked_model, version, decided.target, decided.kind, event)
-            version.rolled_back = version.rolled_back and decided.target is not Stage.PRODUCTION
-            draft = draft_entry(locked_model, version, decided, displaced, change.reason)
-            audit.record(unit.session, locked_model, event, draft, actor=actor, version=version, related=displaced)
-        at = event.at
-        for other in others:
-            if other is not displaced:
-                _archive_beside(unit.session, locked_model, other, version, target, change.reason, at=at, actor=actor)
-        if warnings:
-            unit.after_commit(partial(precheck.check_soon, model, number))
-        return finish(unit, version, decided, at, warnings, sought=move_counts.SOUGHT[target])
+
+def _move_locked(
+    unit: UnitOfWork,
+    locked_model: Model,
+    version: Version,
+    incumbent: Version | None,
+    target: Stage,
+    change: StageChange,
+    *,
+    warnings: Sequence[str],
+    actor: Actor,
+) -> Answer[Moved]:
+    """Apply and record the move, within a unit of work that has locked the model."""
+    decided, displaced = _plan_move(locked_model, version, incumbent, target, change, actor=actor)
+    others = tenures.others_in(unit.session, locked_model, version, target) if change.archive_others else []
+    if change.revises and not decided.changed:
+        locked_model.revised_at = version.revised_at = times.now()
+    if not decided.changed and not others:
+        return finish(unit, version, decided, None, warnings, sought=move_counts.SOUGHT[target])
+
+    event = audit.begin(locked_model)
+    if displaced:
+        tenures.enter(unit.session, locked_model, displaced, Stage.ARCHIVED, TransitionKind.SUPERSEDE, event)
+    if decided.kind is not None:
+        tenures.enter(unit.session, locked_model, version, decided.target, decided.kind, event)
+        version.rolled_back = version.rolled_back and decided.target is not Stage.PRODUCTION
+        draft = draft_entry(locked_model, version, decided, displaced, change.reason)
+        audit.record(unit.session, locked_model, event, draft, actor=actor, version=version, related=displaced)
+    at = event.at
+    for other in others:
+        if other is not displaced:
+            _archive_beside(unit.session, locked_model, other, version, target, change.reason, at=at, actor=actor)
+    if warnings:
+        unit.after_commit(partial(precheck.check_soon, locked_model.name, version.number))
+    return finish(unit, version, decided, at, warnings, sought=move_counts.SOUGHT[target])
 
 
 def _rehearse_move(model: str, number: int, target: Stage, change: StageChange, *, actor: Actor) -> Moved:
     with reading() as session:
         model_row = catalog.model(session, model)
         version = catalog.version(session, model_row, number)
-        decided, _ = _plan_move(session, model_row, version, target, change, actor=actor)
+        incumbent = governance.production_holder(session, model_row) if _concerns_holder(target, change) else None
+        decided, _ = _plan_move(model_row, version, incumbent, target, change, actor=actor)
         return Moved(decided, None, records.version_record(session, version), dry_run=True)
 
 
+def _concerns_holder(target: Stage, change: StageChange) -> bool:
+    return target is Stage.PRODUCTION or change.expected_current is not UNSAID
+
+
 def _plan_move(
-    session: Session, model: Model, version: Version, target: Stage, change: StageChange, *, actor: Actor
+    model: Model, version: Version, incumbent: Version | None, target: Stage, change: StageChange, *, actor: Actor
 ) -> tuple[Move, Version | None]:
     refuse_deleted(model)
     catalog.check_match(version, change.if_match)
     if not change.dry_run:
         authority.require_to_move(actor, model, version)
-    matters = target is Stage.PRODUCTION or change.expected_current is not UNSAID
-    incumbent = governance.production_holder(session, model) if matters else None
     number = incumbent.number if incumbent else None
     if change.expected_current is not UNSAID:
         stages.check_expected(change.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out

@@ -1,0 +1,142 @@
+"""What a transaction writes: together, in the program's order, and all of it or nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from registry.db.batch import Query
+from registry.db.bulk_insert import insert_rows, insert_whole
+from registry.db.fixed_statements import FixedStatement
+from registry.db.models import AuditText, Stray
+from registry.db.session import look_up, reading, transaction
+from registry.db.write_session import writing
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+ROW = {"key": "k", "handle": "", "size": 1, "found_at": NOW}
+NO_ENTRY = "00000000-0000-0000-0000-000000000000"
+COUNT = FixedStatement(select(func.count().label("number")).select_from(Stray))
+ALL = FixedStatement(select(Stray.__table__))
+
+
+def stored() -> list[tuple[str, int]]:
+    return sorted((row.key, row.size) for row in look_up(ALL))
+
+
+def test_rows_keep_the_types_of_their_columns(app: Flask) -> None:
+    with app.app_context():
+        with transaction() as session:
+            insert_rows(session, Stray, [ROW, {**ROW, "key": "l", "size": 2}])
+
+        (first, _) = sorted(look_up(ALL))
+
+    assert first._asdict() == ROW
+
+
+def test_a_statement_sees_what_was_written_before_it(app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        insert_rows(session, Stray, [ROW])
+        by_query = Query(COUNT)
+        writing(session).ask(by_query)
+        insert_rows(session, Stray, [{**ROW, "key": "l"}])
+        by_sqlalchemy = session.scalar(select(func.count()).select_from(Stray))
+        insert_rows(session, Stray, [{**ROW, "key": "m"}])
+        by_connection = session.connection().scalar(select(func.count()).select_from(Stray))
+
+    assert (by_query.rows[0].number, by_sqlalchemy, by_connection) == (1, 2, 3)
+
+
+def test_the_changes_of_a_row_are_written_with_the_commit(app: Flask) -> None:
+    with app.app_context():
+        with transaction() as session:
+            stray = insert_whole(session, Stray, ROW)
+            stray.size = 7
+        with transaction() as session:
+            loaded = session.scalars(select(Stray)).one()
+            loaded.size += 1
+            loaded.size += 1
+
+        assert stored() == [("k", 9)]
+
+
+def test_changes_are_written_before_what_is_added_after_them(app: Flask) -> None:
+    with app.app_context():
+        with transaction() as session:
+            insert_rows(session, Stray, [ROW])
+        with transaction() as session:
+            renamed = session.scalars(select(Stray)).one()
+            renamed.key = "l"
+            writing(session).write_changes()
+            insert_rows(session, Stray, [ROW])  # the key is free by then
+
+        assert [key for key, _ in stored()] == ["k", "l"]
+
+
+def test_a_batch_that_fails_writes_nothing_and_leaves_nothing_for_the_next(app: Flask) -> None:
+    def fail() -> None:
+        with transaction() as session:
+            insert_rows(session, Stray, [{**ROW, "key": "first"}])
+            insert_rows(session, AuditText, [{"entry_uid": NO_ENTRY, "field": "f", "salt": b"", "text": "of none"}])
+            insert_rows(session, Stray, [{**ROW, "key": "last"}])
+
+    with app.app_context():
+        with pytest.raises(IntegrityError):
+            fail()
+        with transaction() as session:
+            insert_rows(session, Stray, [ROW])
+
+        assert stored() == [("k", 1)]
+
+
+def test_a_transaction_that_is_left_writes_nothing(app: Flask) -> None:
+    def leave(*, sent: bool) -> None:
+        with transaction() as session:
+            insert_rows(session, Stray, [ROW])
+            if sent:
+                session.flush()
+            raise LookupError
+
+    with app.app_context():
+        for sent in (False, True):
+            with pytest.raises(LookupError):
+                leave(sent=sent)
+        with transaction():
+            pass
+
+        assert stored() == []
+
+
+def test_statements_of_sqlalchemy_are_of_the_same_transaction(app: Flask) -> None:
+    def fail() -> None:
+        with transaction() as session:
+            session.execute(insert(Stray), [ROW])
+            session.connection().execute(insert(Stray.__table__), [{**ROW, "key": "l"}])
+            raise LookupError
+
+    with app.app_context():
+        with pytest.raises(LookupError):
+            fail()
+        with reading() as session:
+            count = session.scalar(select(func.count()).select_from(Stray))
+
+        assert (count, stored()) == (0, [])
+
+
+def test_a_connection_of_a_failed_write_is_in_no_transaction(app: Flask) -> None:
+    def fail() -> None:
+        with transaction() as session:
+            insert_rows(session, Stray, [ROW, ROW])
+
+    with app.app_context():
+        for _ in range(3):
+            with pytest.raises(IntegrityError):
+                fail()
+        with reading() as session:
+            driver = session.connection().connection.driver_connection
+            in_transaction = getattr(driver, "info", None) and driver.info.transaction_status.value
+
+        assert not in_transaction
