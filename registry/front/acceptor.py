@@ -12,7 +12,7 @@ from typing import Any
 
 from registry.front.connection import Connection
 from registry.front.connection_counts import Shares
-from registry.front.limits import ACCEPTED_AT_ONCE, YIELD_SECONDS
+from registry.front.limits import ACCEPTED_AT_ONCE, MOVED_AT_ONCE, YIELD_SECONDS
 from registry.front.open_connections import OpenConnections
 
 _NO_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -72,6 +72,15 @@ class Acceptor:
                         break
         self.enable()
         return math.inf
+
+    @property
+    def surplus(self) -> int:
+        """Return how many connections this process has too many: their clients would be served sooner by another.
+
+        After a process was replaced, clients that keep their connections would stay with the others.
+        """
+        least = self._shares.least_of_others(self._process)
+        return 0 if least is None else min(max(0, len(self._connections) - least) // 2, MOVED_AT_ONCE)
 
     def stop(self, backlog: int) -> None:
         """Close the listeners: connections that nothing accepts would hang, and the next server needs the port.

@@ -25,6 +25,7 @@ LINGER_BYTES = 4 * MIB  # that are read and thrown away in that time
 WAITING_PROBES = 32
 YIELD_SECONDS = 0.004  # for which a process leaves a new connection to another that has fewer
 ACCEPTED_AT_ONCE = 64  # connections, where the other did not take them
+MOVED_AT_ONCE = 16  # kept connections that end for another process in one tick
 SPARE_FILES = 256  # for the database, the store and the interpreter
 ORPHAN_SECONDS = 3.0  # for requests under way when the master is gone
 

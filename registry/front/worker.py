@@ -105,6 +105,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
+        if self._surplus > 0:
+            self._surplus -= 1
+            return False
         return bool(self.alive and self.cfg.keepalive)
 
     def settle(self, connection: Connection, *, keep: bool) -> None:
@@ -170,6 +173,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
                     os.read(fd, 4096)
 
     _next_tick = -math.inf
+    _surplus = 0  # connections that end with their next response, so that the client opens one to another process
 
     def _tick(self, now: float) -> None:
         """Look at every deadline, a few times a second."""
@@ -183,6 +187,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         self.connections.log_ends(self.log)
         if self.alive:
             self._acceptor.enable()
+            self._surplus = self._acceptor.surplus
 
     def _expire(self, connection: Connection, now: float) -> None:
         if connection.state is ConnectionState.BUSY:

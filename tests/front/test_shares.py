@@ -33,9 +33,7 @@ def test_a_worker_with_fewer_connections_gets_the_next_ones_unless_it_is_stuck(
     serve: Callable[..., GunicornServer],
 ) -> None:
     server = serve(REGISTRY_WORKERS="2")
-    busy, stuck = workers(server)
-    for worker in (busy, stuck):  # importing opens files, too
-        eventually(lambda: threads(worker) >= SERVING_THREADS, "the worker serves")  # noqa: B023 -- called at once
+    busy, stuck = serving(server)
     before = {worker: files(worker) for worker in (busy, stuck)}
 
     def connections(worker: int) -> int:
@@ -56,6 +54,35 @@ def test_a_worker_with_fewer_connections_gets_the_next_ones_unless_it_is_stuck(
             opened += 1
 
         assert connections(stuck) >= connections(busy)
+
+
+def test_clients_that_keep_their_connections_are_shared_with_a_worker_that_has_few(
+    serve: Callable[..., GunicornServer],
+) -> None:
+    server = serve(REGISTRY_WORKERS="2")
+    busy, idle = serving(server)
+    before = {worker: files(worker) for worker in (busy, idle)}
+    with ExitStack() as stack:
+        os.kill(idle, signal.SIGSTOP)
+        try:
+            clients = [stack.enter_context(kept(server)) for _ in range(MANY)]
+        finally:
+            os.kill(idle, signal.SIGCONT)
+
+        def is_even() -> bool:
+            for client in clients:  # each opens its connection again where the server has ended it
+                client.request("GET", "/echo")
+                assert client.getresponse().read() == b"GET /echo 0"
+            return abs(files(busy) - before[busy] - files(idle) + before[idle]) <= 1
+
+        eventually(is_even, "both workers have as many connections")
+
+
+def serving(server: GunicornServer) -> list[int]:
+    """Return the workers, once they serve: what they import opens files, too."""
+    found = workers(server)
+    eventually(lambda: all(threads(worker) >= SERVING_THREADS for worker in found), "the workers serve")
+    return found
 
 
 def files(worker: int) -> int:
