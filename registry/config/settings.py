@@ -193,9 +193,9 @@ class Settings:
         most=64,
         derive=lambda values: 1 if readers.uses_sqlite(values) else 2,
         default_text="2, with SQLite 1",
-        about="processes",
+        about="processes: [one for each core](scaling.md)",
     )
-    threads: int = number(8, least=1, most=256, about="of each process")
+    threads: int = number(8, least=1, most=256, about="of each process: [what was measured](scaling.md)")
     transfers: int = number(
         4,
         least=1,
