@@ -46,7 +46,7 @@ def test_a_worker_with_fewer_connections_gets_the_next_ones_unless_it_is_stuck(
                 stack.enter_context(kept(server))
         finally:
             os.kill(stuck, signal.SIGCONT)
-        assert (connections(busy), connections(stuck)) == (MANY, 0)
+        assert connections(busy) > connections(stuck) == 0  # some end again, as the other one has fewer
 
         opened = 0
         while connections(stuck) < connections(busy) and opened < 5 * MANY:
