@@ -87,4 +87,4 @@ def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 def given(**fields: Any) -> dict[str, Any]:
     """Return the fields that are set: MLflow leaves out absent and empty ones."""
-    return {name: value for name, value in fields.items() if value not in (None, "", [])}
+    return {name: value for name, value in fields.items() if value or value == 0}

@@ -14,6 +14,7 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from registry.db.base import Rows
 from registry.db.models import (
+    Account,
     AliasTenure,
     LineageEdge,
     LineageNode,
@@ -26,6 +27,11 @@ from registry.db.models import (
 )
 from registry.db.queries.cached_fragments import Fixed
 from registry.domain.stages import SERVING
+
+LATEST = (
+    "number", "state", "state_reason", "stage", "description", "tags", "aliases", "manifest_digest", "source",
+    "location", "run_id", "run_link", "logged_model", "created_at", "created_by", "revised_at", "claimed", "updated_at",
+)  # fmt: skip
 
 
 class _Listed(GenericFunction[Any]):
@@ -71,6 +77,17 @@ def version_tags() -> ColumnElement[Any]:
     return _list_column(
         "version_tags", select(_Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == Version.id)
     )
+
+
+def model_latest(newest: Rows) -> ColumnElement[Any]:
+    """The columns ``LATEST`` of the versions that *newest* gives the ids of, for ``Model``."""
+    own, creator = aliased(Version), aliased(Account)
+    tags = select(_Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == own.id)
+    aliases = select(_Listed(AliasTenure.alias)).where(AliasTenure.version_id == own.id, AliasTenure.ended_at.is_(None))
+    lists = {"tags": tags.correlate(own).scalar_subquery(), "aliases": aliases.correlate(own).scalar_subquery()}
+    columns = [creator.name if name == "created_by" else lists.get(name, getattr(own, name, None)) for name in LATEST]
+    rows = select(_Listed(*columns)).select_from(own).join(creator, creator.id == own.created_by)
+    return _list_column("model_latest", rows.where(own.id.in_(newest.correlate(Model))))
 
 
 def version_params() -> ColumnElement[Any]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, true, union_all
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import aliased
 
 from registry.db.base import Rows
-from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, Model, Version
 from registry.db.queries import json_columns, pages, records, row_sizes
-from registry.db.queries.pages import BUDGET, Fitting, Sorted
 from registry.db.records import ModelBrief, VersionBrief
 from registry.domain.stages import Stage
 from registry.domain.states import LOADABLE
@@ -69,36 +67,9 @@ def version_briefs(rows: Iterable[Sequence[Any]]) -> list[VersionBrief]:
     return [_version_brief(dict(zip(_VERSION, row, strict=True))) for row in rows]
 
 
-def model_briefs(rows: Iterable[Sequence[Any]], latest: Iterable[Sequence[Any]]) -> list[ModelBrief]:
-    """Return briefs for rows of :func:`select_live_models`, in their order, with rows of their *latest* versions."""
-    models = [dict(zip(_MODEL, row, strict=True)) for row in rows]
-    versions: dict[str, list[VersionBrief]] = defaultdict(list)
-    for brief in version_briefs(latest):
-        versions[brief.model_id].append(brief)
-    return [_model_brief(document, versions[document["id"]]) for document in models]
-
-
-def whole_models(session: Session, statement: FixedStatement, /, **values: Any) -> list[ModelBrief]:
-    """Return briefs of the models that *statement* selects, of any size: for statements of one model."""
-    rows = records.rows(session, statement, **values)
-    return model_briefs(rows, _latest_of(session, rows, budget=pages.UNBOUNDED).rows) if rows else []
-
-
-def fitting_models(session: Session, fitting: Fitting) -> tuple[list[ModelBrief], Fitting]:
-    """Return briefs for rows of ``MODELS``, and those rows: as many as fit on a page with their latest versions."""
-    while fitting.rows:
-        budget = BUDGET - fitting.size if len(fitting.rows) > 1 else pages.UNBOUNDED
-        latest = _latest_of(session, fitting.rows, budget=budget)
-        if not latest.more and latest.size <= budget:
-            return model_briefs(fitting.rows, latest.rows), fitting
-        fitting = fitting.first(len(fitting.rows) // 2)
-    return [], fitting
-
-
-def _latest_of(session: Session, models: Sequence[Sequence[Any]], *, budget: int) -> Fitting:
-    """Read of each model the newest version in each stage, by model and number."""
-    ids = [row[0] for row in models]
-    return pages.read(session, _LATEST, {"ids": ids}, limit=len(ids) * len(Stage), budget=budget)
+def model_briefs(rows: Iterable[Sequence[Any]]) -> list[ModelBrief]:
+    """Return briefs for rows of :func:`select_live_models`, in their order."""
+    return [_model_brief(dict(zip(_MODEL, row, strict=True))) for row in rows]
 
 
 @functools.cache
@@ -115,6 +86,19 @@ def _latest(stages: Sequence[Stage], models: ColumnElement[bool]) -> Rows:
     return select_live_versions().where(Version.id.in_(ids))
 
 
+def _newest_of_model() -> Rows:
+    """Return the ids of the newest version of ``Model`` in each stage."""
+    stages = _stages(tuple(Stage))
+    return select(_newest_version_id(Model.id, stages.c.stage)).select_from(stages)
+
+
+def _weigh_model(key: Any) -> ColumnElement[int]:
+    """Return the weight of a model with its latest versions."""
+    stages = _stages(tuple(Stage))
+    latest = select(func.sum(row_sizes.version_brief(_newest_version_id(key, stages.c.stage)))).select_from(stages)
+    return row_sizes.model(key) + func.coalesce(latest.scalar_subquery(), literal_column("0"))
+
+
 def _stages(stages: Sequence[Stage]) -> Any:
     return union_all(*(select(literal_column(f"'{stage.value}'").label("stage")) for stage in stages)).subquery()
 
@@ -128,17 +112,29 @@ def _newest_version_id(model_id: Any, stage: Any) -> ColumnElement[int]:
     return func.coalesce(loadable.scalar_subquery(), newest.scalar_subquery())
 
 
-MODELS = pages.details(records.of_models(_MODEL), Model.id, row_sizes.model, name="model briefs")
+_MODEL["latest"] = json_columns.model_latest(_newest_of_model())
+MODELS = pages.details(
+    records.of_models(_MODEL), Model.id, _weigh_model, name="model briefs", rows_of_each=1 + len(Stage)
+)
 VERSIONS = pages.details(records.of_versions(_VERSION), Version.id, row_sizes.version_brief, name="version briefs")
-_BY_MODEL = (Sorted(Version.model_id), Sorted(Version.number))
-_LATEST = pages.bounded(VERSIONS, _latest(tuple(Stage), Model.id.in_(bindparam("ids", expanding=True))), _BY_MODEL)
 
 
-def _model_brief(document: dict[str, Any], latest: list[VersionBrief]) -> ModelBrief:
+def _model_brief(document: dict[str, Any]) -> ModelBrief:
     changed_at = document.pop("updated_at")
     document["revised_at"] = document["revised_at"] or changed_at
     document["tags"], document["aliases"] = records.mapping(document["tags"]), records.mapping(document["aliases"])
-    return ModelBrief(latest=latest, **document)
+    of_model = {"model": document["name"], "model_id": document["id"]}
+    latest = (dict(zip(json_columns.LATEST, row, strict=True)) | of_model for row in document["latest"] or ())
+    document["latest"] = [_latest_brief(one) for one in sorted(latest, key=lambda one: one["number"])]
+    return ModelBrief(**document)
+
+
+def _latest_brief(document: dict[str, Any]) -> VersionBrief:
+    for name in ("created_at", "revised_at", "updated_at"):
+        if text := document[name]:
+            moment = datetime.fromisoformat(text)
+            document[name] = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return _version_brief(document)
 
 
 def _version_brief(document: dict[str, Any]) -> VersionBrief:

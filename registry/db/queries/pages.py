@@ -36,7 +36,7 @@ from registry.db.records import Page
 
 BUDGET = 4 * 2**20  # bytes of the texts that a page shows
 UNBOUNDED = 2**31 - 1
-_AT_ONCE = 400  # rows that are built without being measured first: the latest versions of 100 models
+_AT_ONCE = 500  # rows that are built without being measured first: 100 models and their latest versions
 _MEASURED_SECONDS = 600.0  # rows are measured first for so long after a page that did not fit
 Weigh = Callable[[Any], ColumnElement[int]]
 
@@ -57,13 +57,15 @@ class Details:
 
     ``weight`` is an expression of ``picked.key``.
 
-    ``measured_until`` is a time of the monotonic clock; until then, rows are measured before they are built.
+    A row is built from ``rows_of_each`` rows that may be large. ``measured_until`` is a time of the monotonic clock;
+    until then, rows are measured before they are built.
     """
 
     statement: Rows
     key: Any
     weight: ColumnElement[int]
     measured_until: float = -math.inf
+    rows_of_each: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +113,15 @@ class _Column:
     nullable: bool
 
 
-def details(statement: Rows, key: Any, weigh: Weigh, *, name: str, complete: bool = True) -> Details:
+def details(
+    statement: Rows, key: Any, weigh: Weigh, *, name: str, complete: bool = True, rows_of_each: int = 1
+) -> Details:
     """Return details whose rows *weigh* measures by their key. *name* must identify them among all pages.
 
     They are *complete* unless other statements read more of a row; then its columns do not show its size.
     """
     weight = Fixed(f"weight of {name}", weigh(literal_column("picked.key")))
-    return Details(statement, key, weight, -math.inf if complete else math.inf)
+    return Details(statement, key, weight, -math.inf if complete else math.inf, rows_of_each)
 
 
 def bounded(contents: Details, matching: Rows, order: Sequence[Sorted]) -> Statements:
@@ -205,7 +209,8 @@ def read(
     connection, contents = session.connection(), statements.shown
     values = {**values, "limit": limit, "budget": budget}
     # SQLite would build the rows in the memory of this process.
-    if limit > _AT_ONCE or time.monotonic() < contents.measured_until or connection.dialect.name == "sqlite":
+    at_once = limit * contents.rows_of_each <= _AT_ONCE
+    if not at_once or time.monotonic() < contents.measured_until or connection.dialect.name == "sqlite":
         return _fitting(connection.execute(statements.part(), values).all(), statements)
     width = len(statements.order) + 1
     try:

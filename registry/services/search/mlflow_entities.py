@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from registry.db.batch import Answer
+from registry.db.batch import Answer, Query
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import AliasTenure, Model, Version
 from registry.db.queries import catalog, mlflow_entities
@@ -39,17 +39,17 @@ def _newest_in(*stages: Stage) -> FixedStatement:
 
 def model(name: str) -> ModelBrief:
     """Return the live model of that name. Raises NotFound."""
-    with reading() as session:
-        briefs = mlflow_entities.whole_models(session, _LIVE_MODEL, name=name)
+    briefs = mlflow_entities.model_briefs(look_up(_LIVE_MODEL, name=name))
     if not briefs:
         raise _no_model(name)
     return briefs[0]
 
 
 def of(session: Session, model_row: Model) -> Answer[ModelBrief]:
-    """Return the brief of a model that the caller's transaction holds, as it was written so far."""
-    writing(session).write_changes()
-    return Answer.known(mlflow_entities.whole_models(session, _MODEL_BY_ID, id=model_row.id)[0])
+    """Return the brief of a model as the caller's transaction leaves it: it is read with the commit."""
+    query = Query(_MODEL_BY_ID, id=model_row.id)
+    writing(session).ask_later(query)
+    return Answer(query, lambda fetched: mlflow_entities.model_briefs(fetched)[0])
 
 
 def twin_of(name: str) -> str | None:

@@ -51,8 +51,7 @@ def find_models_mlflow(
     request, query = _wanted(mlflow.MODELS, text, order_by, limit=limit, token=token)
     with reading() as session:
         fitting = _found(search.models, session, mlflow_entities.MODELS, request)
-        items, fitting = mlflow_entities.fitting_models(session, fitting)
-    return MlflowPage(items, _page_token(query, fitting))
+    return MlflowPage(mlflow_entities.model_briefs(fitting.rows), _page_token(query, fitting))
 
 
 def find_versions_mlflow(
