@@ -22,6 +22,7 @@ from registry.domain.errors import Invalid, Malformed, NotJson
 from registry.http import bodies
 from registry.http.access import WRITES
 from registry.http.context import etag
+from registry.rules.suggestions import hint, nearest
 
 View = Callable[..., Any]
 Decorator = Callable[[View], View]
@@ -41,7 +42,11 @@ class Parser(FlaskParser):
         return bodies.load(req)
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:
+        known = sorted(field.data_key or name for name, field in schema.fields.items())
         for name, values in req.args.lists():
+            if name not in known:
+                text = f"is not a query parameter here; those are {', '.join(known)}"
+                raise Invalid.field(name[:64], text + hint(nearest(name, known)))
             if len(values) > 1:
                 raise Invalid.field(name, "is given more than once")
         return req.args.to_dict()
@@ -179,7 +184,7 @@ def refuse_unknown_query(request: Request, view: View | None) -> None:
         return  # MLflow's protocol ignores unknown fields
     if view and request.args and not takes_query(view):
         name = next(iter(request.args))
-        raise Invalid.field(name[:64], "is not a query parameter here")
+        raise Invalid.field(name[:64], "is not a query parameter here; there are none")
 
 
 def etag_of(result: Any) -> str | None:

@@ -8,7 +8,7 @@ page's.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -18,19 +18,29 @@ from registry.api.schemas.fields import Instant
 from registry.domain import clock
 
 Dump = Callable[[Any], Any]
+Fields = Mapping[str, tuple[str, fields.Field[Any]]]
+_MOST_KINDS = 256  # of mappings, by their keys, for each view
 
 
 def compiled(schema: Schema) -> Dump:
     """Return a function from an object, or a mapping, to what *schema* shows of it.
 
-    All attributes of an object are got at once; one that lacks some, or a mapping, is looked at field by field.
+    All attributes of an object are got at once, and so are the values of a mapping: a function is made for each set of
+    its keys. An object that lacks some attributes is looked at field by field.
     """
     fields_ = {field.data_key or name: (name, field) for name, field in schema.dump_fields.items()}
     parts = {key: _part(name, field) for key, (name, field) in fields_.items()}
-    at_once = _at_once(fields_)
+    at_once = _at_once(fields_, operator.attrgetter)
+    for_keys: dict[tuple[str, ...], Dump | None] = {}
 
     def dump(source: Any) -> Any:
-        if at_once is not None and not isinstance(source, dict):
+        if isinstance(source, dict):
+            keys = tuple(source)
+            if keys not in for_keys and len(for_keys) < _MOST_KINDS:
+                for_keys[keys] = _for_keys(fields_, keys)
+            if render := for_keys.get(keys):
+                return render(source)
+        elif at_once is not None:
             with suppress(AttributeError):
                 return at_once(source)
         return {key: value for key, part in parts.items() if (value := part(source)) is not missing}
@@ -38,12 +48,23 @@ def compiled(schema: Schema) -> Dump:
     return dump
 
 
-def _at_once(fields_: Mapping[str, tuple[str, fields.Field[Any]]]) -> Dump | None:
-    """Return the function for objects with every attribute; None for a view with fields that serialize themselves."""
+def _for_keys(fields_: Fields, keys: Collection[str]) -> Dump | None:
+    """Return the function for mappings with these keys; None for those that are looked at field by field."""
+    present = {key: pair for key, pair in fields_.items() if (pair[1].attribute or pair[0]) in keys}
+    absent = [field for key, (_, field) in fields_.items() if key not in present]
+    has_defaults = any(field.dump_default is not missing or "." in (field.attribute or "") for field in absent)
+    return None if has_defaults else _at_once(present, operator.itemgetter)
+
+
+def _at_once(fields_: Fields, getter: Callable[..., Dump]) -> Dump | None:
+    """Return the function for sources that have every field; None for a view with fields that serialize themselves.
+
+    *getter* makes the function that gets several values by their names.
+    """
     serializers = {key: serialize for key, (_, field) in fields_.items() if (serialize := _serialize(field))}
     if len(fields_) < 2 or len(serializers) < len(fields_):
         return None
-    keys, get = tuple(fields_), operator.attrgetter(*(field.attribute or name for name, field in fields_.values()))
+    keys, get = tuple(fields_), getter(*(field.attribute or name for name, field in fields_.values()))
     # What is of the type already that its field shows is left as it is.
     plain = [(key, kind, serialize) for key, serialize in serializers.items() if (kind := _TYPES.get(serialize))]
     others = [(key, serialize) for key, serialize in serializers.items() if serialize not in _AS_THEY_ARE]

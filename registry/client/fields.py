@@ -36,6 +36,16 @@ def several(values: Iterable[T], name: str) -> list[T]:
     return list(values)
 
 
+def shown(names: Iterable[str] | None) -> str | None:
+    """Return the names of fields as the query of a list has them. Raises ValueError for one text, or no name."""
+    if names is None:
+        return None
+    listed = several(names, "fields")
+    if not listed:
+        raise ValueError("fields names one field at least; leave it out for all")
+    return ",".join(listed)
+
+
 def expecting(current: Expected, **fields: Any) -> dict[str, Any]:
     """Return the given fields, with ``expected_current`` unless it is UNSET; None is sent: no version."""
     body = given(**fields)

@@ -23,6 +23,12 @@ def test_a_search_finds_versions_and_models(run_cli: CommandLine, model: str) ->
     best = answer(run_cli("search", own, "--order-by", "metrics.auc", "--limit", "1", "--json"))
     models = answer(run_cli("search", f"name = '{model}'", "--models", "--json"))
     wrong = run_cli("search", "colour = 'red'")
+    chosen = answer(run_cli("search", own, "--json", "--fields", "number, metrics"))
+    named = answer(run_cli("search", f"name = '{model}'", "--models", "--json", "--fields", "name"))
+    listed = answer(run_cli("version", "list", model, "--json", "--fields", "number"))
+    known = answer(run_cli("model", "list", "--json", "--limit", "0", "--fields", "name,tags"))
+    without_json = run_cli("version", "list", model, "--fields", "number")
+    unknown = run_cli("version", "list", model, "--json", "--fields", "numbers")
     long = ",".join(f"'{number:032x}'" for number in range(999))  # too long for an address
     many = answer(run_cli("search", f"tags.team IN ({long}, '{model}')", "--json"))
 
@@ -30,6 +36,12 @@ def test_a_search_finds_versions_and_models(run_cli: CommandLine, model: str) ->
     assert f"{model}:1" not in table
     assert [item["number"] for item in newest["items"]] == [2, 1]
     assert many == newest
+    assert chosen["items"] == [{"number": item["number"], "metrics": item["metrics"]} for item in newest["items"]]
+    assert named["items"] == [{"name": model}]
+    assert listed["items"] == [{"number": 2}, {"number": 1}]
+    assert {"name": model, "tags": {}} in known["items"]
+    assert (without_json.code, "--fields chooses the fields of --json" in without_json.err) == (2, True)
+    assert (unknown.code, "did you mean 'number'?" in unknown.err) == (2, True)
     assert ([item["number"] for item in best["items"]], best["more"]) == ([1], True)
     assert [item["name"] for item in models["items"]] == [model]
     assert (wrong.code, "column 1: there is no key colour" in wrong.err) == (2, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from registry.api.schemas.fields import Choice, Document, Instant, Strict, Text, View, about, labels, output, reason
-from registry.api.schemas.paging import PageQuery, page_of
+from registry.api.schemas.paging import PageQuery, listed, page_of, shown_in_query
 from registry.rules import names
 
 LIFECYCLES = Choice(["enforced", "open"])
@@ -53,15 +53,6 @@ class ReasonQuery(Strict):
     reason = reason()
 
 
-class ModelsQuery(PageQuery):
-    """Filter of models."""
-
-    name = Text(most=names.MODEL_NAME_LENGTH, metadata=about("Only the model of exactly this name."))
-    deleted = fields.Boolean(
-        truthy={"true"}, falsy={"false"}, metadata=about("`true`: deleted models instead of live ones.")
-    )
-
-
 class StageNumbersView(View):
     """The numbers of the versions in the stages that serve."""
 
@@ -93,4 +84,14 @@ class ModelView(View):
     deleted_at = Instant(**output("When the model was deleted.", null=True))
 
 
-ModelPage = page_of(ModelView, "ModelPage")
+class ModelsQuery(PageQuery):
+    """Filter of models, and the fields to show."""
+
+    name = Text(most=names.MODEL_NAME_LENGTH, metadata=about("Only the model of exactly this name."))
+    deleted = fields.Boolean(
+        truthy={"true"}, falsy={"false"}, metadata=about("`true`: deleted models instead of live ones.")
+    )
+    shown = shown_in_query(ModelView)
+
+
+ModelPage = page_of(listed(ModelView, "ListedModelView"), "ModelPage")

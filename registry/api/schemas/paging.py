@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import request
 from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import Schema, fields, post_load, validate
 
-from registry.api.schemas.fields import QueryNumber, Strict, Text, View, WholeNumber, about, output
+from registry.api.prose import markdown
+from registry.api.schemas.fields import Choice, Listed, QueryNumber, Strict, Text, View, WholeNumber, about, output
 from registry.db.records import Page
 from registry.domain.errors import Malformed
 from registry.http.context import settings
@@ -18,6 +20,7 @@ from registry.http.context import settings
 LIMIT = 200
 DEFAULT_LIMIT = 50
 LIMITED = about("At most so many items; a page of large items has fewer.")
+_SHOWN = "Only these fields of each item; without it, all. Fewer fields take less time."
 NEXT_CURSOR = output("The `cursor` of the next page; null on the last one.", null=True)
 
 
@@ -40,6 +43,42 @@ class PageBody(_After):
     """As :class:`PageQuery`, in a body."""
 
     limit = WholeNumber(load_default=DEFAULT_LIMIT, least=1, most=LIMIT, metadata=LIMITED)
+
+
+class _Names(fields.String):
+    """Names with commas between them. A text in the OpenAPI document: not every generator of clients joins lists."""
+
+    def __init__(self, names: Sequence[str], **kwargs: Any) -> None:
+        self._choice = Choice(names)
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        return [self._choice(name) for name in super()._deserialize(value, attr, data, **kwargs).split(",")]
+
+
+def shown_in_query(view: type[Schema]) -> fields.String:
+    """Return the query parameter ``fields``, of names of the fields of *view*."""
+    names = [*view().fields]
+    known = ", ".join(f"`{name}`" for name in names)
+    return _Names(names, data_key="fields", metadata=about(f"{_SHOWN} With commas between: {known}."))
+
+
+def shown_in_body(view: type[Schema]) -> Listed:
+    """Return the field ``fields`` of a body, as :func:`shown_in_query`."""
+    names = [*view().fields]
+    return Listed(
+        fields.String(validate=Choice(names)), least=1, most=len(names), data_key="fields", metadata=about(_SHOWN)
+    )
+
+
+def listed(view: type[Schema], name: str) -> type[Schema]:
+    """Return the view of an item of a list that takes ``fields``: as *view*, where every field may be absent."""
+    optional = {field: copy.copy(declared) for field, declared in view().fields.items()}
+    for declared in optional.values():
+        declared.required = False
+    made = View.from_dict(optional, name=name)
+    made.__doc__ = f"{markdown(view)} With `fields`, these of its fields."
+    return made
 
 
 def page_of(view: type[Schema], name: str, **others: Any) -> type[Schema]:

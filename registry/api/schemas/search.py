@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from registry.api.schemas.fields import Strict, Text, about
-from registry.api.schemas.paging import PageBody, PageQuery
+from registry.api.schemas.models import ModelView
+from registry.api.schemas.paging import PageBody, PageQuery, shown_in_body, shown_in_query
+from registry.api.schemas.versions import VersionView
 from registry.domain.filters import keys, native
 from registry.domain.filters.terms import MOST_PATTERN, MOST_VALUES, MOST_WILDCARDS
 
@@ -84,14 +86,22 @@ class _VersionSearch(Strict):
 class ModelSearchQuery(PageQuery, _ModelSearch):
     """A search for models in an address."""
 
+    shown = shown_in_query(ModelView)
+
 
 class ModelSearchBody(PageBody, _ModelSearch):
     """A search for models in a body."""
+
+    shown = shown_in_body(ModelView)
 
 
 class VersionSearchQuery(PageQuery, _VersionSearch):
     """A search for versions in an address."""
 
+    shown = shown_in_query(VersionView)
+
 
 class VersionSearchBody(PageBody, _VersionSearch):
     """A search for versions in a body."""
+
+    shown = shown_in_body(VersionView)

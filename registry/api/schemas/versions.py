@@ -36,7 +36,7 @@ from registry.api.schemas.lineage import (
     ParentBody,
     RunBody,
 )
-from registry.api.schemas.paging import LIMITED, PageQuery, page_of
+from registry.api.schemas.paging import LIMITED, PageQuery, listed, page_of, shown_in_query
 from registry.domain.evaluations import Evaluation, identified
 from registry.domain.lineage import Dataset, Snapshot
 from registry.domain.manifest import File
@@ -193,17 +193,6 @@ class VersionPatchBody(Strict):
     reason = reason()
 
 
-class VersionsQuery(PageQuery):
-    """Filter of versions."""
-
-    stage = fields.String(
-        validate=Choice([stage.value for stage in Stage]), metadata=about("Only versions in this stage.")
-    )
-    state = fields.String(
-        validate=Choice([state.value for state in VersionState]), metadata=about("Only versions in this state.")
-    )
-
-
 class FilesQuery(PageQuery):
     """Filter of files, and the form of the list."""
 
@@ -321,9 +310,22 @@ class MetricView(View):
     recorded_by = fields.String(**output("The name of the account that recorded it."))
 
 
-VersionPage = page_of(VersionView, "VersionPage")
+class VersionsQuery(PageQuery):
+    """Filter of versions, and the fields to show."""
+
+    stage = fields.String(
+        validate=Choice([stage.value for stage in Stage]), metadata=about("Only versions in this stage.")
+    )
+    state = fields.String(
+        validate=Choice([state.value for state in VersionState]), metadata=about("Only versions in this state.")
+    )
+    shown = shown_in_query(VersionView)
+
+
+_ListedVersion = listed(VersionView, "ListedVersionView")
+VersionPage = page_of(_ListedVersion, "VersionPage")
 FoundVersionPage = page_of(
-    VersionView,
+    _ListedVersion,
     "FoundVersionPage",
     warnings=fields.List(
         fields.String(), **output("On the first page: the keys of the order whose values are on several datasets.")

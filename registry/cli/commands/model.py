@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from registry.cli.support import formatting, output
-from registry.cli.support.options import connected, limit, reason
+from registry.cli.support.options import connected, fields, limit, reason
 from registry.cli.support.parsing import MODEL, PAIR, Pair, distinct
 from registry.cli.support.session import Session
 from registry.domain.stages import Lifecycle as Rules
@@ -45,16 +45,18 @@ def create(
 
 @model.command("list")
 @click.option("--deleted", is_flag=True, help="The deleted ones.")
+@fields
 @limit(100)
 @connected
-def list_(session: Session, deleted: bool, limit: int) -> None:
+def list_(session: Session, deleted: bool, fields: tuple[str, ...], limit: int) -> None:
     """List models by name.
 
     \b
     Example:
       registry model list --limit 0
     """
-    models = session.registry.models.list(deleted=True if deleted else None)
+    shown = session.fields(formatting.MODEL_FIELDS, fields)
+    models = session.registry.models.list(deleted=True if deleted else None, fields=shown)
     empty = "no deleted models" if deleted else "no models"
     session.list(models, formatting.MODEL_COLUMNS, formatting.model_row, empty=empty, limit=limit)
 

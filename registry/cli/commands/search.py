@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from registry.cli.support import formatting
-from registry.cli.support.options import connected, limit
+from registry.cli.support.options import connected, fields, limit
 from registry.cli.support.session import Session
 
 
@@ -15,9 +15,12 @@ from registry.cli.support.session import Session
 @click.option(
     "--order-by", metavar="KEYS", help='E.g. "metrics.auc DESC, name". Default: newest first; models by name.'
 )
+@fields
 @limit(50)
 @connected
-def search(session: Session, filter: str, models: bool, order_by: str | None, limit: int) -> None:
+def search(
+    session: Session, filter: str, models: bool, order_by: str | None, fields: tuple[str, ...], limit: int
+) -> None:
     """Find versions, or models, by what is known of them.
 
     \b
@@ -37,13 +40,17 @@ def search(session: Session, filter: str, models: bool, order_by: str | None, li
       registry search 'metrics.auc > 0.9 AND stage = "production"'
       registry search 'name LIKE "fraud%" AND NOT alias IS NULL' --order-by 'metrics.auc DESC'
       registry search "name = 'fraud'" --order-by "metrics.auc ON 'sha256:…' DESC"
-      registry search "tags.team = 'risk'" --models --json
+      registry search "tags.team = 'risk'" --models --json --fields name,tags
     """
     if models:
-        results = session.registry.search.models(filter or None, order_by=order_by)
+        shown = session.fields(formatting.MODEL_FIELDS, fields)
+        results = session.registry.search.models(filter or None, order_by=order_by, fields=shown)
         session.list(results, formatting.MODEL_COLUMNS, formatting.model_row, empty=formatting.NO_MODELS, limit=limit)
     else:
-        versions = session.registry.search.versions(filter or None, order_by=order_by, on_warning=session.warn)
+        shown = session.fields(formatting.VERSION_FIELDS, fields)
+        versions = session.registry.search.versions(
+            filter or None, order_by=order_by, fields=shown, on_warning=session.warn
+        )
         session.list(
             versions, formatting.VERSION_COLUMNS, formatting.version_row, empty=formatting.NO_VERSIONS, limit=limit
         )

@@ -11,7 +11,7 @@ import click
 
 from registry.cli.support import evaluations, formatting, output, progress_bar
 from registry.cli.support.cells import Digest, Moment
-from registry.cli.support.options import connected, limit, reason, unsafe_paths, wait
+from registry.cli.support.options import connected, fields, limit, reason, unsafe_paths, wait
 from registry.cli.support.parsing import METRIC, MODEL, REFERENCE, distinct
 from registry.cli.support.session import Session
 from registry.domain.stages import Stage
@@ -36,16 +36,20 @@ def version() -> None:
 @click.argument("name", type=MODEL)
 @click.option("--stage", type=STAGE, help="Only those in this stage.")
 @click.option("--state", type=STATE, help="Only those in this state.")
+@fields
 @limit(50)
 @connected
-def list_(session: Session, name: str, stage: StageName | None, state: str | None, limit: int) -> None:
+def list_(
+    session: Session, name: str, stage: StageName | None, state: str | None, fields: tuple[str, ...], limit: int
+) -> None:
     """List a model's versions, newest first.
 
     \b
     Example:
       registry version list fraud --stage archived
     """
-    versions = session.registry.versions.list(name, stage=stage, state=state)
+    shown = session.fields(formatting.VERSION_FIELDS, fields)
+    versions = session.registry.versions.list(name, stage=stage, state=state, fields=shown)
     empty = formatting.NO_VERSIONS if stage or state else f"{name} has no versions"
     session.list(versions, formatting.VERSION_COLUMNS, formatting.version_row, empty=empty, limit=limit)
 

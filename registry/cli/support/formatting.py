@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 MODEL_COLUMNS = ("model", "latest", "production", "staging", "lifecycle", "state")
 VERSION_COLUMNS = ("version", "stage", "state", ("registered", "by"), "aliases", "metrics")
+# The fields that a line of a list shows.
+MODEL_FIELDS = ("name", "latest_version", "stages", "lifecycle", "state")
+VERSION_FIELDS = (
+    "model", "number", "stage", "state", "run_state", "created_at", "created_by", "aliases", "metrics", "evaluations",
+)  # fmt: skip
 NO_VERSIONS, NO_MODELS = "no versions match", "no models match"
 
 

@@ -78,6 +78,17 @@ class Session:
         """Write a warning to stderr: as text, or as one JSON document a line."""
         _warn(text, as_json=self.as_json)
 
+    def fields(self, line: Sequence[str], named: Sequence[str]) -> Sequence[str] | None:
+        """Return the fields that a list is read with: those of a *line*; as JSON those *named*, or all (None).
+
+        Raises UsageError for *named* fields without --json.
+        """
+        if self.as_json:
+            return named or None
+        if named:
+            raise click.UsageError("--fields chooses the fields of --json; add it.")
+        return line
+
     def list(
         self,
         items: Iterable[Item],

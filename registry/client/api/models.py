@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from registry.client.fields import given, labels
+from registry.client.fields import given, labels, shown
 from registry.client.http.transport import Transport, path
 from registry.client.types import (
     EntryView,
@@ -35,9 +35,12 @@ class Models:
         body = given(name=name, description=description, tags=labels(tags), lifecycle=lifecycle, claimed=claimed)
         return self._transport.one(ModelView, "POST", "/models", body=body, key=idempotency_key)
 
-    def list(self, *, name: str | None = None, deleted: bool | None = None) -> Iterator[ModelView]:
-        """Yield models by name; deleted ones only on request."""
-        return self._transport.pages(ModelView, "/models", query={"name": name, "deleted": deleted})
+    def list(
+        self, *, name: str | None = None, deleted: bool | None = None, fields: Iterable[str] | None = None
+    ) -> Iterator[ModelView]:
+        """Yield models by name; deleted ones only on request. With *fields*, each has only these."""
+        query = {"name": name, "deleted": deleted, "fields": shown(fields)}
+        return self._transport.pages(ModelView, "/models", query=query)
 
     def get(self, name: str) -> ModelView:
         """Return one model, also a deleted one."""

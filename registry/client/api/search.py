@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote
 
+from registry.client.fields import shown
 from registry.client.http.transport import Transport, View
 from registry.client.types import ModelView, VersionView
 
@@ -18,27 +19,35 @@ class Search:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def __call__(self, filter: str | None = None, *, order_by: str | None = None) -> Iterator[VersionView]:
+    def __call__(
+        self, filter: str | None = None, *, order_by: str | None = None, fields: Iterable[str] | None = None
+    ) -> Iterator[VersionView]:
         """Yield versions, as ``versions`` does."""
-        return self.versions(filter, order_by=order_by)
+        return self.versions(filter, order_by=order_by, fields=fields)
 
-    def models(self, filter: str | None = None, *, order_by: str | None = None) -> Iterator[ModelView]:
-        """Yield matching models by name, as for ``tags.team = 'risk'``. Raises Invalid for a malformed filter."""
-        return self._find(ModelView, "/search/models", filter, order_by)
+    def models(
+        self, filter: str | None = None, *, order_by: str | None = None, fields: Iterable[str] | None = None
+    ) -> Iterator[ModelView]:
+        """Yield matching models by name, as for ``tags.team = 'risk'``. Raises Invalid for a malformed filter.
+
+        With *fields*, each has only these.
+        """
+        return self._find(ModelView, "/search/models", filter, order_by, fields)
 
     def versions(
         self,
         filter: str | None = None,
         *,
         order_by: str | None = None,
+        fields: Iterable[str] | None = None,
         on_warning: Callable[[str], None] = warnings.warn,
     ) -> Iterator[VersionView]:
         """Yield matching versions, newest first, as for ``metrics.auc > 0.9 AND stage = 'production'``.
 
-        The best on one dataset come first with *order_by* ``metrics.auc ON 'sha256:…' DESC``. *on_warning* is called
-        when an order without ON compares values on several datasets.
+        The best on one dataset come first with *order_by* ``metrics.auc ON 'sha256:…' DESC``. With *fields*, each
+        version has only these. *on_warning* is called when an order without ON compares values on several datasets.
         """
-        return self._find(VersionView, "/search/versions", filter, order_by, on_warning)
+        return self._find(VersionView, "/search/versions", filter, order_by, fields, on_warning)
 
     def _find(
         self,
@@ -46,9 +55,12 @@ class Search:
         path: str,
         filter: str | None,
         order_by: str | None,
+        fields: Iterable[str] | None,
         on_warning: Callable[[str], None] | None = None,
     ) -> Iterator[View]:
         asked = {"filter": filter, "order_by": order_by}
+        names = shown(fields)
         if len(quote(filter or "")) > LONGEST_IN_ADDRESS:
-            return self._transport.pages(shape, path, body=asked, on_warning=on_warning)
-        return self._transport.pages(shape, path, query=asked, on_warning=on_warning)
+            body = {**asked, "fields": names.split(",") if names else None}
+            return self._transport.pages(shape, path, body=body, on_warning=on_warning)
+        return self._transport.pages(shape, path, query={**asked, "fields": names}, on_warning=on_warning)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from registry.client import records
 from registry.client.errors import Conflict
-from registry.client.fields import given, labels
+from registry.client.fields import given, labels, shown
 from registry.client.http.transport import Transport, path, read
 from registry.client.types import (
     EntryView,
@@ -66,9 +66,16 @@ class Versions:
         again = {**registered, "created": False, "version": version}
         return cast(RegisteredView, records.of(RegisteredView, again))
 
-    def list(self, model: str, *, stage: Stage | None = None, state: str | None = None) -> Iterator[VersionView]:
-        """Yield versions, newest first."""
-        query = {"stage": stage, "state": state}
+    def list(
+        self,
+        model: str,
+        *,
+        stage: Stage | None = None,
+        state: str | None = None,
+        fields: Iterable[str] | None = None,
+    ) -> Iterator[VersionView]:
+        """Yield versions, newest first. With *fields*, each has only these."""
+        query = {"stage": stage, "state": state, "fields": shown(fields)}
         return self._transport.pages(VersionView, path("models", model, "versions"), query=query)
 
     def get(self, model: str, number: int) -> VersionView:

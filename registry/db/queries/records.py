@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
@@ -15,12 +15,11 @@ from registry.db.batch import Answer, Query
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, Model, Version
 from registry.db.queries import json_columns, pages, row_sizes
-from registry.db.queries.pages import Sorted, Statements
 from registry.db.records import EvaluationRecord, LineageRecord, ModelRecord, Page, VersionRecord
 from registry.db.write_session import writing
 from registry.domain.lineage import NodeKind
 
-_VERSION: dict[str, Any] = {
+VERSION_COLUMNS: dict[str, Any] = {
     "model": Model.name,
     "model_id": Version.model_id,
     "number": Version.number,
@@ -54,7 +53,7 @@ _VERSION: dict[str, Any] = {
     "purged_at": Version.purged_at,
     "row_version": Version.row_version,
 }
-_MODEL: dict[str, Any] = {
+MODEL_COLUMNS: dict[str, Any] = {
     "id": Model.id,
     "name": Model.name,
     "description": Model.description,
@@ -74,16 +73,6 @@ _MODEL: dict[str, Any] = {
 }
 
 
-def select_models() -> Rows:
-    """Return the selection of models for :func:`model_records`."""
-    return of_models(_MODEL)
-
-
-def select_versions() -> Rows:
-    """Return the selection of versions for :func:`version_records`."""
-    return of_versions(_VERSION)
-
-
 def of_models(columns: dict[str, Any]) -> Rows:
     """Return the columns, of models and their creators."""
     return select(*columns.values()).select_from(Model).join(Account, Account.id == Model.created_by)
@@ -99,47 +88,16 @@ def of_versions(columns: dict[str, Any]) -> Rows:
     )
 
 
-MODELS = pages.details(select_models(), Model.id, row_sizes.model, name="models")
-VERSIONS = pages.details(select_versions(), Version.id, row_sizes.version, name="versions")
-_ONE_MODEL = FixedStatement(select_models().where(Model.id == bindparam("id")))
-_ONE_VERSION = FixedStatement(select_versions().where(Version.id == bindparam("id")))
+MODELS = pages.details(of_models(MODEL_COLUMNS), Model.id, row_sizes.model, name="models")
+VERSIONS = pages.details(of_versions(VERSION_COLUMNS), Version.id, row_sizes.version, name="versions")
+_ONE_MODEL = FixedStatement(of_models(MODEL_COLUMNS).where(Model.id == bindparam("id")))
+_ONE_VERSION = FixedStatement(of_versions(VERSION_COLUMNS).where(Version.id == bindparam("id")))
 _NUMBERED_VERSION = FixedStatement(
-    select_versions().where(Version.model_id == bindparam("model"), Version.number == bindparam("number"))
+    of_versions(VERSION_COLUMNS).where(Version.model_id == bindparam("model"), Version.number == bindparam("number"))
 )
 NAMED_VERSION = FixedStatement(
-    select_versions().where(Model.name == bindparam("model"), Version.number == bindparam("number"))
+    of_versions(VERSION_COLUMNS).where(Model.name == bindparam("model"), Version.number == bindparam("number"))
 )
-
-
-NEWEST = (Sorted(Version.number, descending=True),)
-BY_NAME = (Sorted(Model.name), Sorted(Model.id))
-
-
-@functools.cache
-def select_version_page(*narrowing: str) -> Statements:
-    """Return a page of the versions of ``model``, ordered by ``NEWEST``, with conditions on *narrowing* columns."""
-    conditions = {
-        "stage": Version.stage == bindparam("stage"),
-        "state": Version.state == bindparam("state"),
-        "after": Version.number < bindparam("after"),
-    }
-    matching = select(Version.id).where(Version.model_id == bindparam("model"))
-    return pages.bounded(VERSIONS, matching.where(*(conditions[name] for name in narrowing)), NEWEST)
-
-
-@functools.cache
-def select_model_page(*narrowing: str, deleted: bool) -> Statements:
-    """Return a page of the models, live or deleted, in the order ``BY_NAME``.
-
-    It has conditions on the *narrowing* columns.
-    """
-    matching = select(Model.id).where(Model.deleted_at.is_not(None) if deleted else Model.deleted_at.is_(None))
-    if "name" in narrowing:
-        matching = matching.where(Model.name == bindparam("name"))
-    if "after" in narrowing:
-        same_name = and_(Model.name == bindparam("after"), Model.id > bindparam("after_id"))
-        matching = matching.where(or_(Model.name > bindparam("after"), same_name))
-    return pages.bounded(MODELS, matching, BY_NAME)
 
 
 def model_record(session: Session, model: Model) -> ModelRecord:
@@ -199,57 +157,66 @@ def page(session: Session, statement: Rows, *, by: Sequence[Any], limit: int) ->
 
 
 def model_records(fetched: Iterable[Sequence[Any]]) -> list[ModelRecord]:
-    """Complete records for rows of :func:`select_models`, in their order."""
-    return [_model_record(dict(zip(_MODEL, row, strict=True))) for row in fetched]
+    """Complete records for rows of ``MODEL_COLUMNS``, in their order."""
+    return [ModelRecord(**shape_model(dict(zip(MODEL_COLUMNS, row, strict=True)))) for row in fetched]
 
 
 def version_records(fetched: Iterable[Sequence[Any]]) -> list[VersionRecord]:
-    """Complete records for rows of :func:`select_versions`, in their order."""
-    return [_version_record(dict(zip(_VERSION, row, strict=True))) for row in fetched]
+    """Complete records for rows of ``VERSION_COLUMNS``, in their order."""
+    return [VersionRecord(**shape_version(dict(zip(VERSION_COLUMNS, row, strict=True)))) for row in fetched]
 
 
-def mapping(pairs: Iterable[Sequence[Any]] | None) -> dict[str, Any]:
+def mapping(pairs: Iterable[Any] | None) -> dict[str, Any]:
     """Return the keys and values of a list as a dictionary."""
-    return dict(sorted((key, value) for key, value in pairs or ()))
+    return dict(sorted(pairs)) if pairs else {}
 
 
-def _model_record(document: dict[str, Any]) -> ModelRecord:
+def shape_model(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts that a row's values, all or some of them by column, stand for."""
+    for name, shape in _MODEL_SHAPES.items():
+        if name in document:
+            document[name] = shape(document[name])
+    if "deleted_at" in document:
+        document["state"] = "deleted" if document["deleted_at"] else "active"
+    if "revised_at" in document:
+        document["revised_at"] = document["revised_at"] or document["updated_at"]
+    return document
+
+
+def shape_version(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts that a row's values, all or some of them by column, stand for."""
+    for name, shape in _VERSION_SHAPES.items():
+        if name in document:
+            document[name] = shape(document[name])
+    if "metrics" in document:
+        document["metrics"], document["evaluations"] = _measured_facts(document["metrics"] or ())
+    if "revised_at" in document:
+        document["revised_at"] = document["revised_at"] or document["updated_at"]
+    return document
+
+
+def _holders(rows: Iterable[tuple[str, int]] | None) -> dict[str, list[int]]:
     holders: dict[str, list[int]] = {"staging": [], "production": []}
-    for stage, number in sorted(document["stages"] or ()):
+    for stage, number in sorted(rows or ()):
         holders[stage].append(number)
-    document["stages"] = holders
-    document["tags"], document["aliases"] = mapping(document["tags"]), mapping(document["aliases"])
-    document["protected_aliases"] = document["protected_aliases"] or []
-    document["state"] = "deleted" if document["deleted_at"] else "active"
-    document["revised_at"] = document["revised_at"] or document["updated_at"]
-    return ModelRecord(**document)
+    return holders
 
 
-def _version_record(document: dict[str, Any]) -> VersionRecord:
-    document["manifest_digest"] = document["manifest_digest"] or None
-    document["tags"], document["params"] = mapping(document["tags"]), mapping(document["params"])
-    document["metrics"], document["evaluations"] = _measured_facts(document["metrics"] or ())
-    document["aliases"] = sorted(alias for (alias,) in document["aliases"] or ())
-    document["lineage"] = _lineage_record(document["lineage"] or ())
-    document["revised_at"] = document["revised_at"] or document["updated_at"]
-    return VersionRecord(**document)
-
-
-def _measured_facts(rows: Iterable[Sequence[Any]]) -> tuple[dict[str, float], list[EvaluationRecord]]:
+def _measured_facts(rows: Iterable[Any]) -> tuple[dict[str, float], list[EvaluationRecord]]:
     """Return the latest value of each metric, and the evaluations of those that were measured on a named dataset."""
-    ordered = sorted(rows, key=lambda row: row[0])
-    metrics = dict(sorted({key: float(value) for _, key, value, *_ in ordered}.items()))
-    on_datasets = {key for _, key, _, digest, _ in ordered if digest is not None}
+    ordered = sorted(rows)  # by the first, which no two have
+    metrics = dict(sorted({row[1]: float(row[2]) for row in ordered}.items()))
+    on_datasets = {row[1] for row in ordered if row[3] is not None}
     evaluations = [
         EvaluationRecord(key, float(value), digest, name) for _, key, value, digest, name in ordered
         if key in on_datasets
-    ]  # fmt: skip
+    ] if on_datasets else []  # fmt: skip
     return metrics, evaluations
 
 
-def _lineage_record(edges: Iterable[Sequence[Any]]) -> LineageRecord:
+def _lineage_record(edges: Iterable[Sequence[Any]] | None) -> LineageRecord:
     parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for _place, kind, role, attributes, number, model in sorted(edges, key=lambda edge: edge[0]):
+    for _place, kind, role, attributes, number, model in sorted(edges or (), key=itemgetter(0)):
         document = {"model": model, "version": number} if kind == NodeKind.VERSION else dict(attributes)
         if kind == NodeKind.DATASET:
             document["role"] = role
@@ -264,3 +231,18 @@ def _lineage_record(edges: Iterable[Sequence[Any]]) -> LineageRecord:
         datasets=parts[NodeKind.DATASET],
         parents=parts[NodeKind.VERSION],
     )
+
+
+_MODEL_SHAPES: dict[str, Callable[[Any], Any]] = {
+    "tags": mapping,
+    "stages": _holders,
+    "aliases": mapping,
+    "protected_aliases": lambda names: names or [],
+}
+_VERSION_SHAPES: dict[str, Callable[[Any], Any]] = {
+    "manifest_digest": lambda digest: digest or None,
+    "tags": mapping,
+    "params": mapping,
+    "aliases": lambda rows: sorted(alias for (alias,) in rows or ()),
+    "lineage": _lineage_record,
+}

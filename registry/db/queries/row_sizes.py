@@ -6,7 +6,7 @@ the key of a row do not read it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import JSON, ColumnElement, Integer, LargeBinary, String, case, func, literal_column, select
@@ -31,6 +31,8 @@ from registry.db.models import (
 LEAST = 512
 _SHORT = 128  # characters: a column that holds no more is part of LEAST
 _NOTHING: Any = literal_column("0")
+_SAID = ("description", "state_reason", "source", "location", "run_link")
+_ALL = frozenset({*_SAID, "signature", "claimed", "tags", "aliases", "params", "metrics", "lineage"})
 
 
 class _Length(GenericFunction[int]):
@@ -97,9 +99,13 @@ def _may_be_long(kind: Any) -> bool:
     return isinstance(kind, JSON | LargeBinary)
 
 
-def version(key: Any) -> ColumnElement[int]:
-    """Return the weight of a version in full."""
-    return _version_size(key, (*_SAID, "signature", "claimed")) + _params(key) + _metrics(key) + _lineage_size(key)
+def version(key: Any, *, shown: Container[str] = _ALL) -> ColumnElement[int]:
+    """Return the weight of the columns *shown* of a version."""
+    size = _version_size(key, (*_SAID, "signature", "claimed"), shown)
+    for name, measure in (("params", _params), ("metrics", _metrics), ("lineage", _lineage_size)):
+        if name in shown:
+            size = size + measure(key)
+    return size
 
 
 def version_brief(key: Any) -> ColumnElement[int]:
@@ -107,14 +113,19 @@ def version_brief(key: Any) -> ColumnElement[int]:
     return _version_size(key, _SAID)
 
 
-def model(key: Any) -> ColumnElement[int]:
-    """Return the weight of a model."""
+def model(key: Any, *, shown: Container[str] = _ALL) -> ColumnElement[int]:
+    """Return the weight of the columns *shown* of a model."""
     own = aliased(Model)
-    said = select(_octets(own, ("description", "claimed"))).where(own.id == key)
-    tags = select(_sum(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == key)
-    pointing = (AliasTenure.model_id == key, AliasTenure.ended_at.is_(None))
-    aliases = select(_sum(AliasTenure.alias)).where(*pointing)
-    return LEAST + _one(said) + _one(tags) + _one(aliases)
+    said = [name for name in ("description", "claimed") if name in shown]
+    size: ColumnElement[int] = literal_column(str(LEAST))
+    if said:
+        size = size + _one(select(_octets(own, said)).where(own.id == key))
+    if "tags" in shown:
+        size = size + _one(select(_sum(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == key))
+    if "aliases" in shown:
+        pointing = (AliasTenure.model_id == key, AliasTenure.ended_at.is_(None))
+        size = size + _one(select(_sum(AliasTenure.alias)).where(*pointing))
+    return size
 
 
 def entry(key: Any) -> ColumnElement[int]:
@@ -125,14 +136,14 @@ def entry(key: Any) -> ColumnElement[int]:
     return LEAST + _one(body) + _one(texts)
 
 
-_SAID = ("description", "state_reason", "source", "location", "run_link")
-
-
-def _version_size(key: Any, columns: Sequence[str]) -> ColumnElement[int]:
+def _version_size(key: Any, columns: Sequence[str], shown: Container[str] = _ALL) -> ColumnElement[int]:
     own = aliased(Version)
-    said = select(_octets(own, columns)).where(own.id == key)
-    tags = select(_sum(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == key)
-    return LEAST + _one(said) + _one(tags)
+    size: ColumnElement[int] = literal_column(str(LEAST))
+    if said := [name for name in columns if name in shown]:
+        size = size + _one(select(_octets(own, said)).where(own.id == key))
+    if "tags" in shown:
+        size = size + _one(select(_sum(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == key))
+    return size
 
 
 def _params(key: Any) -> ColumnElement[int]:

@@ -16,7 +16,7 @@ from registry.db import times
 from registry.db.batch import Answer
 from registry.db.bulk_insert import insert_whole
 from registry.db.models import FormerName, Model, Tenure, Version
-from registry.db.queries import catalog, pages, records
+from registry.db.queries import catalog, lists, pages, records
 from registry.db.records import ModelRecord, Page
 from registry.db.session import reading
 from registry.domain import confusables, sizes, validation
@@ -151,18 +151,27 @@ def is_enforced(name: str) -> bool:
 
 
 def list_(
-    *, name: str | None = None, deleted: bool = False, after: tuple[Any, ...] | None = None, limit: int
-) -> Page[ModelRecord]:
-    """Live models, or deleted ones, by name. Raises UnknownValue for a *name* that no model ever had."""
+    *,
+    name: str | None = None,
+    deleted: bool = False,
+    after: tuple[Any, ...] | None = None,
+    limit: int,
+    shown: Collection[str] | None = None,
+) -> Page[ModelRecord | lists.Document]:
+    """Live models, or deleted ones, by name; with *shown*, these fields of them.
+
+    Raises UnknownValue for a *name* that no model ever had.
+    """
     narrowing = {} if name is None else {"name": name}
     if after is not None:
         narrowing |= {"after": after[0], "after_id": after[1]}
-    statement = records.select_model_page(*narrowing, deleted=deleted)
+    fields = None if shown is None else frozenset(shown)
+    statement = lists.model_page(*narrowing, deleted=deleted, shown=fields)
     with reading() as session:
         page = pages.read(session, statement, narrowing, limit=limit).page
         if not page.items:
             known_values.require_model(session, name, parameter="name")
-        return Page(records.model_records(page.items), page.next_after)
+        return Page(lists.models(fields).render(page.items), page.next_after)
 
 
 def edit(

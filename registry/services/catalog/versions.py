@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from registry.db import times
 from registry.db.models import Model, Version, VersionFile
-from registry.db.queries import artifacts, catalog, pages, records
+from registry.db.queries import artifacts, catalog, lists, pages, records
 from registry.db.records import FileRecord, Page, VersionRecord
 from registry.db.session import look_up, reading
 from registry.domain import clock, fact_digests, sizes
@@ -47,15 +47,17 @@ def list_(
     state: str | None = None,
     after: tuple[Any, ...] | None = None,
     limit: int,
-) -> Page[VersionRecord]:
-    """Return the model's versions, newest first. Raises NotFound."""
+    shown: Collection[str] | None = None,
+) -> Page[VersionRecord | lists.Document]:
+    """Return the model's versions, newest first; with *shown*, these fields of them. Raises NotFound."""
     with reading() as session:
         model_row = catalog.model(session, model)
         said = {"stage": stage, "state": state, "after": None if after is None else after[0]}
         narrowing = {name: value for name, value in said.items() if value is not None}
-        statement = records.select_version_page(*narrowing)
+        fields = None if shown is None else frozenset(shown)
+        statement = lists.version_page(*narrowing, shown=fields)
         page = pages.read(session, statement, {"model": model_row.id, **narrowing}, limit=limit).page
-        return Page(records.version_records(page.items), page.next_after)
+        return Page(lists.versions(fields).render(page.items), page.next_after)
 
 
 def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[FileRecord]:

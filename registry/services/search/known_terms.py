@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from registry.db.models import Model, ModelTag, VersionMetric, VersionParam, VersionTag
-from registry.db.queries import existing_values
+from registry.db.queries import existing_values, lists
 from registry.domain.errors import UnknownValue
 from registry.domain.filters.terms import Condition, Key, Operator, Order, Term, asserted
 from registry.services import known_values
@@ -80,5 +80,6 @@ def _require_measured(session: Session, key: Key, argument: str) -> None:
 def _has(record: Any, key: Key) -> bool:
     """Return whether a record has a value for a key with an entry."""
     if key.on is not None:
-        return any(one.metric == key.entry and one.dataset_digest == key.on for one in record.evaluations)
-    return key.entry in getattr(record, key.field)
+        evaluations = lists.fact(record, "evaluations")
+        return any(one.metric == key.entry and one.dataset_digest == key.on for one in evaluations)
+    return key.entry in lists.fact(record, key.field)

@@ -6,13 +6,14 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy.orm import Session
 
-from registry.db.queries import mlflow_entities, pages, records, row_sizes, search
+from registry.db.queries import lists, mlflow_entities, pages, row_sizes, search
+from registry.db.queries.lists import Document
 from registry.db.queries.pages import Details, Fitting
 from registry.db.queries.search import Position, SearchPage
 from registry.db.records import ModelBrief, ModelRecord, Page, VersionBrief, VersionRecord
@@ -66,38 +67,69 @@ def find_versions_mlflow(
 
 
 def find_models(
-    *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
-) -> Page[ModelRecord]:
-    """Live models that a filter describes, by name by default. Raises Invalid or UnknownValue."""
+    *,
+    filter: str = "",
+    order_by: str = "",
+    after: Position | None = None,
+    limit: int,
+    shown: Collection[str] | None = None,
+) -> Page[ModelRecord | Document]:
+    """Live models that a filter describes, by name by default; with *shown*, these fields of them.
+
+    Raises Invalid or UnknownValue.
+    """
     request, query = _wanted_natively(keys.MODELS, filter, order_by, default=BY_NAME, after=after, limit=limit)
+    selection = lists.models(_fields_to_read(shown, request.order))
     with reading() as session:
-        fitting = search.models(session, records.MODELS, request)
-        items = records.model_records(fitting.rows)
+        fitting = search.models(session, selection.details, request)
+        items = selection.render(fitting.rows)
         if after is None:
             known_terms.require_known(session, known_terms.MODELS, request.term, request.order, items)
-        return Page(items, _position(query, fitting))
+        return Page(_only(shown, items), _position(query, fitting))
 
 
 def find_versions(
-    *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
-) -> Page[VersionRecord]:
-    """Live versions of live models that a filter describes, newest first by default.
+    *,
+    filter: str = "",
+    order_by: str = "",
+    after: Position | None = None,
+    limit: int,
+    shown: Collection[str] | None = None,
+) -> Page[VersionRecord | Document]:
+    """Live versions of live models that a filter describes, newest first by default; with *shown*, these fields.
 
     Raises Invalid or UnknownValue.
     """
     request, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=NEWEST_FIRST, after=after, limit=limit)
+    selection = lists.versions(_fields_to_read(shown, request.order))
     with reading() as session:
-        fitting, mixed = search.compared_versions(session, records.VERSIONS, request)
-        items = records.version_records(fitting.rows)
+        fitting, mixed = search.compared_versions(session, selection.details, request)
+        items = selection.render(fitting.rows)
         if after is None:
             known_terms.require_known(session, known_terms.VERSIONS, request.term, request.order, items)
-        return Page(items, _position(query, fitting), [_mixed(key, items) for key in mixed])
+        warnings = [_mixed(key, items) for key in mixed]
+        return Page(_only(shown, items), _position(query, fitting), warnings)
 
 
-def _mixed(key: Key, items: Sequence[VersionRecord]) -> str:
+def _fields_to_read(shown: Collection[str] | None, order: Sequence[Order]) -> lists.Shown:
+    """Return the fields *shown*, and those whose entries the page is sorted by: the first page is checked for them."""
+    if shown is None:
+        return None
+    sorted_by = {one.key.field for one in order if one.key.entry is not None}
+    return frozenset(shown) | sorted_by | ({"evaluations"} if "metrics" in sorted_by else set())
+
+
+def _only(shown: Collection[str] | None, items: Sequence[Any]) -> Sequence[Any]:
+    if shown is None:
+        return items
+    return [{name: value for name, value in item.items() if name in shown} for item in items]
+
+
+def _mixed(key: Key, items: Sequence[VersionRecord | Document]) -> str:
     """Return a warning that an order by the metric compares values on several datasets."""
     name = f"metrics.{key.entry}"
-    on = (one.dataset_digest for item in items for one in reversed(item.evaluations) if one.metric == key.entry)
+    evaluations = (one for item in items for one in reversed(lists.fact(item, "evaluations")))
+    on = (one.dataset_digest for one in evaluations if one.metric == key.entry)
     example = next((digest for digest in on if digest), "sha256:…")
     return (
         f"{name} was measured on several datasets, and this order compares the latest value of each version, whatever "

@@ -17,9 +17,10 @@ THEN = datetime(2026, 11, 20, 13, tzinfo=UTC)
 # The longest matching beginning of an annotation decides.
 SAMPLES: dict[str, Any] = {
     "bool": True, "int": 7, "str | Reference": "fraud:1", "str": "text", "When": THEN, "Expected": 5,
-    "Mapping[str, Any]": {"key": 1}, "Sequence[": ["text"], "Stage": "staging", "HeldStage": "staging",
-    "Lifecycle": "open", "JobState": "parked",
+    "Mapping[str, Any]": {"key": 1}, "Sequence[": ["text"], "Iterable[": ["text"], "Stage": "staging",
+    "HeldStage": "staging", "Lifecycle": "open", "JobState": "parked",
 }  # fmt: skip
+FIELDS = ["number", "model"]
 GROUPS = ("models", "versions", "stages", "aliases", "audit", "tokens", "jobs", "search")
 OWN = ("move", "promote", "rollback")
 NOT_SENT = {"on_warning", "mine", "reference"}  # mine changes the address, a reference is resolved first
@@ -81,14 +82,20 @@ def test_a_search_too_long_for_an_address_is_a_body_and_warns_all_the_same(
     said: list[str] = []
 
     for text in ("name = 'fraud'", long):
-        list(client.search.versions(text, order_by="metrics.auc DESC", on_warning=said.append))
+        found = client.search.versions(text, order_by="metrics.auc DESC", fields=FIELDS, on_warning=said.append)
+        assert list(found) == []
     with pytest.warns(UserWarning, match=warning):
         list(client.search(long, order_by="metrics.auc DESC"))
 
     assert [(request.method, len(request.url) < 4096) for request in registry.seen] == [
         ("GET", True), ("POST", True), ("POST", True)
     ]  # fmt: skip
-    assert registry.seen[1].get_json().items() >= {"filter": long, "order_by": "metrics.auc DESC"}.items()
+    body = {"filter": long, "order_by": "metrics.auc DESC", "fields": FIELDS}
+    assert registry.seen[1].get_json().items() >= body.items()
+    assert registry.seen[0].args["fields"] == "number,model"
+    for wrong in ("number", []):
+        with pytest.raises(ValueError, match="fields"):
+            client.versions.list("fraud", fields=wrong)
     assert said == [warning] * 2
 
 
