@@ -52,7 +52,7 @@ VERSIONS_OF_PROMPTS = _versions_of_prompts()
 
 
 def of_models(key: Key, dialect: SearchDialect) -> Column | Related:
-    """Return a field of rows that ``records.select_models`` gives."""
+    """Return a field of models, as the statement of a search joins them with their creators."""
     match key.field:
         case "name":
             return Column(Model.name)
@@ -74,7 +74,7 @@ def of_models(key: Key, dialect: SearchDialect) -> Column | Related:
 
 
 def of_versions(key: Key, dialect: SearchDialect) -> Column | Related:
-    """Return a field of rows that ``records.select_versions`` gives."""
+    """Return a field of versions, as the statement of a search joins them with their models and creators."""
     if column := _VERSION_COLUMNS.get(key.field):
         return column
     match key.field:
