@@ -238,7 +238,7 @@ def test_the_files_of_a_forgotten_static_folder_count_as_undeclared() -> None:
 
 
 def test_a_public_endpoint_says_why() -> None:
-    with pytest.raises(ValueError, match="why"):
+    with pytest.raises(ValueError, match="give a reason"):
         public("")
 
 
