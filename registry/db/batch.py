@@ -101,7 +101,7 @@ def _pipeline(connection: Connection, driver: Any, steps: Sequence[BatchStep], *
     if failure is not None:
         raise failure
     for cursor, compiled, query in fetch:
-        query.rows = compiled.rows(cursor.fetchall(), cursor.description)
+        query.rows = compiled.rows(cursor)
 
 
 def _one_by_one(connection: Connection, driver: Any, steps: Sequence[BatchStep]) -> None:
@@ -109,7 +109,7 @@ def _one_by_one(connection: Connection, driver: Any, steps: Sequence[BatchStep])
         compiled = step.statement.compiled(connection.dialect)
         cursor = _execute(connection, driver, compiled, step.rows)
         if step.query is not None:
-            step.query.rows = compiled.rows(cursor.fetchall(), cursor.description)
+            step.query.rows = compiled.rows(cursor)
         cursor.close()
 
 

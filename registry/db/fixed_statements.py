@@ -64,9 +64,10 @@ class CompiledStatement:
             parameters[name] = convert(parameters[name])
         return self._text, parameters if self._order is None else [parameters[name] for name in self._order]
 
-    def rows(self, fetched: Sequence[Sequence[Any]], description: Sequence[Sequence[Any]]) -> Sequence[Any]:
-        """Return the driver's rows as named tuples of the columns' types; *description* is that of the cursor."""
-        make = self._make or self._prepare(description)
+    def rows(self, cursor: Any) -> Sequence[Any]:
+        """Return the rows of the driver's *cursor* as named tuples of the columns' types."""
+        fetched = cursor.fetchall()
+        make = self._make or self._prepare(cursor.description)
         if not self._from_row:
             return [make(row) for row in fetched]
         converted = []
