@@ -15,9 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import rfc8785
-
-from registry.domain import clock
+from registry.domain import canonical_json, clock
 from registry.domain.access import Actor
 from registry.rules.audit_hashes import FORMAT, commitment, leaf_hash
 
@@ -52,7 +50,7 @@ def body(
     salts: Mapping[str, bytes],
 ) -> bytes:
     """Return the entry as RFC 8785 bytes, exactly as they are hashed and stored."""
-    return rfc8785.dumps(
+    return canonical_json.dumps(
         {
             "v": FORMAT,
             "id": id,

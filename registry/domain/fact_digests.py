@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 FROZEN = ("framework", "signature", "run_key", "run_id", "run_link", "logged_model")
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 # key, value, step, digest and name of the dataset, account
 Measured = tuple[str, float, int | None, str | None, str | None, str]
 Edge = tuple[str, str, str, str]  # kind and role of the edge, kind and key of its target
@@ -63,8 +64,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _digest_of(value: Any) -> str:
-    spelled = json.dumps(_canonical_numbers(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return "sha256:" + hashlib.sha256(spelled.encode()).hexdigest()
+    return "sha256:" + hashlib.sha256(_encode(_canonical_numbers(value)).encode()).hexdigest()
 
 
 def _canonical_numbers(value: Any) -> Any:

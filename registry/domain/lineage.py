@@ -114,7 +114,15 @@ class Snapshot:
     @property
     def digest(self) -> str:
         """``sha256:<hex>`` over the whole snapshot; the audit entry of the registration carries it."""
-        return canonical_digest(_as_json(self) | {"run": _run_document(self.run), "code": _code_document(self.code)})
+        return canonical_digest(
+            {
+                "run": _run_document(self.run),
+                "code": _code_document(self.code),
+                "environment": _as_json(self.environment),
+                "datasets": _as_json(self.datasets),
+                "parents": _as_json(self.parents),
+            }
+        )
 
     @property
     def run_key(self) -> str:

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import rfc8785
-
+from registry.domain import canonical_json
 from registry.domain.errors import Invalid
 from registry.rules import manifest, paths
 from registry.rules.listing import listed
@@ -75,4 +74,4 @@ def sha256_problem(text: str) -> str | None:
 
 def canonical_digest(value: Any) -> str:
     """Return ``sha256:<hex>`` of *value* in RFC 8785 form (JSON with one spelling)."""
-    return "sha256:" + hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+    return "sha256:" + hashlib.sha256(canonical_json.dumps(value)).hexdigest()

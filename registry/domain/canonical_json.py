@@ -1,0 +1,32 @@
+"""JSON with one spelling (RFC 8785), the form in which documents are hashed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import rfc8785
+
+from registry.rules.json_values import LARGEST_INTEGER
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+
+
+def dumps(value: Any) -> bytes:
+    """Return *value* in RFC 8785 form.
+
+    The library is exact and slow. It writes floats, and sorts keys beyond ASCII; without both, Python's compact JSON
+    with sorted keys is that form.
+    """
+    return _encode(value).encode() if _is_simple(value) else rfc8785.dumps(value)
+
+
+def _is_simple(value: Any) -> bool:
+    """Return whether *value* has no floats, no integer that RFC 8785 refuses, and ASCII keys only."""
+    if value is None or isinstance(value, str):
+        return True
+    if isinstance(value, int):
+        return -LARGEST_INTEGER <= value <= LARGEST_INTEGER
+    if isinstance(value, dict):
+        return all(map(str.isascii, value)) and all(map(_is_simple, value.values()))
+    return isinstance(value, list | tuple) and all(map(_is_simple, value))
