@@ -134,20 +134,16 @@ def _optional(field: fields.Field[Any]) -> Dump | None:
     return serialize and (lambda value: None if value is None else serialize(value))
 
 
-def _dump_text(value: Any) -> str:
-    return value if type(value) is str else str(value)
-
-
 def _same(value: Any) -> Any:
     return value
 
 
-_TYPES: dict[Any, type] = {_dump_text: str, int: int, float: float}
+_TYPES: dict[Any, type] = {str: str, int: int, float: float}
 _AS_THEY_ARE = {*_TYPES, _same}
 _PLAIN: dict[type[fields.Field[Any]], Dump] = {
     fields.Raw: _same,
     fields.Boolean: _same,
-    fields.String: _dump_text,
+    fields.String: str,
     fields.Integer: int,
     fields.Float: float,
     Instant: clock.wire,

@@ -14,18 +14,19 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, g, request
+from flask import Request, Response, g
 from werkzeug import Response as BaseResponse
 
 from registry.domain.errors import Malformed, PreconditionFailed
-from registry.http import bodies, json_text
+from registry.http import bodies, strict_json
 from registry.http.access import WRITES
-from registry.http.context import below_prefix, current_actor
+from registry.http.context import below_prefix, current_actor, current_request
 from registry.services import idempotency
 from registry.services.idempotency import Claim, Outcome, Repeated
 
 Recall = Callable[[Outcome], Any]
 _KEY = re.compile(r"[\x21-\x7e]{1,128}\Z")
+_sorted = json.JSONEncoder(sort_keys=True).encode
 # As WSGI spells the headers: a request of another kind, which is most, costs one look at its environment.
 _CONDITIONS = frozenset(
     f"HTTP_{name}"
@@ -49,26 +50,27 @@ def answer(call: Callable[[], Any], render: Callable[[Any], Reply], recall: Reca
     *call* passes ``current_claim()`` on to the service. *recall* returns the result of an earlier request as it is now;
     None for a view that changes nothing.
     """
+    request = current_request()
     key = request.headers.get("Idempotency-Key") if request.method in WRITES else None
     if key is not None and not _KEY.match(key):
         raise Malformed("Idempotency-Key takes 1 to 128 visible ASCII characters")
     if key is None or recall is None:
         result = call()
-        return result if isinstance(result, BaseResponse) else _send(render(result))
-    g.claim = claim = Claim(current_actor(), key, _fingerprint())
+        return result if isinstance(result, BaseResponse) else _send(request, render(result))
+    g.claim = claim = Claim(current_actor(), key, _fingerprint(request))
     try:
         with idempotency.once(claim):
             result = call()
     except Repeated as repeated:
         if kept := repeated.reply:
-            return _send(Reply(kept.status, kept.body, kept.etag, kept.location), replayed=True)
-        return _send(render(recall(repeated.outcome)), replayed=True)
-    return _send(render(result))
+            return _send(request, Reply(kept.status, kept.body, kept.etag, kept.location), replayed=True)
+        return _send(request, render(recall(repeated.outcome)), replayed=True)
+    return _send(request, render(result))
 
 
-def _send(reply: Reply, *, replayed: bool = False) -> BaseResponse:
+def _send(request: Request, reply: Reply, *, replayed: bool = False) -> BaseResponse:
     """Return the response; *replayed* marks that of a request that was done before. Raises PreconditionFailed."""
-    response = Response(json_text.encode(reply.body), reply.status, content_type="application/json")
+    response = Response(strict_json.dumps(reply.body), reply.status, content_type="application/json")
     if reply.etag:
         response.headers["ETag"] = reply.etag
     if reply.location:
@@ -83,10 +85,10 @@ def _send(reply: Reply, *, replayed: bool = False) -> BaseResponse:
     return conditional
 
 
-def _fingerprint() -> str:
+def _fingerprint(request: Request) -> str:
     """Return the digest of the request, equal for bodies that differ in the spelling of their JSON only."""
     parts = (request.method, request.full_path, request.headers.get("If-Match", ""))
     body = bodies.read(request)
     with suppress(ValueError, RecursionError):  # where no view has read the body it may be no JSON
-        body = json.dumps(json.loads(body), sort_keys=True).encode()
+        body = _sorted(g.document if "document" in g else json.loads(body)).encode()
     return hashlib.sha256("\n".join(parts).encode() + b"\n" + body).hexdigest()

@@ -28,8 +28,9 @@ def persistently(call: Callable[[], T]) -> T:
     call raises.
     """
     end = time.monotonic() + SECONDS
+    context = g._get_current_object()  # once, where each use would cost
     for number in range(RETRIES):
-        setattr(g, _BEGUN, commits())
+        setattr(context, _BEGUN, context.get(_COMMITS, 0))
         try:
             return call()
         except Undone as error:
@@ -37,7 +38,7 @@ def persistently(call: Callable[[], T]) -> T:
                 raise
             log.info("done_again", reason=error.detail, attempt=number + 1)
         finally:
-            g.pop(_BEGUN)
+            context.pop(_BEGUN)
         time.sleep(random.uniform(0, PAUSE * 2**number))  # noqa: S311 -- only so that those who met do not meet again
     return call()
 
@@ -55,4 +56,4 @@ def commits() -> int:
 def note_commit() -> None:
     """Record a commit: the call that is under way must not be repeated, and its request may have written."""
     if has_app_context():
-        setattr(g, _COMMITS, commits() + 1)
+        setattr(g, _COMMITS, g.get(_COMMITS, 0) + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from flask import Request, current_app
+from flask import Request, current_app, g
 
 from registry.domain import exhaustion
 from registry.domain.errors import BodyTimeout, Malformed, TooLarge
@@ -84,9 +84,9 @@ def limit(request: Request) -> None:
 
 def read(req: Request) -> bytes:
     """Return the whole body. Raises TooLarge."""
-    raw, most = req.get_data(cache=True), _most(_kind(req))
-    if len(raw) > most:
-        raise _too_large(most)
+    raw = req.get_data(cache=True)
+    if len(raw) == req.max_content_length:
+        raise _too_large(len(raw) - 1)
     return raw
 
 
@@ -96,8 +96,9 @@ def is_json(req: Request) -> bool:
 
 
 def load(req: Request) -> Any:
-    """Return the body's one JSON document. Raises Malformed, or TooLarge."""
-    return strict_json.loads(read(req), values=MANIFEST_VALUES if _kind(req) in _LISTS else BODY_VALUES)
+    """Return the body's one JSON document, and keep it in ``g.document``. Raises Malformed, or TooLarge."""
+    g.document = strict_json.loads(read(req), values=MANIFEST_VALUES if _kind(req) in _LISTS else BODY_VALUES)
+    return g.document
 
 
 def _mark_view(view: View, kind: str) -> View:

@@ -1,4 +1,4 @@
-"""Read a JSON body as one unambiguous document, or refuse it.
+"""JSON of bodies: one that is read is one unambiguous document, or is refused.
 
 ``json.loads`` accepts duplicate keys, NaN, UTF-16, overflowing numbers and lone surrogates: two readers of one body
 could understand different things, or the database refuse what we accepted.
@@ -11,6 +11,8 @@ import json
 import re
 from collections.abc import Sequence
 from typing import Any
+
+import orjson
 
 from registry.domain.errors import Malformed, TooLarge
 from registry.rules.json_values import LARGEST_INTEGER
@@ -36,6 +38,14 @@ def loads(raw: bytes, *, values: int) -> Any:
         raise _too_deep() from error
     _check_limits(document, values)
     return document
+
+
+def dumps(document: Any) -> bytes:
+    """Return the document in UTF-8; whole numbers beyond 64 bits, which orjson does not take, are written too."""
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return json.dumps(document).encode()
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

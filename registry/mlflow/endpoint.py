@@ -6,10 +6,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from registry.db.retry import persistently
-from registry.http import bodies, json_text
+from registry.http import bodies, strict_json
+from registry.http.context import current_request
 from registry.mlflow import errors, parsing
 from registry.mlflow.parsing import Argument
 
@@ -27,11 +28,12 @@ def endpoint(methods: str, path: str, **fields: Argument) -> Callable[[View], Vi
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def answering(**parts: Any) -> Response:
+            request = current_request()
             if not fields and bodies.announced_length(request) != 0:
                 parsing.require_json(request)  # without fields there need be no body
             arguments = parsing.read(request, fields) if fields else {}
             result = persistently(lambda: view(**parts, **arguments))
-            return Response(json_text.encode(result), content_type="application/json")
+            return Response(strict_json.dumps(result), content_type="application/json")
 
         for prefix, name in PREFIXES.items():
             blueprint.add_url_rule(prefix + path, f"{name}{view.__name__}", answering, methods=methods.split())

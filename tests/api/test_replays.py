@@ -214,6 +214,17 @@ def test_the_row_of_a_key_holds_ids_and_no_state(app: Flask, registration: Reque
     assert (kept["code"], kept["status"]) == ("unavailable", 503)  # what the previous release answers
 
 
+def test_the_fingerprint_of_a_request_is_the_one_that_earlier_releases_kept(app: Flask, api: Api) -> None:
+    body = {"name": "fr\u00e4ud", "tags": {"b": "1", "a": "2"}, "description": "0.10"}
+    expect(201, Request(api, "POST", "/models", body).send())
+
+    with app.app_context(), reading() as session:
+        kept = session.scalars(select(IdempotencyKey.fingerprint).where(IdempotencyKey.key == "job-41")).one()
+
+    request = "POST\n/api/v1/models?\n\n" + json.dumps(body, sort_keys=True)
+    assert kept == sha256(request.encode()).hexdigest()
+
+
 def test_a_key_of_the_previous_release_is_answered_with_the_reply_that_it_kept(
     app: Flask, api: Api, registration: Request
 ) -> None:

@@ -59,11 +59,13 @@ def manifest_at(source: str, *, hosts: Collection[str]) -> ArtifactFiles | None:
     Raises Conflict when the files of one logged model lie at several places, when several accounts have written them,
     or for a deleted version; NotReady for a version without verified files.
     """
+    model = artifact_area.logged_model_named(source)
+    path = None if model is not None else artifact_area.path_in(source, hosts=hosts)
+    if model is None and not path:
+        return None
     with reading() as session:
-        if (model := artifact_area.logged_model_named(source)) is not None:
+        if model is not None:
             path = _logged_model_at(session, model)
-        else:
-            path = artifact_area.path_in(source, hosts=hosts)
         if not path or artifact_area.problem(path):
             return None
         manifest = (
