@@ -29,10 +29,10 @@ class Origin:
 class Followed:
     """Run without a recorded end, and its logged model. A worker requests both from the tracking server until the end.
 
-    ``server`` is empty where any of those that are configured may have the run.
+    ``server`` is None where any of those that are configured may have the run.
     """
 
-    server: str
+    server: str | None
     run_id: str
     logged_model: str | None = None
 

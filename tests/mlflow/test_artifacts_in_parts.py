@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from registry.db.models import Artifact, Upload
 from registry.db.session import transaction
+from registry.services import audit
 from registry.services.maintenance import cleanup, fsck, garbage_collection
 from tests.support.api import Api
 from tests.support.artifact_area import ArtifactArea
@@ -22,6 +23,7 @@ from tests.support.importer import LONG_AGO, Importer
 from tests.support.mlflow_api import MlflowApi
 from tests.support.registry_builder import in_process
 from tests.support.replies import expect
+from tests.support.unknown_values import in_both_forms, store_unknown
 
 pytestmark = pytest.mark.share(4)
 
@@ -364,3 +366,20 @@ def test_the_native_uploads_do_not_show_them(parted: Parted) -> None:
 
     assert {reply.status_code for reply in replies} == {404}
     assert expect(200, parted.complete(begun, parted.send(begun))) == {}
+
+
+@moto
+@in_both_forms
+def test_an_upload_whose_digest_is_unknown_is_completed_and_hashed(parted: Parted, form: str | None) -> None:
+    begun = parted.begin(count=1)
+    store_unknown(parted.app, Upload.sha256, form)
+    native = Api(parted.client, parted.token)
+    expect(404, native.get(f"/uploads/{begun['upload_id']}"))
+
+    expect(200, parted.complete(begun, parted.send(begun)))
+    store_unknown(parted.app, Upload.sha256, form)
+
+    assert parted.hash()
+    assert parted.row().sha256 == digest(parted.content[: 5 * MIB])
+    with parted.app.app_context():
+        assert [report.problems for report in audit.verify() if not report.is_whole] == []

@@ -94,12 +94,23 @@ def previous_release(folder: Path) -> Release:
     newest = next(script for script in scripts if script["revision"] == schema.head())
     if newest["works_with"] == schema.head():
         raise NoPreviousRelease(f"{newest['path'].name} contracts: no release before it works beside this one")
-    first = next(script["path"] for script in scripts if script["down_revision"] == newest["works_with"])
+    return _release_before(
+        next(script["path"] for script in scripts if script["down_revision"] == newest["works_with"]), folder
+    )
+
+
+def release_before(revision: str, folder: Path) -> Release:
+    """The last commit before a migration, in *folder*. Raises NoPreviousRelease."""
+    (migration,) = (schema.migrations() / "versions").glob(f"{revision}_*.py")
+    return _release_before(migration, folder)
+
+
+def _release_before(migration: Path, folder: Path) -> Release:
     try:
-        added = _git("log", "-1", "--format=%H", "--diff-filter=AR", "--", str(first)).decode().strip()
+        added = _git("log", "-1", "--format=%H", "--diff-filter=AR", "--", str(migration)).decode().strip()
         archive = _git("archive", f"{added}^" if added else "HEAD", *PARTS)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise NoPreviousRelease(f"the history here does not go back before {first.name}") from error
+        raise NoPreviousRelease(f"the history here does not go back before {migration.name}") from error
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, filter="data")
     return Release(folder, folder / "data")

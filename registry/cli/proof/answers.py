@@ -113,7 +113,7 @@ def _compare_version(answer: Any, log: ReplayedVersion) -> Iterator[str]:
         ("state of its run", answer.get("run_state"), log.run_state),
         ("stage", answer["stage"], log.stage),
         ("mark of a rollback", answer["rolled_back"], log.rolled_back),
-        ("manifest digest", answer["manifest_digest"] or "", log.manifest),
+        ("manifest digest", answer["manifest_digest"], log.manifest),
         ("files", (answer["file_count"], str(answer["size"])), (log.files, log.size)),
         ("description", answer["description"], log.description),
         ("tags", answer["tags"], log.tags),

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.db.base import Base, Bytewise, UuidKey
+from registry.db.unknown import UnknownString
 
 
 class Blob(Base):
@@ -77,7 +78,7 @@ class Upload(Leased, Base):
     )  # fmt: skip
 
     id: Mapped[UuidKey]
-    sha256: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str | None] = mapped_column(UnknownString(64))
     size: Mapped[int] = mapped_column(BigInteger)
     key: Mapped[str] = mapped_column(String(255), unique=True)
     state: Mapped[str] = mapped_column(String(16))
@@ -88,6 +89,12 @@ class Upload(Leased, Base):
     created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     expires_at: Mapped[datetime]
     seal: Mapped[str | None] = mapped_column(String(80))
+
+    @property
+    def digest(self) -> str:
+        """The sha256, where it is known: that of announced bytes always is."""
+        assert self.sha256 is not None  # noqa: S101 -- queries for announced uploads select no others
+        return self.sha256
 
 
 class VersionFile(Base):

@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Double, ForeignKey, Index, String, Text, Uniq
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.db.base import Base, Bytewise, Chained, SerialKey, UuidKey
+from registry.db.unknown import UnknownString
 
 
 class Model(Chained, Base):
@@ -77,7 +78,7 @@ class ModelTag(Base):
 class Version(Base):
     """An immutable numbered snapshot of a model. ``stage`` repeats the open tenure, for reading without a join.
 
-    ``manifest_digest`` is empty while the files are unknown: those of an unverified version are elsewhere, those of
+    ``manifest_digest`` is None while the files are unknown: those of an unverified version are elsewhere, those of
     one that an import fills are not fetched yet. ``source``, ``run_link`` and ``logged_model`` are texts of an MLflow
     client, kept as received and never opened; ``location`` is where such a client finds those files.
     ``run_id`` repeats the run of the lineage. ``run_state`` is a ``RunState``; None where the run is not read again.
@@ -102,7 +103,7 @@ class Version(Base):
     state_reason: Mapped[str | None] = mapped_column(Text)
     stage: Mapped[str] = mapped_column(String(16), default="none")
     rolled_back: Mapped[bool] = mapped_column(default=False)
-    manifest_digest: Mapped[str] = mapped_column(String(71))
+    manifest_digest: Mapped[str | None] = mapped_column(UnknownString(71))
     run_key: Mapped[str] = mapped_column(String(71))
     lineage_digest: Mapped[str] = mapped_column(String(71))
     file_count: Mapped[int]

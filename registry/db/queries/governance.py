@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, tuple_
+from sqlalchemy import bindparam, select, tuple_
 from sqlalchemy.orm import Session
 
 from registry.db import times
@@ -131,9 +131,8 @@ def select_aliases() -> Rows:
 
 
 def _select_tenures(table: type[Tenure] | type[AliasTenure], what: Any, *more: Any) -> Rows:
-    digest = func.nullif(Version.manifest_digest, "")
     return (
-        select(table.id, Model.name, what, Version.number, digest, table.started_at, table.ended_at,
+        select(table.id, Model.name, what, Version.number, Version.manifest_digest, table.started_at, table.ended_at,
                table.started_entry, *more,
                Account.name, AuditText.text)
         .select_from(table)

@@ -134,13 +134,13 @@ def _latest_brief(document: dict[str, Any]) -> VersionBrief:
         if text := document[name]:
             moment = datetime.fromisoformat(text)
             document[name] = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    document["manifest_digest"] = document["manifest_digest"] or None  # in a list its column's type does nothing
     return _version_brief(document)
 
 
 def _version_brief(document: dict[str, Any]) -> VersionBrief:
     changed_at = document.pop("updated_at")
     document["revised_at"] = document["revised_at"] or changed_at
-    document["manifest_digest"] = document["manifest_digest"] or None
     document["tags"] = records.mapping(document["tags"])
     document["aliases"] = sorted(alias for (alias,) in document["aliases"] or ())
     return VersionBrief(**document)

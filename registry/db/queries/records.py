@@ -240,7 +240,6 @@ _MODEL_SHAPES: dict[str, Callable[[Any], Any]] = {
     "protected_aliases": lambda names: names or [],
 }
 _VERSION_SHAPES: dict[str, Callable[[Any], Any]] = {
-    "manifest_digest": lambda digest: digest or None,
     "tags": mapping,
     "params": mapping,
     "aliases": lambda rows: sorted(alias for (alias,) in rows or ()),

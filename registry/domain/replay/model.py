@@ -103,7 +103,7 @@ class _Replay:
             state=entry.after["state"],
             created_at=entry.at,
             created_by=entry.actor["id"],
-            manifest=entry.digests.get("manifest", ""),
+            manifest=entry.digests.get("manifest"),
             lineage=entry.digests["lineage"],
             files=entry.after["files"],
             size=entry.after["size"],

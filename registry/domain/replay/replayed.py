@@ -56,7 +56,7 @@ class ReplayedVersion:
     state: str
     created_at: str
     created_by: str
-    manifest: str
+    manifest: str | None
     lineage: str
     files: int
     size: str

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from registry.db.models import Artifact, Upload, VersionFile
 from registry.db.queries import paths
 from registry.db.session import reading
+from registry.db.unknown import is_known
 from registry.domain import artifact_area
 from registry.domain.errors import Conflict, Unavailable
 from registry.domain.manifest import File
@@ -121,7 +122,7 @@ def _refuse(file: Mapping[str, Any], facts: Mapping[str, Any], *, is_open: bool)
 def _hashed(session: Session, objects: Sequence[str]) -> list[tuple[str, tuple[int, str]]]:
     if not objects:
         return []
-    done = select(Upload).where(Upload.key.in_(objects), Upload.sha256 != "")
+    done = select(Upload).where(Upload.key.in_(objects), is_known(Upload.sha256))
     sent = row_seals.genuine(session, session.scalars(done))
     return [(upload.key, (upload.size, upload.sha256)) for upload in sent]
 

@@ -54,7 +54,6 @@ from registry.storage.keys import incoming_key
 log = structlog.get_logger(__name__)
 RETRY_AFTER = timedelta(seconds=15)
 _UPLOAD_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
-UNKNOWN = ""  # the digest of bytes that are not hashed yet
 UNREAD = b"\0"  # stands for the content of a file of which the name alone is searched
 
 
@@ -84,7 +83,7 @@ def begin(path: str, count: int, *, actor: Actor, store: Store, limits: UploadLi
     upload_id, now, length = str(uuid.uuid4()), times.now(), timedelta(seconds=limits.upload_expiry)
     key, until = incoming_key(upload_id), clock.now() + length  # this machine's clock signs
     upload = Upload(
-        id=upload_id, sha256=UNKNOWN, size=0, key=key, state=UploadState.PENDING, created_at=now, created_by=actor.id,
+        id=upload_id, sha256=None, size=0, key=key, state=UploadState.PENDING, created_at=now, created_by=actor.id,
         expires_at=now + length, handle=store.begin_gathering(key),
     )  # fmt: skip
     row_seals.seal_upload(upload)
@@ -141,7 +140,7 @@ def _require_named(path: str, upload: Upload) -> None:
     """Raise Conflict unless the path names what the upload became."""
     with reading() as session:
         row = session.get(Artifact, path, populate_existing=True)
-    if row is None or (row.object != upload.key and row.sha256 != (upload.sha256 or None)):
+    if row is None or (row.object != upload.key and row.sha256 != upload.sha256):
         raise Conflict("this upload was completed before, under another path or one that was written again since")
 
 

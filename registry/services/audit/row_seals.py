@@ -3,7 +3,7 @@
 They are uploads (the account, and the state of the bytes), imports (the request, and its account) and the kept replies
 to an ``Idempotency-Key``. So are blobs (the verified object) and run refreshes (the run that is read for a version).
 SQL alone cannot write such a seal: a row without one, or one that was changed, does nothing. Code that changes a sealed
-column seals the row again.
+column seals the row again. An unknown text is sealed as "", also where the row has NULL.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def seal_refresh(row: RunRefresh) -> None:
 def upload_leaf(row: Any) -> str:
     """Return what is sealed of an upload, or of a row with its columns."""
     state = row.state if row.state in PROVING else "open"
-    return _leaf("upload", [row.id, row.created_by, row.sha256, row.size, row.key, state])
+    return _leaf("upload", [row.id, row.created_by, row.sha256 or "", row.size, row.key, state])
 
 
 def import_leaf(row: Any) -> str:
@@ -56,7 +56,7 @@ def import_leaf(row: Any) -> str:
 
 def refresh_leaf(row: Any) -> str:
     """Return what is sealed of the refresh of a run, or of a row with its columns."""
-    return _leaf("refresh", [row.id, row.model_id, row.version_id, row.server, row.run_id, row.logged_model])
+    return _leaf("refresh", [row.id, row.model_id, row.version_id, row.server or "", row.run_id, row.logged_model])
 
 
 def blob_leaf(sha256: str, size: int, key: str, etag: str | None) -> str:

@@ -78,7 +78,7 @@ def insert_version(
         "state": state.value,
         "stage": "none",
         "rolled_back": False,
-        "manifest_digest": sealed.digest if sealed else "",
+        "manifest_digest": sealed.digest if sealed else None,
         "run_key": registration.lineage.run_key,
         "lineage_digest": registration.lineage.digest,
         "file_count": len(sealed.files) if sealed else 0,

@@ -251,7 +251,7 @@ def purge(
             before=before,
             after={"state": version.state, "files": version.file_count, "size": str(version.size)}
             | ({"retention": "skipped"} if now else {}),
-            digests={"manifest": version.manifest_digest},
+            digests=digests(version),
             texts=audit.texts(reason=reason),
         )
         audit.record(unit.session, locked_model, event, draft, actor=actor, version=version)
@@ -262,6 +262,11 @@ def subject(model: Model, version: Version, related: Version | None = None) -> d
     """Return the subject of an audit entry about a version, and about a *related* one."""
     named = {"model": model.name, "version": version.number}
     return named | {"related_version": related.number} if related else named
+
+
+def digests(version: Version) -> dict[str, str]:
+    """Return the digests of an audit entry about a version; entries have "" for a manifest that is unknown."""
+    return {"manifest": version.manifest_digest or ""}
 
 
 def _mark_version(

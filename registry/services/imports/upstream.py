@@ -27,7 +27,6 @@ from registry.tracking.server import TrackingServer
 
 OUTPUTS = 100
 TRACKING = "tracking"
-ANY_SERVER = ""  # in place of the server that has a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +205,7 @@ def followed(run: Run | None, logged_model: str | None, upstreams: Sequence[Upst
     if not upstreams and run.started_at is None:
         return None
     is_known = logged_model and tracked.LOGGED_MODEL_ID.match(logged_model)
-    return Followed(ANY_SERVER, run.id, logged_model if is_known else None)
+    return Followed(None, run.id, logged_model if is_known else None)
 
 
 def _followed(known: _KnownRun) -> Followed | None:
@@ -241,7 +240,7 @@ def look_again(followed: Followed, upstreams: Sequence[Upstream]) -> Registratio
 
 def _owner(followed: Followed, upstreams: Sequence[Upstream]) -> tuple[Upstream, TrackedRun]:
     """Return the server that has the run, and the run. Raises NotFound, Conflict or Unavailable."""
-    asked = [one for one in upstreams if followed.server in {one.server.url, ANY_SERVER}]
+    asked = [one for one in upstreams if followed.server in {one.server.url, None}]
     if not asked:
         named = f" {followed.server}, which has the run" if followed.server else " a server that may have the run"
         raise Unavailable(f"REGISTRY_MLFLOW_TRACKING does not name{named}")

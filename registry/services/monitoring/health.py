@@ -15,6 +15,7 @@ from sqlalchemy import exists, func, select
 from registry.db import grants, schema, times
 from registry.db.models import Blob, Import, Upload, Version, VersionFile
 from registry.db.session import reading
+from registry.db.unknown import is_known
 from registry.domain import clock
 from registry.domain.errors import ForeignStore, RegistryError, StoreDenied, Unavailable
 from registry.domain.states import UploadState, VersionState
@@ -261,7 +262,7 @@ def _pending() -> str | None:
             Upload.leased_until >= moment,
         )
         # One import is done after the other: those that wait are well as long as any has been worked on lately.
-        fetched_now = (Version.manifest_digest == "") & exists().where(Import.leased_until >= moment - PATIENCE)
+        fetched_now = ~is_known(Version.manifest_digest) & exists().where(Import.leased_until >= moment - PATIENCE)
         count = session.scalars(select(func.count()).select_from(Version).where(old, ~read_now, ~fetched_now)).one()
     return f"{count} versions are pending for longer than ten minutes: run registry worker" if count else None
 

@@ -129,7 +129,7 @@ def draft_entry(
         versions.subject(model, version, related),
         before=before,
         after=after,
-        digests={"manifest": version.manifest_digest},
+        digests=versions.digests(version),
         texts=audit.texts(reason=reason),
         facts=facts,
     )

@@ -18,6 +18,7 @@ from registry.db.models import Blob, Upload
 from registry.db.queries import artifacts
 from registry.db.records import UploadRecord
 from registry.db.session import reading, transaction
+from registry.db.unknown import is_known
 from registry.domain import clock, manifest, validation
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UploadExpired
@@ -181,7 +182,7 @@ def find(session: Session, upload_id: str, owner: str, *, lock: bool = False) ->
 
     Raises NotFound, also for another's, or Conflict for a row that the service did not write.
     """
-    statement = select(Upload).where(Upload.id == upload_id, Upload.created_by == owner, Upload.sha256 != "")
+    statement = select(Upload).where(Upload.id == upload_id, Upload.created_by == owner, is_known(Upload.sha256))
     statement = statement.execution_options(populate_existing=True)
     upload = session.scalars(statement.with_for_update() if lock else statement).first()
     if upload is None:
@@ -199,7 +200,7 @@ def require_seal(session: Session, upload: Upload) -> None:
 def record(upload: Upload) -> UploadRecord:
     """Return the record of an upload that clients may see."""
     return UploadRecord(
-        upload.id, upload.state, upload.sha256, upload.size, upload.expires_at, upload.part_size, upload.reason
+        upload.id, upload.state, upload.digest, upload.size, upload.expires_at, upload.part_size, upload.reason
     )
 
 
@@ -285,7 +286,7 @@ def _unfinished(session: Session, contents: Sequence[AnnouncedFile], actor: Acto
         .order_by(Upload.created_at)
     )
     ours = row_seals.genuine(session, uploads)
-    return {AnnouncedFile(upload.sha256, upload.size): upload for upload in ours}
+    return {AnnouncedFile(upload.digest, upload.size): upload for upload in ours}
 
 
 def _still_begun(begun: Mapping[AnnouncedFile, Upload], store: Store) -> dict[AnnouncedFile, Upload]:
@@ -360,7 +361,7 @@ def _draft(item: AnnouncedFile, actor: Actor, store: Store, limits: UploadLimits
 def _target(store: Store, upload: Upload, limits: UploadLimits) -> Target | None:
     if upload.handle:
         return None
-    return store.sign_put(upload.key, sha256=upload.sha256, size=upload.size, expires_at=url_deadline(upload, limits))
+    return store.sign_put(upload.key, sha256=upload.digest, size=upload.size, expires_at=url_deadline(upload, limits))
 
 
 def _check_size(size: int, limit: int) -> None:

@@ -19,6 +19,7 @@ from registry.db import times
 from registry.db.bulk_insert import insert_missing
 from registry.db.models import Blob, Upload
 from registry.db.session import reading
+from registry.db.unknown import is_known
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, NotFound, RegistryError, UploadExpired, UploadMismatch
 from registry.domain.states import ARRIVED, UploadState
@@ -77,7 +78,7 @@ def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store, clai
     Raises NotFound when the actor has no upload of one of the ids, and Unavailable.
     """
     with reading() as session:
-        mine = select(Upload).where(Upload.id.in_(upload_ids), Upload.created_by == actor.id, Upload.sha256 != "")
+        mine = select(Upload).where(Upload.id.in_(upload_ids), Upload.created_by == actor.id, is_known(Upload.sha256))
         by_id = {upload.id: upload for upload in session.scalars(mine)}
         for upload in by_id.values():
             announcement.require_seal(session, upload)
@@ -104,10 +105,10 @@ def keep(unit: UnitOfWork, arrivals: Sequence[Arrival], store: Store, *, actor: 
     Where the bytes were known already the new object is spare, unless the old one was found to be damaged.
     """
     rows: list[dict[str, Any]] = [
-        {"sha256": arrival.upload.sha256, "size": arrival.upload.size, "key": arrival.upload.key, "etag": arrival.etag,
+        {"sha256": arrival.upload.digest, "size": arrival.upload.size, "key": arrival.upload.key, "etag": arrival.etag,
          "verified_at": times.now(),
-         "seal": row_seals.of_blob(arrival.upload.sha256, arrival.upload.size, arrival.upload.key, arrival.etag)}
-        for arrival in sorted(arrivals, key=lambda arrival: arrival.upload.sha256)
+         "seal": row_seals.of_blob(arrival.upload.digest, arrival.upload.size, arrival.upload.key, arrival.etag)}
+        for arrival in sorted(arrivals, key=lambda arrival: arrival.upload.digest)
     ]  # fmt: skip
     by_digest = {row["sha256"]: row for row in rows}
     for blob in _lock_blobs(unit.session, rows, by_digest):
@@ -145,7 +146,7 @@ def _look_at_object(upload: Upload, store: Store, seen: Stat | None = None, *, n
             multipart.join(upload, store=store)
         in_parts = upload.handle is not None
         if upload.size <= store.read_at_once or (not in_parts and store.verifies_on_arrival):
-            stat = store.verify(upload.key, sha256=upload.sha256, size=upload.size, in_parts=in_parts, seen=seen)
+            stat = store.verify(upload.key, sha256=upload.digest, size=upload.size, in_parts=in_parts, seen=seen)
             return Arrival(upload, verified=True, etag=stat.etag)
         store.require(upload.key, size=upload.size)
         return Arrival(upload)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from registry.db.models import Model, Upload, Version, VersionFile
 from registry.db.queries import artifacts, catalog
 from registry.db.session import reading, transaction
+from registry.db.unknown import is_known
 from registry.domain import fact_digests
 from registry.domain.access import SYSTEM
 from registry.domain.audit import AuditEntryDraft
@@ -75,7 +76,7 @@ def settle(*, protected: Collection[str]) -> Settled:
     with reading() as session:
         pending = select(Version.id, Model.id).join(Model, Model.id == Version.model_id)
         # Without a manifest the needed bytes are unknown: an import is to fill it.
-        pending = pending.where(Version.state == VersionState.PENDING.value, Version.manifest_digest != "")
+        pending = pending.where(Version.state == VersionState.PENDING.value, is_known(Version.manifest_digest))
         pending = pending.order_by(Version.id).limit(BATCH)
         complete = session.execute(pending.where(~_has_file(artifacts.lacking()))).all()
         hopeless = session.execute(pending.where(_has_file(_lost()))).all()
@@ -90,7 +91,7 @@ def _is_genuine_upload(upload: Upload) -> bool:
 
 def _verify(upload: Upload, lease: Lease[Upload], store: Store) -> None:
     try:
-        stat = store.verify(upload.key, sha256=upload.sha256, size=upload.size, in_parts=True, pulse=lease.pulse)
+        stat = store.verify(upload.key, sha256=upload.digest, size=upload.size, in_parts=True, pulse=lease.pulse)
     except Conflict as refusal:
         if not isinstance(refusal, UploadMismatch):
             store_ownership.confirm(store)  # else it may have arrived, elsewhere
@@ -163,7 +164,7 @@ def _set_state(
         versions.subject(model, version),
         before={"state": VersionState.PENDING.value} | aliases.pointing(left, version.number),
         after={"state": state.value} | aliases.pointing(left, None) | ({"dropped_aliases": dropped} if dropped else {}),
-        digests={"manifest": version.manifest_digest},
+        digests=versions.digests(version),
         texts=audit.texts(reason=reason),
         facts={"blobs": fact_digests.blobs(artifacts.keys(session, version))} if state is VersionState.READY else {},
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from registry.config import Tracking
+from registry.db.models import RunRefresh
 from registry.http.context import EXTENSION
 from tests.services.imports.test_run_refreshes import end, look, problems
 from tests.services.imports.test_upstream import Start, importer, server, start, upstream
@@ -17,6 +18,7 @@ from tests.support.importer import Importer
 from tests.support.mlflow_api import MlflowApi
 from tests.support.ports import free_port
 from tests.support.replies import expect
+from tests.support.unknown_values import in_both_forms, store_unknown
 
 __all__ = ["importer", "server", "start", "upstream"]  # fixtures
 
@@ -42,12 +44,14 @@ def mlflow_api_as(importer: Importer) -> MlflowApi:
     return MlflowApi(importer.api.client, importer.api.token)
 
 
+@in_both_forms
 def test_a_run_that_had_not_ended_at_a_native_registration_is_looked_at_again(
-    importer: Importer, upstream: FakeTrackingServer
+    importer: Importer, upstream: FakeTrackingServer, form: str | None
 ) -> None:
     upstream.run["info"] |= {"status": "RUNNING"}
     assert register(importer, started_at=STARTED)["run_state"] == "unfinished"
     assert register(importer, started_at=STARTED, finished_at=ENDED)["run_state"] is None
+    store_unknown(importer.app, RunRefresh.server, form)
     assert look(importer)
     assert importer.version(1)["run_state"] == "unfinished"
     end(upstream)
