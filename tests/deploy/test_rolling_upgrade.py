@@ -46,6 +46,7 @@ from tests.support.servers import PATIENCE, UNSAID, Caller, Launcher, Server, ru
 CLIENTS = 2
 PAUSE = 0.05
 SHARED = "shared"
+ELSEWHERE = "elsewhere"  # a model whose versions have unknown files
 # A promotion or a rollback may lose against another client's: that is an answer, not a failure.
 ANSWERS = {200, 201, 409}
 
@@ -155,6 +156,11 @@ class Client(threading.Thread):
             self.note(caller("GET", f"/models/{self.model}/stages/production"), {200})
         with self.balancer.caller() as caller:
             self.note(caller("GET", '/search/versions?filter=stage = "production"&limit=5'), {200})
+        with self.balancer.caller() as caller:
+            answer = caller("GET", f"/models/{ELSEWHERE}/versions?limit=5")
+        self.note(answer, {200})
+        if answer.ok and {version["manifest_digest"] for version in answer.json()["items"]} != {None}:
+            self.wrong.append(f"a digest of unknown files: {answer.text}")
 
     def note(self, answer: requests.Response, expected: set[int]) -> None:
         if answer.status_code not in expected:
@@ -243,8 +249,9 @@ def test_no_request_fails_while_one_release_takes_over_from_another(
     stop = threading.Event()
     clients = [Client(balancer, f"model-{number}", stop) for number in range(CLIENTS)]
     with balancer.caller() as caller:
-        for model in (SHARED, *(client.model for client in clients)):
+        for model in (SHARED, ELSEWHERE, *(client.model for client in clients)):
             caller.registry.create_model(model)
+    register_elsewhere(old, pair.token)
     for client in clients:
         client.start()
     try:
@@ -254,6 +261,7 @@ def test_no_request_fails_while_one_release_takes_over_from_another(
         await_rounds(clients, 1)  # the old release alone, on the new schema
 
         new = server_of(pair.new.root, "new")
+        register_elsewhere(new, pair.token)
         balancer.add(new)
         await_rounds(clients, 2)
 
@@ -280,21 +288,33 @@ def test_no_request_fails_while_one_release_takes_over_from_another(
         accepted = pair.new.registry(*command, database_url=database.url, secret=SECRET)
         assert accepted.returncode == 0, accepted.stdout + accepted.stderr
     states = invariants.assert_sound()
-    assert {f"{model}:{number}" for client in clients for model, number in client.registered} == states.keys()
+    registered = {f"{model}:{number}" for client in clients for model, number in client.registered}
+    assert registered | {f"{ELSEWHERE}:1", f"{ELSEWHERE}:2"} == states.keys()
     for client in clients:
-        invariants.audit_reader.assert_one_line(client.model)
-        invariants.audit_reader.assert_serial(client.model)
-        numbers = sorted(number for model, number in client.registered if model == client.model)
-        assert invariants.audit_reader.numbers(client.model) == numbers == list(range(1, len(numbers) + 1))
-        assert invariants.audit_reader.count(client.model, "version.promoted", stage="production") == len(
-            client.promoted
-        )
+        assert_complete(client, invariants)
     invariants.audit_reader.assert_one_line(SHARED)
     invariants.audit_reader.assert_serial(SHARED)
     if pair.after != REVISION:
         return
     rows = {row.name: row.shown_at for row in invariants.audit_reader.rows("SELECT name, shown_at FROM models")}
     assert (rows[SHARED], rows["made-by-the-new-one"]) == (None, "the front page")
+
+
+def assert_complete(client: Client, invariants: Invariants) -> None:
+    """The history of the client's model has all that it did, once."""
+    invariants.audit_reader.assert_one_line(client.model)
+    invariants.audit_reader.assert_serial(client.model)
+    numbers = sorted(number for model, number in client.registered if model == client.model)
+    assert invariants.audit_reader.numbers(client.model) == numbers == list(range(1, len(numbers) + 1))
+    assert invariants.audit_reader.count(client.model, "version.promoted", stage="production") == len(client.promoted)
+
+
+def register_elsewhere(server: Server, token: str) -> None:
+    """Register a version, as a client of MLflow does, whose files the registry does not have."""
+    body, headers = {"name": ELSEWHERE, "source": "s3://elsewhere/model"}, {"Authorization": f"Bearer {token}"}
+    url = f"{server.url}/api/2.0/mlflow/model-versions/create"
+    reply = requests.post(url, json=body, headers=headers, timeout=PATIENCE)
+    assert reply.status_code == 200, reply.text
 
 
 def await_rounds(clients: list[Client], number: int) -> None:
