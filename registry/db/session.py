@@ -90,6 +90,7 @@ def transaction() -> Iterator[Session]:
         with _named_errors(), session.begin():
             engine.begin_with_next(session.connection())
             yield session
+            session.prepare()
             worked = True
             session.finish()
     except Unavailable as error:

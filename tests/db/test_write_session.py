@@ -15,6 +15,7 @@ from registry.db.fixed_statements import FixedStatement
 from registry.db.models import AuditText, Stray
 from registry.db.session import look_up, reading, transaction
 from registry.db.write_session import writing
+from registry.domain.errors import Unavailable
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 ROW = {"key": "k", "handle": "", "size": 1, "found_at": NOW}
@@ -140,3 +141,21 @@ def test_a_connection_of_a_failed_write_is_in_no_transaction(app: Flask) -> None
             in_transaction = getattr(driver, "info", None) and driver.info.transaction_status.value
 
         assert not in_transaction
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_statement_that_sqlite_refuses_is_not_uncertain(app: Flask) -> None:
+    rows = [{**ROW, "key": str(number) * 200} for number in range(300)]
+
+    def fill() -> None:
+        with transaction() as session:
+            connection = session.connection()
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 1}")
+            insert_rows(session, Stray, rows)
+
+    with app.app_context():
+        with pytest.raises(Unavailable) as caught:
+            fill()
+
+        assert (type(caught.value), stored()) == (Unavailable, [])
