@@ -10,7 +10,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Insert, Select, insert, inspect
+from sqlalchemy import Insert, Select, insert, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -30,34 +30,27 @@ def insert_rows(session: Session, table: type[Base], rows: Rows) -> None:
 
 
 def insert_whole(session: Session, table: type[Row], row: Mapping[str, Any]) -> Row:
-    """Insert a *row*, and give it to the session as one that it had read; columns that it leaves out are NULL.
+    """Insert a *row*, and give it to the session as one that it had read.
 
-    An id that it leaves out is drawn by the database, which lets no role date back rows. That costs a round trip.
+    Columns that it leaves out get their defaults. An id that it leaves out is drawn by the database, which lets no role
+    date back rows. That costs a round trip.
     """
-    stored = dict(row)
+    columns = table.__table__.columns
+    stored = {column.key: getattr(column.default, "arg", None) for column in columns} | dict(row)
     if all(column.key in row for column in table.__table__.primary_key):
         insert_rows(session, table, [row])
     else:
         query = Query(_insert_for_key(table, tuple(row)), **row)
         writing(session).ask(query)
         stored |= query.rows[0]._asdict()
-    return writing(session).adopt(table, [stored.get(column.key) for column in table.__table__.columns])
+    return writing(session).adopt(table, [stored[column.key] for column in columns])
 
 
 def insert_object(session: Session, new: Base) -> None:
-    """Insert the row of a *new* object, which the session does not have. An id that it lacks is the next one."""
-    columns = inspect(type(new)).columns
-    row = {column.key: _value(new, column) for column in columns if not (column.primary_key and _lacks(new, column))}
-    insert_rows(session, type(new), [row])
-
-
-def _lacks(new: Base, column: Column[Any]) -> bool:
-    return getattr(new, column.key) is None
-
-
-def _value(new: Base, column: Column[Any]) -> Any:
-    default: Any = column.default
-    return default.arg if _lacks(new, column) and default is not None else getattr(new, column.key)
+    """Insert the row of a *new* object, which the session does not have; the database draws an id that it lacks."""
+    values = inspect(new).dict
+    columns = [column.key for column in type(new).__table__.columns]
+    insert_rows(session, type(new), [{name: values[name] for name in columns if name in values}])
 
 
 def insert_missing(session: Session, table: type[Base], rows: Rows, *, key: Sequence[str]) -> int:

@@ -35,10 +35,13 @@ class CompiledStatement:
     def __init__(self, statement: Any, dialect: Dialect, given: Sequence[str] | None) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=given)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 -- no statement of ours is DDL
-        if compiled.insert_prefetch or compiled.update_prefetch:
-            raise LookupError(f"the statement leaves out columns with defaults of Python: {compiled}")
         self._expanding = compiled if compiled.post_compile_params else None
         self._text, self._order, self._defaults = compiled.string, compiled.positiontup, dict(compiled.params)
+        for column in (*compiled.insert_prefetch, *compiled.update_prefetch):  # it has a default of Python
+            default: Any = column.default
+            if default is None or not default.is_scalar:
+                raise LookupError(f"the statement leaves out {column}, whose default has no fixed value")
+            self._defaults[column.key] = default.arg
         self._converters = {
             name: convert
             for name, bind in compiled.binds.items()

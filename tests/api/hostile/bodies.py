@@ -49,7 +49,7 @@ def search_body(kind: str, order_by: str, after: list[Any]) -> dict[str, Any]:
     salt, options = f"cursor:/api/v1/search/{kind}", {"digest_method": hashlib.sha256}
     signer = URLSafeSerializer(SECRET, salt=salt, signer_kwargs=options)
     cursor = signer.dumps([fingerprint("name = 'fraud'", order_by), *after])
-    return {"filter": "name = 'fraud'", "order_by": order_by, "limit": 5, "cursor": cursor}
+    return {"filter": "name = 'fraud'", "order_by": order_by, "limit": 5, "cursor": cursor, "fields": ["description"]}
 
 
 # What a registration says beside its files.
@@ -244,8 +244,13 @@ def missing(operation: Operation) -> set[str]:
     return set(_missing(operation.schema(), operation.body, ""))
 
 
+def named(schema: Schema) -> Iterator[tuple[str, fields.Field[Any]]]:
+    """The fields under the names that they have in documents."""
+    return ((field.data_key or name, field) for name, field in schema.fields.items())
+
+
 def _wrong(schema: Schema, body: Any, whole: dict[str, Any], at: list[Any]) -> Iterator[tuple[str, Any, list[Any]]]:
-    for name, field in schema.fields.items():
+    for name, field in named(schema):
         yield from _spoil(field, body[name], whole, [*at, name])
 
 
@@ -284,7 +289,7 @@ def _with(whole: dict[str, Any], at: list[Any], value: Any) -> dict[str, Any]:
 
 
 def _missing(schema: Schema, body: Any, at: str) -> Iterator[str]:
-    for name, field in schema.fields.items():
+    for name, field in named(schema):
         if name not in body:
             yield f"{at}{name}"
         elif isinstance(field, fields.Nested):
