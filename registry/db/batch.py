@@ -77,54 +77,75 @@ def send(connection: Connection, steps: Sequence[BatchStep], *, commit: bool = F
         if connection.dialect.name == "postgresql" and (commit or begins or len(steps) > 1):
             _pipeline(connection, driver, steps, commit=commit)
         else:
-            _one_by_one(connection, driver, steps)
+            _one_by_one(connection, steps)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _named(connection, driver, error) from error
 
 
+class _Execution:
+    """A statement under way: what SQLAlchemy's listeners get as its context. ``failure`` is that of the batch."""
+
+    def __init__(self, connection: Connection, compiled: CompiledStatement, rows: Sequence[Values]) -> None:
+        driver: Any = connection.connection.driver_connection
+        self.cursor = driver.cursor()
+        self.failure: Exception | None = None
+        self._connection, self._many = connection, len(rows) > 1
+        self._text, self._parameters = compiled.bound(rows[0])
+        if self._many:
+            self._parameters = [self._parameters, *(compiled.bound(values)[1] for values in rows[1:])]
+
+    def run(self) -> None:
+        """Execute the statement, or send it. Raises the driver's errors."""
+        self._connection.dispatch.before_cursor_execute(
+            self._connection, self.cursor, self._text, self._parameters, self, self._many
+        )
+        execute = self.cursor.executemany if self._many else self.cursor.execute
+        execute(self._text, self._parameters)
+
+    def end(self, failure: Exception | None = None) -> None:
+        """Let the listeners know that there is a result, or a *failure*."""
+        self.failure = failure
+        self._connection.dispatch.after_cursor_execute(
+            self._connection, self.cursor, self._text, self._parameters, self, self._many
+        )
+
+
 def _pipeline(connection: Connection, driver: Any, steps: Sequence[BatchStep], *, commit: bool) -> None:
-    fetch, failure = [], None
+    executions, failure = [], None
     try:
         with driver.pipeline():
             try:
                 for step in steps:
-                    compiled = step.statement.compiled(connection.dialect)
-                    cursor = _execute(connection, driver, compiled, step.rows)
-                    if step.query is not None:
-                        fetch.append((cursor, compiled, step.query))
+                    executions.append(_Execution(connection, step.statement.compiled(connection.dialect), step.rows))
+                    executions[-1].run()
                 if commit:
                     driver.execute("COMMIT", prepare=False)
             except connection.dialect.loaded_dbapi.Error as error:
                 failure = error  # psycopg would log a warning of an error that ends its block
     except connection.dialect.loaded_dbapi.Error as error:
         failure = failure or error  # the end of the block only says that statements were left out
+    for execution in executions:
+        execution.end(failure)
     if failure is not None:
         raise failure
-    for cursor, compiled, query in fetch:
-        query.rows = compiled.rows(cursor)
+    for step, execution in zip(steps, executions, strict=True):
+        if step.query is not None:
+            step.query.rows = step.statement.compiled(connection.dialect).rows(execution.cursor)
 
 
-def _one_by_one(connection: Connection, driver: Any, steps: Sequence[BatchStep]) -> None:
+def _one_by_one(connection: Connection, steps: Sequence[BatchStep]) -> None:
     for step in steps:
         compiled = step.statement.compiled(connection.dialect)
-        cursor = _execute(connection, driver, compiled, step.rows)
+        execution = _Execution(connection, compiled, step.rows)
+        try:
+            execution.run()
+        except connection.dialect.loaded_dbapi.Error as error:
+            execution.end(error)
+            raise
+        execution.end()
         if step.query is not None:
-            step.query.rows = compiled.rows(cursor)
-        cursor.close()
-
-
-def _execute(connection: Connection, driver: Any, compiled: CompiledStatement, rows: Sequence[Values]) -> Any:
-    """Execute one statement for each of *rows*, and return its cursor. SQLAlchemy's listeners get notice of it, too."""
-    cursor = driver.cursor()
-    text, parameters = compiled.bound(rows[0])
-    if len(rows) == 1:
-        connection.dispatch.before_cursor_execute(connection, cursor, text, parameters, None, False)
-        cursor.execute(text, parameters)
-    else:
-        each = [parameters, *(compiled.bound(values)[1] for values in rows[1:])]
-        connection.dispatch.before_cursor_execute(connection, cursor, text, each, None, True)
-        cursor.executemany(text, each)
-    return cursor
+            step.query.rows = compiled.rows(execution.cursor)
+        execution.cursor.close()
 
 
 def _named(connection: Connection, driver: Any, error: Exception) -> BaseException:

@@ -111,7 +111,8 @@ def _before_statement(connection: Any, _cursor: Any, statement: str, _values: An
 
 
 def _after_statement(_connection: Any, _cursor: Any, _sql: str, _values: Any, context: Any, _many: bool) -> None:
-    _end_span(context)
+    failure = getattr(context, "failure", None)  # of a batch
+    _end_span(context, error=type(failure).__name__ if failure else None)
 
 
 def _failed_statement(failure: Any) -> None:

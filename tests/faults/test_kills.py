@@ -216,9 +216,10 @@ def test_a_write_that_was_committed_but_not_answered_is_answered_by_its_repetiti
 
 @pytest.mark.fault("F01")
 @pytest.mark.parametrize("write", ["register", "promote", "roll back"])
-def test_a_write_that_was_not_committed_is_done_by_its_repetition(
+def test_a_write_that_was_not_committed_is_done_once_by_its_repetition(
     fleet: Fleet, audit_reader: AuditReader, database: Database, write: str
 ) -> None:
+    """PostgreSQL may have been sent the commit: it goes on with that when it is not blocked any more."""
     request, action = _writes(fleet, _given_three_versions(fleet))[write]
     before = audit_reader.count(MODEL, action)
 
@@ -231,7 +232,7 @@ def test_a_write_that_was_not_committed_is_done_by_its_repetition(
     repeated = request.repeat()
 
     assert repeated.ok
-    assert "Idempotency-Replayed" not in repeated.headers
+    assert database.kind == "postgresql" or "Idempotency-Replayed" not in repeated.headers
     assert audit_reader.count(MODEL, action) == before + 1
     audit_reader.assert_one_line(MODEL)
     audit_reader.assert_chains()

@@ -112,6 +112,7 @@ def _renumber(session: Session, skip: int) -> int:
             RENUMBERED, {"model": model.name}, before=before, after=after, texts=audit.texts(reason=REASON)
         )
         audit.record(session, model, event, draft, actor=SYSTEM)
+        session.flush()
         session.expunge(model)
     return len(ids)
 
