@@ -90,7 +90,8 @@ def transaction() -> Iterator[Session]:
         with _named_errors(), session.begin():
             engine.begin_with_next(session.connection())
             yield session
-            session.prepare()
+            if session.get_bind().dialect.name == "sqlite":
+                session.flush()  # what SQLite refuses is refused before the commit, which is a step of its own there
             worked = True
             session.finish()
     except Unavailable as error:

@@ -73,17 +73,9 @@ class WriteSession(FlaskSession):
         return [self.adopt(entity, row) for row in query.rows]
 
     def finish(self) -> None:
-        """Send what was not sent yet with the commit, once :meth:`prepare` was called. Raises the database's errors."""
-        self._send(commit=True)
-
-    def prepare(self) -> None:
-        """Complete the batch of the last trip. What SQLite refuses fails here, before the commit: it is not uncertain.
-
-        Raises the database's errors.
-        """
+        """Send what was not sent yet, and commit: on PostgreSQL in one round trip. Raises the database's errors."""
         self.write_changes()
-        if self.get_bind().dialect.name == "sqlite":
-            self._send()
+        self._send(commit=True)
 
     def adopt(self, entity: type[Entity], row: Sequence[Any]) -> Entity:
         """Return the object of a row that begins with the columns of the table; the session has it as one it loaded."""
