@@ -36,7 +36,7 @@ def several(values: Iterable[T], name: str) -> list[T]:
     return list(values)
 
 
-def shown(names: Iterable[str] | None) -> str | None:
+def comma_separated(names: Iterable[str] | None) -> str | None:
     """Return the names of fields as the query of a list has them. Raises ValueError for one text, or no name."""
     if names is None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from registry.api.schemas.fields import Choice, Document, Instant, Strict, Text, View, about, labels, output, reason
-from registry.api.schemas.paging import PageQuery, listed, page_of, shown_in_query
+from registry.api.schemas.paging import PageQuery, field_names_in_query, listed, page_of
 from registry.rules import names
 
 LIFECYCLES = Choice(["enforced", "open"])
@@ -91,7 +91,7 @@ class ModelsQuery(PageQuery):
     deleted = fields.Boolean(
         truthy={"true"}, falsy={"false"}, metadata=about("`true`: deleted models instead of live ones.")
     )
-    shown = shown_in_query(ModelView)
+    field_names = field_names_in_query(ModelView)
 
 
 ModelPage = page_of(listed(ModelView, "ListedModelView"), "ModelPage")

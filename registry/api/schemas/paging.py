@@ -56,15 +56,15 @@ class _Names(fields.String):
         return [self._choice(name) for name in super()._deserialize(value, attr, data, **kwargs).split(",")]
 
 
-def shown_in_query(view: type[Schema]) -> fields.String:
+def field_names_in_query(view: type[Schema]) -> fields.String:
     """Return the query parameter ``fields``, of names of the fields of *view*."""
     names = [*view().fields]
     known = ", ".join(f"`{name}`" for name in names)
     return _Names(names, data_key="fields", metadata=about(f"{_SHOWN} With commas between: {known}."))
 
 
-def shown_in_body(view: type[Schema]) -> Listed:
-    """Return the field ``fields`` of a body, as :func:`shown_in_query`."""
+def field_names_in_body(view: type[Schema]) -> Listed:
+    """Return the field ``fields`` of a body, as :func:`field_names_in_query`."""
     names = [*view().fields]
     return Listed(
         fields.String(validate=Choice(names)), least=1, most=len(names), data_key="fields", metadata=about(_SHOWN)

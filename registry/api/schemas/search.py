@@ -6,7 +6,7 @@ from typing import Any
 
 from registry.api.schemas.fields import Strict, Text, about
 from registry.api.schemas.models import ModelView
-from registry.api.schemas.paging import PageBody, PageQuery, shown_in_body, shown_in_query
+from registry.api.schemas.paging import PageBody, PageQuery, field_names_in_body, field_names_in_query
 from registry.api.schemas.versions import VersionView
 from registry.domain.filters import keys, native
 from registry.domain.filters.terms import MOST_PATTERN, MOST_VALUES, MOST_WILDCARDS
@@ -63,7 +63,7 @@ def _order(vocabulary: keys.Vocabulary, default: str) -> str:
 
 
 def _list_keys(vocabulary: keys.Vocabulary) -> str:
-    """Return the keys as Markdown: outside of a literal, ``<key>`` is taken for HTML and not shown."""
+    """Return the keys as Markdown: outside of a literal, ``<key>`` is taken for HTML and not field_names."""
     return ", ".join(f"`{name}`" for name in vocabulary.names.split(", "))
 
 
@@ -86,22 +86,22 @@ class _VersionSearch(Strict):
 class ModelSearchQuery(PageQuery, _ModelSearch):
     """A search for models in an address."""
 
-    shown = shown_in_query(ModelView)
+    field_names = field_names_in_query(ModelView)
 
 
 class ModelSearchBody(PageBody, _ModelSearch):
     """A search for models in a body."""
 
-    shown = shown_in_body(ModelView)
+    field_names = field_names_in_body(ModelView)
 
 
 class VersionSearchQuery(PageQuery, _VersionSearch):
     """A search for versions in an address."""
 
-    shown = shown_in_query(VersionView)
+    field_names = field_names_in_query(VersionView)
 
 
 class VersionSearchBody(PageBody, _VersionSearch):
     """A search for versions in a body."""
 
-    shown = shown_in_body(VersionView)
+    field_names = field_names_in_body(VersionView)

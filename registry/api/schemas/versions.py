@@ -36,7 +36,7 @@ from registry.api.schemas.lineage import (
     ParentBody,
     RunBody,
 )
-from registry.api.schemas.paging import LIMITED, PageQuery, listed, page_of, shown_in_query
+from registry.api.schemas.paging import LIMITED, PageQuery, field_names_in_query, listed, page_of
 from registry.domain.evaluations import Evaluation, identified
 from registry.domain.lineage import Dataset, Snapshot
 from registry.domain.manifest import File
@@ -319,7 +319,7 @@ class VersionsQuery(PageQuery):
     state = fields.String(
         validate=Choice([state.value for state in VersionState]), metadata=about("Only versions in this state.")
     )
-    shown = shown_in_query(VersionView)
+    field_names = field_names_in_query(VersionView)
 
 
 _ListedVersion = listed(VersionView, "ListedVersionView")

@@ -55,8 +55,8 @@ def list_(session: Session, deleted: bool, fields: tuple[str, ...], limit: int) 
     Example:
       registry model list --limit 0
     """
-    shown = session.fields(formatting.MODEL_FIELDS, fields)
-    models = session.registry.models.list(deleted=True if deleted else None, fields=shown)
+    field_names = session.fields(formatting.MODEL_FIELDS, fields)
+    models = session.registry.models.list(deleted=True if deleted else None, fields=field_names)
     empty = "no deleted models" if deleted else "no models"
     session.list(models, formatting.MODEL_COLUMNS, formatting.model_row, empty=empty, limit=limit)
 

@@ -43,13 +43,13 @@ def search(
       registry search "tags.team = 'risk'" --models --json --fields name,tags
     """
     if models:
-        shown = session.fields(formatting.MODEL_FIELDS, fields)
-        results = session.registry.search.models(filter or None, order_by=order_by, fields=shown)
+        field_names = session.fields(formatting.MODEL_FIELDS, fields)
+        results = session.registry.search.models(filter or None, order_by=order_by, fields=field_names)
         session.list(results, formatting.MODEL_COLUMNS, formatting.model_row, empty=formatting.NO_MODELS, limit=limit)
     else:
-        shown = session.fields(formatting.VERSION_FIELDS, fields)
+        field_names = session.fields(formatting.VERSION_FIELDS, fields)
         versions = session.registry.search.versions(
-            filter or None, order_by=order_by, fields=shown, on_warning=session.warn
+            filter or None, order_by=order_by, fields=field_names, on_warning=session.warn
         )
         session.list(
             versions, formatting.VERSION_COLUMNS, formatting.version_row, empty=formatting.NO_VERSIONS, limit=limit

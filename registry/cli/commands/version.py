@@ -48,8 +48,8 @@ def list_(
     Example:
       registry version list fraud --stage archived
     """
-    shown = session.fields(formatting.VERSION_FIELDS, fields)
-    versions = session.registry.versions.list(name, stage=stage, state=state, fields=shown)
+    field_names = session.fields(formatting.VERSION_FIELDS, fields)
+    versions = session.registry.versions.list(name, stage=stage, state=state, fields=field_names)
     empty = formatting.NO_VERSIONS if stage or state else f"{name} has no versions"
     session.list(versions, formatting.VERSION_COLUMNS, formatting.version_row, empty=empty, limit=limit)
 

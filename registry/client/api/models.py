@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from registry.client.fields import given, labels, shown
+from registry.client.fields import comma_separated, given, labels
 from registry.client.http.transport import Transport, path
 from registry.client.types import (
     EntryView,
@@ -39,7 +39,7 @@ class Models:
         self, *, name: str | None = None, deleted: bool | None = None, fields: Iterable[str] | None = None
     ) -> Iterator[ModelView]:
         """Yield models by name; deleted ones only on request. With *fields*, each has only these."""
-        query = {"name": name, "deleted": deleted, "fields": shown(fields)}
+        query = {"name": name, "deleted": deleted, "fields": comma_separated(fields)}
         return self._transport.pages(ModelView, "/models", query=query)
 
     def get(self, name: str) -> ModelView:

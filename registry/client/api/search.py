@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote
 
-from registry.client.fields import shown
+from registry.client.fields import comma_separated
 from registry.client.http.transport import Transport, View
 from registry.client.types import ModelView, VersionView
 
@@ -59,7 +59,7 @@ class Search:
         on_warning: Callable[[str], None] | None = None,
     ) -> Iterator[View]:
         asked = {"filter": filter, "order_by": order_by}
-        names = shown(fields)
+        names = comma_separated(fields)
         if len(quote(filter or "")) > LONGEST_IN_ADDRESS:
             body = {**asked, "fields": names.split(",") if names else None}
             return self._transport.pages(shape, path, body=body, on_warning=on_warning)

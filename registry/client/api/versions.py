@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from registry.client import records
 from registry.client.errors import Conflict
-from registry.client.fields import given, labels, shown
+from registry.client.fields import comma_separated, given, labels
 from registry.client.http.transport import Transport, path, read
 from registry.client.types import (
     EntryView,
@@ -75,7 +75,7 @@ class Versions:
         fields: Iterable[str] | None = None,
     ) -> Iterator[VersionView]:
         """Yield versions, newest first. With *fields*, each has only these."""
-        query = {"stage": stage, "state": state, "fields": shown(fields)}
+        query = {"stage": stage, "state": state, "fields": comma_separated(fields)}
         return self._transport.pages(VersionView, path("models", model, "versions"), query=query)
 
     def get(self, model: str, number: int) -> VersionView:

@@ -99,11 +99,11 @@ def _may_be_long(kind: Any) -> bool:
     return isinstance(kind, JSON | LargeBinary)
 
 
-def version(key: Any, *, shown: Container[str] = _ALL) -> ColumnElement[int]:
-    """Return the weight of the columns *shown* of a version."""
-    size = _version_size(key, (*_SAID, "signature", "claimed"), shown)
+def version(key: Any, *, field_names: Container[str] = _ALL) -> ColumnElement[int]:
+    """Return the weight of the columns *field_names* of a version."""
+    size = _version_size(key, (*_SAID, "signature", "claimed"), field_names)
     for name, measure in (("params", _params), ("metrics", _metrics), ("lineage", _lineage_size)):
-        if name in shown:
+        if name in field_names:
             size = size + measure(key)
     return size
 
@@ -113,16 +113,16 @@ def version_brief(key: Any) -> ColumnElement[int]:
     return _version_size(key, _SAID)
 
 
-def model(key: Any, *, shown: Container[str] = _ALL) -> ColumnElement[int]:
-    """Return the weight of the columns *shown* of a model."""
+def model(key: Any, *, field_names: Container[str] = _ALL) -> ColumnElement[int]:
+    """Return the weight of the columns *field_names* of a model."""
     own = aliased(Model)
-    said = [name for name in ("description", "claimed") if name in shown]
+    said = [name for name in ("description", "claimed") if name in field_names]
     size: ColumnElement[int] = literal_column(str(LEAST))
     if said:
         size = size + _one(select(_octets(own, said)).where(own.id == key))
-    if "tags" in shown:
+    if "tags" in field_names:
         size = size + _one(select(_sum(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == key))
-    if "aliases" in shown:
+    if "aliases" in field_names:
         pointing = (AliasTenure.model_id == key, AliasTenure.ended_at.is_(None))
         size = size + _one(select(_sum(AliasTenure.alias)).where(*pointing))
     return size
@@ -136,12 +136,12 @@ def entry(key: Any) -> ColumnElement[int]:
     return LEAST + _one(body) + _one(texts)
 
 
-def _version_size(key: Any, columns: Sequence[str], shown: Container[str] = _ALL) -> ColumnElement[int]:
+def _version_size(key: Any, columns: Sequence[str], field_names: Container[str] = _ALL) -> ColumnElement[int]:
     own = aliased(Version)
     size: ColumnElement[int] = literal_column(str(LEAST))
-    if said := [name for name in columns if name in shown]:
+    if said := [name for name in columns if name in field_names]:
         size = size + _one(select(_octets(own, said)).where(own.id == key))
-    if "tags" in shown:
+    if "tags" in field_names:
         size = size + _one(select(_sum(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == key))
     return size
 

@@ -156,17 +156,17 @@ def list_(
     deleted: bool = False,
     after: tuple[Any, ...] | None = None,
     limit: int,
-    shown: Collection[str] | None = None,
+    field_names: Collection[str] | None = None,
 ) -> Page[ModelRecord | lists.Document]:
-    """Live models, or deleted ones, by name; with *shown*, these fields of them.
+    """Live models, or deleted ones, by name; with *field_names*, these fields of them.
 
     Raises UnknownValue for a *name* that no model ever had.
     """
     narrowing = {} if name is None else {"name": name}
     if after is not None:
         narrowing |= {"after": after[0], "after_id": after[1]}
-    fields = None if shown is None else frozenset(shown)
-    statement = lists.model_page(*narrowing, deleted=deleted, shown=fields)
+    fields = None if field_names is None else frozenset(field_names)
+    statement = lists.model_page(*narrowing, deleted=deleted, field_names=fields)
     with reading() as session:
         page = pages.read(session, statement, narrowing, limit=limit).page
         if not page.items:
@@ -209,8 +209,8 @@ def edit(
                 lifecycle=lifecycle,
                 reason=reason,
             )
-        shown = render(unit.session, locked_model)
-    return shown.value
+        rendered = render(unit.session, locked_model)
+    return rendered.value
 
 
 def _apply_edit(
@@ -266,8 +266,8 @@ def rename(
             _revise_versions(unit.session, locked_model, now)
         else:
             _apply_rename(unit.session, locked_model, new_name, actor=actor, protected=protected, reason=reason)
-        shown = render(unit.session, locked_model)
-    return shown.value
+        rendered = render(unit.session, locked_model)
+    return rendered.value
 
 
 def _apply_rename(

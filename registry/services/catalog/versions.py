@@ -47,15 +47,15 @@ def list_(
     state: str | None = None,
     after: tuple[Any, ...] | None = None,
     limit: int,
-    shown: Collection[str] | None = None,
+    field_names: Collection[str] | None = None,
 ) -> Page[VersionRecord | lists.Document]:
-    """Return the model's versions, newest first; with *shown*, these fields of them. Raises NotFound."""
+    """Return the model's versions, newest first; with *field_names*, these fields of them. Raises NotFound."""
     with reading() as session:
         model_row = catalog.model(session, model)
         said = {"stage": stage, "state": state, "after": None if after is None else after[0]}
         narrowing = {name: value for name, value in said.items() if value is not None}
-        fields = None if shown is None else frozenset(shown)
-        statement = lists.version_page(*narrowing, shown=fields)
+        fields = None if field_names is None else frozenset(field_names)
+        statement = lists.version_page(*narrowing, field_names=fields)
         page = pages.read(session, statement, {"model": model_row.id, **narrowing}, limit=limit).page
         return Page(lists.versions(fields).render(page.items), page.next_after)
 

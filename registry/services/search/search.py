@@ -72,20 +72,20 @@ def find_models(
     order_by: str = "",
     after: Position | None = None,
     limit: int,
-    shown: Collection[str] | None = None,
+    field_names: Collection[str] | None = None,
 ) -> Page[ModelRecord | Document]:
-    """Live models that a filter describes, by name by default; with *shown*, these fields of them.
+    """Live models that a filter describes, by name by default; with *field_names*, these fields of them.
 
     Raises Invalid or UnknownValue.
     """
     request, query = _wanted_natively(keys.MODELS, filter, order_by, default=BY_NAME, after=after, limit=limit)
-    selection = lists.models(_fields_to_read(shown, request.order))
+    selection = lists.models(_fields_to_read(field_names, request.order))
     with reading() as session:
         fitting = search.models(session, selection.details, request)
         items = selection.render(fitting.rows)
         if after is None:
             known_terms.require_known(session, known_terms.MODELS, request.term, request.order, items)
-        return Page(_only(shown, items), _position(query, fitting))
+        return Page(_only(field_names, items), _position(query, fitting))
 
 
 def find_versions(
@@ -94,35 +94,35 @@ def find_versions(
     order_by: str = "",
     after: Position | None = None,
     limit: int,
-    shown: Collection[str] | None = None,
+    field_names: Collection[str] | None = None,
 ) -> Page[VersionRecord | Document]:
-    """Live versions of live models that a filter describes, newest first by default; with *shown*, these fields.
+    """Live versions of live models that a filter describes, newest first by default; with *field_names*, these fields.
 
     Raises Invalid or UnknownValue.
     """
     request, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=NEWEST_FIRST, after=after, limit=limit)
-    selection = lists.versions(_fields_to_read(shown, request.order))
+    selection = lists.versions(_fields_to_read(field_names, request.order))
     with reading() as session:
         fitting, mixed = search.compared_versions(session, selection.details, request)
         items = selection.render(fitting.rows)
         if after is None:
             known_terms.require_known(session, known_terms.VERSIONS, request.term, request.order, items)
         warnings = [_mixed(key, items) for key in mixed]
-        return Page(_only(shown, items), _position(query, fitting), warnings)
+        return Page(_only(field_names, items), _position(query, fitting), warnings)
 
 
-def _fields_to_read(shown: Collection[str] | None, order: Sequence[Order]) -> lists.Shown:
-    """Return the fields *shown*, and those whose entries the page is sorted by: the first page is checked for them."""
-    if shown is None:
+def _fields_to_read(field_names: Collection[str] | None, order: Sequence[Order]) -> lists.FieldNames:
+    """Return *field_names*, and the fields whose entries the page is sorted by: the first page is checked for them."""
+    if field_names is None:
         return None
     sorted_by = {one.key.field for one in order if one.key.entry is not None}
-    return frozenset(shown) | sorted_by | ({"evaluations"} if "metrics" in sorted_by else set())
+    return frozenset(field_names) | sorted_by | ({"evaluations"} if "metrics" in sorted_by else set())
 
 
-def _only(shown: Collection[str] | None, items: Sequence[Any]) -> Sequence[Any]:
-    if shown is None:
+def _only(field_names: Collection[str] | None, items: Sequence[Any]) -> Sequence[Any]:
+    if field_names is None:
         return items
-    return [{name: value for name, value in item.items() if name in shown} for item in items]
+    return [{name: value for name, value in item.items() if name in field_names} for item in items]
 
 
 def _mixed(key: Key, items: Sequence[VersionRecord | Document]) -> str:
