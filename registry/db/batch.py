@@ -127,6 +127,8 @@ def _pipeline(connection: Connection, driver: Any, steps: Sequence[BatchStep], *
     for execution in executions:
         execution.end(failure)
     if failure is not None:
+        if driver.pgconn.pipeline_status:  # the server ended the session amid the batch: libpq is stuck in the mode
+            driver.close()
         raise failure
     for step, execution in zip(steps, executions, strict=True):
         if step.query is not None:

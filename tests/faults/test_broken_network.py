@@ -121,6 +121,26 @@ def test_a_connection_that_is_reset_in_the_middle_of_a_transaction_is_not_notice
     assert_promoted_once(audit_reader, record_property)
 
 
+@pytest.mark.fault("F14")
+def test_a_session_that_the_server_ends_within_a_batch_is_not_noticed(
+    caller: Caller, fleet: Fleet, line: NetworkProxy, audit_reader: AuditReader, record_property: Record
+) -> None:
+    open_batch = (
+        "FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'ClientRead' AND datname = current_database()"
+    )
+    line.endless = b"BEGIN ISOLATION"
+
+    def end_it(_: Caller) -> None:
+        eventually(lambda: audit_reader.rows(f"SELECT count(*) {open_batch}")[0][0] == 1, "the batch is under way")
+        line.heal()
+        audit_reader.rows(f"SELECT pg_terminate_backend(pid) {open_batch}")
+
+    done, _ = fleet.at_once([lambda caller: promote(caller, "one"), end_it])
+
+    assert done.status_code == 200, done.text
+    assert_promoted_once(audit_reader, record_property)
+
+
 def timed(call: Callable[[], requests.Response]) -> tuple[requests.Response, float]:
     begun = time.monotonic()
     return call(), time.monotonic() - begun

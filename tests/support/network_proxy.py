@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 RST = struct.pack("ii", 1, 0)  # linger for no time: closing then resets
 CHUNK = 65536
+SYNC = b"S\x00\x00\x00\x04"  # ends a batch of statements to PostgreSQL
 
 
 class NetworkProxy:
@@ -18,7 +19,8 @@ class NetworkProxy:
 
     ``latency`` is in seconds, each way. While ``swallows``, nothing is passed on and nobody is told: a black hole.
     While ``deaf``, only what the server says is swallowed: a half-open connection. ``refuses`` resets who comes anew.
-    ``most`` is how many bytes the server may still say before both ends are reset.
+    ``most`` is how many bytes the server may still say before both ends are reset. A batch for PostgreSQL that has the
+    bytes of ``endless`` loses its end.
     """
 
     def __init__(self, upstream: str | tuple[str, int]) -> None:
@@ -26,6 +28,7 @@ class NetworkProxy:
         self.latency = 0.0
         self.swallows = self.deaf = self.refuses = False
         self.most: int | None = None
+        self.endless: bytes | None = None
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
@@ -40,7 +43,7 @@ class NetworkProxy:
         """Be a good line again. What was swallowed is gone: connections that lost any of it are broken."""
         if self.swallows or self.deaf:
             self.reset()
-        self.latency, self.most = 0.0, None
+        self.latency, self.most, self.endless = 0.0, None, None
         self.swallows = self.deaf = self.refuses = False
 
     def run(self) -> None:
@@ -94,6 +97,7 @@ class NetworkProxy:
         return await asyncio.open_connection(*self.upstream)
 
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, asks: bool) -> None:
+        is_endless = False
         with suppress(OSError):
             while data := await source.read(CHUNK):
                 if self.latency:
@@ -102,7 +106,8 @@ class NetworkProxy:
                     continue
                 if self.most is not None and not asks:
                     data, self.most = data[: self.most], self.most - len(data)
-                sink.write(data)
+                is_endless = is_endless or (asks and self.endless is not None and self.endless in data)
+                sink.write(data.replace(SYNC, b"") if is_endless else data)
                 await sink.drain()
                 if self.most is not None and self.most <= 0:
                     return
