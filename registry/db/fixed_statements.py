@@ -36,7 +36,9 @@ class CompiledStatement:
         compiled = statement.compile(dialect=dialect, column_keys=given)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 -- no statement of ours is DDL
         self._expanding = compiled if compiled.post_compile_params else None
-        self._text, self._order, self._defaults = compiled.string, compiled.positiontup, dict(compiled.params)
+        self._text, self._order = compiled.string, compiled.positiontup
+        # A value that must be given has a placeholder here, which the driver would send as a number.
+        self._defaults = {name: value for name, value in compiled.params.items() if not compiled.binds[name].required}
         for column in (*compiled.insert_prefetch, *compiled.update_prefetch):  # it has a default of Python
             default: Any = column.default
             if default is None or not default.is_scalar:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from flask import Flask
 from sqlalchemy import func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from registry.db.batch import Query
 from registry.db.bulk_insert import insert_rows, insert_whole
@@ -159,3 +159,17 @@ def test_a_statement_that_sqlite_refuses_is_not_uncertain(app: Flask) -> None:
             fill()
 
         assert (type(caught.value), stored()) == (Unavailable, [])
+
+
+def test_a_row_without_a_column_of_the_first_one_is_refused(app: Flask) -> None:
+    short = {name: value for name, value in ROW.items() if name != "size"} | {"key": "short"}
+
+    def insert_both() -> None:
+        with transaction() as session:
+            insert_rows(session, Stray, [ROW, short])
+
+    with app.app_context():
+        with pytest.raises((KeyError, ProgrammingError), match="size"):
+            insert_both()
+
+        assert stored() == []
