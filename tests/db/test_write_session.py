@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, insert, select
+from sqlalchemy import event, func, insert, select
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from registry.db.batch import Query
 from registry.db.bulk_insert import insert_rows, insert_whole
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import AuditText, Stray
-from registry.db.session import look_up, reading, transaction
+from registry.db.session import db, look_up, reading, transaction
 from registry.db.write_session import writing
 from registry.domain.errors import Unavailable
 
@@ -173,3 +175,43 @@ def test_a_row_without_a_column_of_the_first_one_is_refused(app: Flask) -> None:
             insert_both()
 
         assert stored() == []
+
+
+@pytest.fixture
+def updated(app: Flask) -> Iterator[list[str]]:
+    """The keys of the rows that are updated, in the order of their statements."""
+    keys: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, text: str, values: Any, *_rest: Any) -> None:
+        if text.startswith("UPDATE strays"):
+            given = values.values() if isinstance(values, dict) else values
+            keys.extend(value for value in given if isinstance(value, str) and value)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield keys
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def test_changed_rows_are_written_in_the_order_of_their_keys(app: Flask, updated: list[str]) -> None:
+    keys = [f"{number:02}" for number in range(30)]
+    with app.app_context():
+        with transaction() as session:
+            insert_rows(session, Stray, [{**ROW, "key": key} for key in keys])
+        with transaction() as session:
+            for stray in session.scalars(select(Stray).order_by(Stray.key.desc())).all():
+                stray.size += 1
+
+    assert updated == keys
+
+
+def test_a_row_that_was_set_to_what_it_had_is_not_written(app: Flask, updated: list[str]) -> None:
+    with app.app_context():
+        with transaction() as session:
+            insert_rows(session, Stray, [ROW, {**ROW, "key": "l"}])
+        with transaction() as session:
+            (same, other) = session.scalars(select(Stray).order_by(Stray.key)).all()
+            same.size, other.size = same.size, 7
+
+        assert (updated, stored()) == (["l"], [("k", 1), ("l", 7)])
