@@ -74,6 +74,7 @@ def test_requests_are_traced_from_each_worker_and_continue_their_callers_trace(t
         arguments = ("--dev", "--bind", f"127.0.0.1:{port}")
         with serving(*arguments, cwd=tmp_path, env=traced, url=url) as log:
             requests.get(f"{url}/api/v1/models/fraud", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"}, timeout=60)
+            requests.post(f"{url}/api/v1/models", json={"name": "churn"}, timeout=60).raise_for_status()
 
             def both() -> bool:
                 requests.get(f"{url}/api/v1/models", timeout=60)
@@ -90,5 +91,8 @@ def test_requests_are_traced_from_each_worker_and_continue_their_callers_trace(t
     below = [child for child in receiver.named("SELECT") if child.parent_span_id == span.span_id]
     assert below
     assert all("fraud" not in str(child) for child in below)  # values are not told
+    (writing,) = receiver.named("POST /api/v1/models")
+    written = [child for child in receiver.named("INSERT") if child.parent_span_id == writing.span_id]
+    assert len(written) >= 2  # the model and its audit entry, which are sent in a batch
     assert f'"trace_id": "{TRACE}"' in logged
     assert not receiver.named("GET /readyz")
