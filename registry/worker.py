@@ -1,7 +1,7 @@
 """The background loop: verify uploads, fetch imports, scrub, collect garbage. Any number of them may run.
 
 Verification and imports, which clients wait for, are polled every second; other work runs in periodic rounds. Work
-that may take long has a thread of its own.
+that may take long has a separate thread.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Batches: statements that are sent to the database together.
 
 On PostgreSQL a batch is one round trip, whatever its length (libpq's pipeline mode). Its statements are executed in
-their order, each with a snapshot of its own, as if they were sent one by one. On SQLite, where a statement costs no
+their order, each with another snapshot, as if they were sent one by one. On SQLite, where a statement costs no
 round trip, they are executed one after the other.
 """
 
@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, exc, literal, select
+from sqlalchemy import Connection, exc
 
 from registry.db import engine
 from registry.db.fixed_statements import CompiledStatement, FixedStatement
 
-S = TypeVar("S")
 T = TypeVar("T")
 Values = Mapping[str, Any]
 
@@ -32,28 +31,16 @@ class Query:
         return BatchStep(self.statement, (self.values,), self)
 
 
-NOTHING = FixedStatement(select(literal(1)))
-
-
 class Answer(Generic[T]):
-    """What a query of a batch returns; ``value`` is there once the batch was sent."""
+    """A result that is read with the commit. ``value`` is there once the batch was sent."""
 
-    def __init__(self, query: Query, convert: Callable[[Sequence[Any]], T]) -> None:
-        self._query, self._convert = query, convert
-
-    @classmethod
-    def known(cls, value: T) -> Answer[T]:
-        """Return the answer to a question that needs no query any more."""
-        return cls(Query(NOTHING), lambda _: value)
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
 
     @property
     def value(self) -> T:
-        """The converted rows."""
-        return self._convert(self._query.rows)
-
-    def then(self, convert: Callable[[T], S]) -> Answer[S]:
-        """Return the answer that *convert* makes of this one."""
-        return Answer(self._query, lambda rows: convert(self._convert(rows)))
+        """The result."""
+        return self._read()
 
 
 class BatchStep(NamedTuple):

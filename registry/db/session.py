@@ -91,7 +91,7 @@ def transaction() -> Iterator[Session]:
             engine.begin_with_next(session.connection())
             yield session
             if session.get_bind().dialect.name == "sqlite":
-                session.flush()  # what SQLite refuses is refused before the commit, which is a step of its own there
+                session.flush()  # SQLite commits separately: what it refuses here was not written
             worked = True
             session.finish()
     except Unavailable as error:

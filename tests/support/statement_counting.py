@@ -18,18 +18,31 @@ THRESHOLD = 5  # psycopg's own: a statement is prepared when it is executed for 
 @contextmanager
 def counting_statements(app: Flask) -> Iterator[list[str]]:
     """Yield the list that takes the text of each SQL statement of the block."""
-    seen: list[str] = []
+    texts: list[str] = []
+    with _listening(app, lambda text, _values: texts.append(text)):
+        yield texts
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        seen.append(statement)
+
+@contextmanager
+def noting_statements(app: Flask) -> Iterator[list[tuple[str, Any]]]:
+    """Yield the list that takes each SQL statement of the block with its values."""
+    statements: list[tuple[str, Any]] = []
+    with _listening(app, lambda text, values: statements.append((text, values))):
+        yield statements
+
+
+@contextmanager
+def _listening(app: Flask, note: Callable[[str, Any], None]) -> Iterator[None]:
+    def listen(_connection: Any, _cursor: Any, text: str, values: Any, *_rest: Any) -> None:
+        note(text, values)
 
     with app.app_context():
         engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "before_cursor_execute", listen)
     try:
-        yield seen
+        yield
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "before_cursor_execute", listen)
 
 
 @contextmanager

@@ -119,14 +119,14 @@ def read_back(session: Session, version: Version) -> Answer[VersionRecord]:
     """Return the complete record of one version as the transaction leaves it: it is read with the commit."""
     query = Query(_ONE_VERSION, id=version.id)
     writing(session).ask_later(query)
-    return Answer(query, lambda fetched: version_records(fetched)[0])
+    return Answer(lambda: version_records(query.rows)[0])
 
 
 def read_model_back(session: Session, model: Model) -> Answer[ModelRecord]:
     """Return the complete record of one model as the transaction leaves it: it is read with the commit."""
     query = Query(_ONE_MODEL, id=model.id)
     writing(session).ask_later(query)
-    return Answer(query, lambda fetched: model_records(fetched)[0])
+    return Answer(lambda: model_records(query.rows)[0])
 
 
 def version_with_number(session: Session, model_id: str, number: int) -> VersionRecord:

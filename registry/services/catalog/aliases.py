@@ -275,7 +275,7 @@ def _read_back(session: Session, model: Model, alias: str, protected: Collection
     """Return where the alias points as the transaction leaves it: it is read with the commit."""
     query = Query(_CURRENT, model=model.id, alias=alias)
     writing(session).ask_later(query)
-    return Answer(query, lambda rows: _alias_record(rows[0], protected))
+    return Answer(lambda: _alias_record(query.rows[0], protected))
 
 
 def _current(session: Session, model: Model, alias: str, protected: Collection[str]) -> AliasRecord:

@@ -40,7 +40,7 @@ whole = records.read_model_back  # what a model is shown as, unless a face has i
 
 def nothing(_session: Session, _model: Model) -> Answer[None]:
     """Show nothing: for a face that answers with nothing."""
-    return Answer.known(None)
+    return Answer(lambda: None)
 
 
 def create(

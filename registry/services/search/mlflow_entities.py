@@ -49,7 +49,7 @@ def of(session: Session, model_row: Model) -> Answer[ModelBrief]:
     """Return the brief of a model as the caller's transaction leaves it: it is read with the commit."""
     query = Query(_MODEL_BY_ID, id=model_row.id)
     writing(session).ask_later(query)
-    return Answer(query, lambda fetched: mlflow_entities.model_briefs(fetched)[0])
+    return Answer(lambda: mlflow_entities.model_briefs(query.rows)[0])
 
 
 def twin_of(name: str) -> str | None:

@@ -107,7 +107,8 @@ def finish(
         at=at and clock.wire(at),
         warnings=list(warnings),
     )
-    return records.read_back(unit.session, version).then(lambda record: Moved(decided, at, record, warnings=warnings))
+    record = records.read_back(unit.session, version)
+    return Answer(lambda: Moved(decided, at, record.value, warnings=warnings))
 
 
 def draft_entry(

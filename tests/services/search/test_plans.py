@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from registry.db.models import Version
-from registry.db.session import db, transaction
+from registry.db.session import transaction
 from tests.support.api import Api
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
+from tests.support.statement_counting import noting_statements
 
 LONG = "of twenty " * 7  # longer than what the index has of a value
 
@@ -38,23 +37,6 @@ def stocked(app: Flask, registry: RegistryBuilder) -> None:
                 SELECT id, '{key}', '{begin}' || number % 100 FROM versions WHERE number > 1""")
             )
         session.execute(text("ANALYZE accounts, models, versions, version_tags, version_params"))
-
-
-@contextmanager
-def noted(app: Flask) -> Iterator[list[tuple[str, Any]]]:
-    """Collect the statements of the block, with their values."""
-    seen: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        seen.append((statement, values))
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 def expected_rows(app: Flask, statement: str, values: Any) -> int:
@@ -82,7 +64,7 @@ def test_postgresql_expects_as_many_versions_as_a_search_finds(app: Flask, api: 
     }
     expected = {}
     for filter_ in found:
-        with noted(app) as statements:
+        with noting_statements(app) as statements:
             expect(200, api.get("/search/versions", query_string={"filter": filter_}))
         expected[filter_] = expected_rows(app, *statements[-1])
 
