@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from sqlalchemy import Connection, exc
 
 from registry.db import engine
-from registry.db.fixed_statements import CompiledStatement, FixedStatement
+from registry.db.fixed_statements import FixedStatement
 
 T = TypeVar("T")
 Values = Mapping[str, Any]
@@ -56,85 +56,91 @@ def send(connection: Connection, steps: Sequence[BatchStep], *, commit: bool = F
 
     Raises the error of the first statement that fails, as SQLAlchemy does; the later ones are not executed.
     """
-    begins = engine.is_begin_due(connection)
-    if begins and not steps:
+    if not steps and engine.is_begin_due(connection):
         return  # nothing was written, and no transaction was begun
     driver: Any = connection.connection.driver_connection
     try:
-        if connection.dialect.name == "postgresql" and (commit or begins or len(steps) > 1):
-            _pipeline(connection, driver, steps, commit=commit)
+        if connection.dialect.name == "postgresql":
+            _together(connection, driver, steps, commit=commit)
         else:
-            _one_by_one(connection, steps)
+            _one_by_one(connection, driver, steps)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _named(connection, driver, error) from error
 
 
 class _Execution:
-    """A statement under way: what SQLAlchemy's listeners get as its context. ``failure`` is that of the batch."""
+    """A step under way: what SQLAlchemy's listeners get as its context. ``failure`` is that of the batch."""
 
-    def __init__(self, connection: Connection, compiled: CompiledStatement, rows: Sequence[Values]) -> None:
-        driver: Any = connection.connection.driver_connection
-        self.cursor = driver.cursor()
+    def __init__(self, connection: Connection, step: BatchStep) -> None:
         self.failure: Exception | None = None
-        self._connection, self._many = connection, len(rows) > 1
-        self._text, self._parameters = compiled.bound(rows[0])
-        if self._many:
-            self._parameters = [self._parameters, *(compiled.bound(values)[1] for values in rows[1:])]
+        self.compiled = step.statement.compiled(connection.dialect)
+        self.bound = [self.compiled.bound(values) for values in step.rows]
+        self._connection, self.query = connection, step.query
+        text, values = self.bound[0]
+        self._many = len(self.bound) > 1
+        self._noted = (None, text, [row for _, row in self.bound] if self._many else values, self, self._many)
 
-    def run(self) -> None:
-        """Execute the statement, or send it. Raises the driver's errors."""
-        self._connection.dispatch.before_cursor_execute(
-            self._connection, self.cursor, self._text, self._parameters, self, self._many
-        )
-        execute = self.cursor.executemany if self._many else self.cursor.execute
-        execute(self._text, self._parameters)
+    def begin(self) -> None:
+        """Let the listeners know the statement, before it is sent."""
+        self._connection.engine.dispatch.before_cursor_execute(self._connection, *self._noted)
+
+    def run(self, cursor: Any) -> None:
+        """Execute the statement with a cursor of SQLite."""
+        _, text, values, *_ = self._noted
+        (cursor.executemany if self._many else cursor.execute)(text, values)
 
     def end(self, failure: Exception | None = None) -> None:
         """Let the listeners know that there is a result, or a *failure*."""
         self.failure = failure
-        self._connection.dispatch.after_cursor_execute(
-            self._connection, self.cursor, self._text, self._parameters, self, self._many
-        )
+        self._connection.engine.dispatch.after_cursor_execute(self._connection, *self._noted)
+
+    def keep(self, rows: Sequence[Any], types: Sequence[Any]) -> None:
+        """Give a query the driver's *rows*; *types* are those of the columns."""
+        if self.query is not None:
+            self.query.rows = self.compiled.rows(rows, types)
 
 
-def _pipeline(connection: Connection, driver: Any, steps: Sequence[BatchStep], *, commit: bool) -> None:
-    executions, failure = [], None
-    try:
-        with driver.pipeline():
-            try:
-                for step in steps:
-                    executions.append(_Execution(connection, step.statement.compiled(connection.dialect), step.rows))
-                    executions[-1].run()
-                if commit:
-                    driver.execute("COMMIT", prepare=False)
-            except connection.dialect.loaded_dbapi.Error as error:
-                failure = error  # psycopg would log a warning of an error that ends its block
-    except connection.dialect.loaded_dbapi.Error as error:
-        failure = failure or error  # the end of the block only says that statements were left out
-    for execution in executions:
-        execution.end(failure)
-    if failure is not None:
-        if driver.pgconn.pipeline_status:  # the server ended the session amid the batch: libpq is stuck in the mode
-            driver.close()
-        raise failure
-    for step, execution in zip(steps, executions, strict=True):
-        if step.query is not None:
-            step.query.rows = step.statement.compiled(connection.dialect).rows(execution.cursor)
+def _together(connection: Connection, driver: Any, steps: Sequence[BatchStep], *, commit: bool) -> None:
+    from registry.db.pipeline import Command  # psycopg is there only where PostgreSQL is used
 
-
-def _one_by_one(connection: Connection, steps: Sequence[BatchStep]) -> None:
+    begin = engine.take_begin(connection)
+    commands = [Command(begin, is_prepared=False)] if begin else []
+    is_prepared = driver.prepare_threshold is not None
+    executions = []
     for step in steps:
-        compiled = step.statement.compiled(connection.dialect)
-        execution = _Execution(connection, compiled, step.rows)
+        executions.append(execution := _Execution(connection, step))
+        execution.begin()
+        commands += [Command(text, parameters, is_prepared) for text, parameters in execution.bound]
+    if commit:
+        commands.append(Command("COMMIT", is_prepared=False))
+    try:
+        results = iter(driver.execute_together(commands))
+    except connection.dialect.loaded_dbapi.Error as error:
+        for execution in executions:
+            execution.end(error)
+        raise
+    if begin:
+        next(results)
+    for execution in executions:
+        execution.end()
+        result, *_ = [next(results) for _ in execution.bound]
+        execution.keep(result.rows, result.types)
+
+
+def _one_by_one(connection: Connection, driver: Any, steps: Sequence[BatchStep]) -> None:
+    for step in steps:
+        execution = _Execution(connection, step)
+        execution.begin()
+        cursor = driver.cursor()
         try:
-            execution.run()
+            execution.run(cursor)
+            if execution.query is not None:
+                execution.keep(cursor.fetchall(), [column[1] for column in cursor.description])
         except connection.dialect.loaded_dbapi.Error as error:
             execution.end(error)
             raise
         execution.end()
-        if step.query is not None:
-            step.query.rows = compiled.rows(execution.cursor)
-        execution.cursor.close()
+        cursor.close()
 
 
 def _named(connection: Connection, driver: Any, error: Exception) -> BaseException:

@@ -20,7 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 _READ_ONLY = "registry_read_only"
 PRIVATE = 0o600
 _DEADLINE = "registry_deadline"
-_BEGIN, _BEGIN_WRITES = "registry_begin", "BEGIN ISOLATION LEVEL READ COMMITTED"
+_BEGIN, BEGIN_WRITES = "registry_begin", "BEGIN ISOLATION LEVEL READ COMMITTED"
 _STEPS = 20_000  # of SQLite's machine, some milliseconds, between two looks at the clock
 STATEMENT_SECONDS = 10.0
 # A connection used within so many seconds counts as alive: a ping each time costs a round trip.
@@ -133,9 +133,14 @@ def is_begin_due(connection: Connection) -> bool:
     return _BEGIN in connection.info
 
 
+def take_begin(connection: Connection) -> str | None:
+    """Return the statement that is to begin a transaction before the next one, which the caller executes with it."""
+    return BEGIN_WRITES if connection.info.pop(_BEGIN, False) else None
+
+
 def _begin_if_due(connection: Connection, cursor: Any, *_: object) -> None:
-    if connection.info.pop(_BEGIN, False):
-        cursor.connection.execute(_BEGIN_WRITES, prepare=False)
+    if begin := take_begin(connection):
+        cursor.connection.execute(begin, prepare=False)
 
 
 def open_engine(url: str) -> Engine:

@@ -6,12 +6,24 @@ which the execution through SQLAlchemy takes longer than the database does.
 
 from __future__ import annotations
 
+import re
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
+
+_PLACEHOLDER = re.compile(r"%(?:%|\((\w+)\)s)")
+
+
+class _Text(NamedTuple):
+    """A text as it is sent, and its parameters' order, conversions, and names for the elements of each list."""
+
+    sql: str
+    order: Sequence[str]
+    elements: Mapping[str, Sequence[str]]
+    converters: Mapping[str, Callable[[Any], Any]]
 
 
 class FixedStatement:
@@ -35,8 +47,7 @@ class CompiledStatement:
     def __init__(self, statement: Any, dialect: Dialect, given: Sequence[str] | None) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=given)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 -- no statement of ours is DDL
-        self._expanding = compiled if compiled.post_compile_params else None
-        self._text, self._order = compiled.string, compiled.positiontup
+        self._compiled = compiled
         # A value that must be given has a placeholder here, which the driver would send as a number.
         self._defaults = {name: value for name, value in compiled.params.items() if not compiled.binds[name].required}
         for column in (*compiled.insert_prefetch, *compiled.update_prefetch):  # it has a default of Python
@@ -49,30 +60,39 @@ class CompiledStatement:
             for name, bind in compiled.binds.items()
             if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
         }
+        # Parameters that take a list have a text for each length of it.
+        self._lists = tuple(sorted(compiled.bind_names[bind] for bind in compiled.post_compile_params))
+        self._texts: dict[tuple[int, ...], _Text] = {}
         self._dialect = dialect
         self._columns = tuple(getattr(statement, "exported_columns", ()))
         self._make: Callable[[Sequence[Any]], Any] | None = None
         self._from_row: Sequence[tuple[int, Callable[[Any], Any]]] = ()
 
-    def bound(self, values: Mapping[str, Any]) -> tuple[str, Any]:
-        """Return the SQL text and the parameters for *values*, as the driver takes them."""
-        if self._expanding is not None:  # a list of values: each length has its own text
-            state = self._expanding.construct_expanded_state(dict(values))
-            parameters = dict(state.parameters)
-            for name, convert in {**self._converters, **state.processors}.items():
-                if name in parameters:
-                    parameters[name] = convert(parameters[name])
-            order = state.positiontup
-            return state.statement, parameters if order is None else [parameters[name] for name in order]
+    def bound(self, values: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
+        """Return the SQL text, and the parameters for *values* in the order of their placeholders."""
         parameters = {**self._defaults, **values}
-        for name, convert in self._converters.items():
+        lengths = tuple(len(parameters[name]) for name in self._lists)
+        if (text := self._texts.get(lengths)) is None:
+            text = self._texts[lengths] = self._text(parameters)
+        for name, elements in text.elements.items():
+            parameters.update(zip(elements, parameters.pop(name), strict=True))
+        for name, convert in text.converters.items():
             parameters[name] = convert(parameters[name])
-        return self._text, parameters if self._order is None else [parameters[name] for name in self._order]
+        return text.sql, [parameters[name] for name in text.order]
 
-    def rows(self, cursor: Any) -> Sequence[Any]:
-        """Return the rows of the driver's *cursor* as named tuples of the columns' types."""
-        fetched = cursor.fetchall()
-        make = self._make or self._prepare(cursor.description)
+    def _text(self, values: dict[str, Any]) -> _Text:
+        compiled = self._compiled
+        if not self._lists:
+            return _Text(*_as_sent(compiled.string, compiled.positiontup), {}, self._converters)
+        state = compiled.construct_expanded_state(values)
+        order = state.positiontup
+        whole = {name: convert for name, convert in self._converters.items() if name not in self._lists}
+        converters: dict[str, Any] = whole | dict(state.processors)
+        return _Text(*_as_sent(state.statement, order), dict(state.parameter_expansion), converters)
+
+    def rows(self, fetched: Sequence[Any], types: Sequence[Any]) -> Sequence[Any]:
+        """Return the rows that the driver *fetched* as named tuples of the columns' types; *types* are the driver's."""
+        make = self._make or self._prepare(types)
         if not self._from_row:
             return [make(row) for row in fetched]
         converted = []
@@ -83,14 +103,32 @@ class CompiledStatement:
             converted.append(make(values))
         return converted
 
-    def _prepare(self, description: Sequence[Sequence[Any]]) -> Callable[[Sequence[Any]], Any]:
+    def _prepare(self, types: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
         """Choose the conversions of the rows: some depend on the types that the database returns."""
         processors = (
-            column.type.dialect_impl(self._dialect).result_processor(self._dialect, described[1])
-            for column, described in zip(self._columns, description, strict=True)
+            column.type.dialect_impl(self._dialect).result_processor(self._dialect, type_)
+            for column, type_ in zip(self._columns, types, strict=True)
         )
         self._from_row = [(index, convert) for index, convert in enumerate(processors) if convert is not None]
         names = [column.key or "" for column in self._columns]
         row = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # the statement has the names
         self._make = row._make
         return self._make
+
+
+def _numbered(text: str) -> tuple[str, Sequence[str]]:
+    """Return a text with placeholders of psycopg as PostgreSQL takes it, and the names of the parameters in order."""
+    names: dict[str, None] = {}
+
+    def number(found: re.Match[str]) -> str:
+        if (name := found[1]) is None:
+            return "%"
+        names.setdefault(name)
+        return f"${list(names).index(name) + 1}"
+
+    return _PLACEHOLDER.sub(number, text), tuple(names)
+
+
+def _as_sent(text: str, order: Sequence[str] | None) -> tuple[str, Sequence[str]]:
+    """Return the text that is sent, and the names of its parameters in their order."""
+    return _numbered(text) if order is None else (text, order)

@@ -6,11 +6,15 @@ without this, each request into a dead network would block a thread.
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
+
+from registry.db.pipeline import Command, Pipeline, Result
 
 T = TypeVar("T")
 STATEMENT_SECONDS = 11.0  # the server gives up after ten
@@ -23,6 +27,19 @@ class TimedConnection(psycopg.Connection[Any]):
     """
 
     seconds = STATEMENT_SECONDS
+
+    @functools.cached_property
+    def _own_pipeline(self) -> Pipeline:
+        return Pipeline(self)
+
+    def execute_together(self, commands: Sequence[Command]) -> list[Result]:
+        """Execute the commands and return their results; see :meth:`registry.db.pipeline.Pipeline.execute`."""
+        return self._own_pipeline.execute(commands, seconds=self.seconds)
+
+    def rollback(self) -> None:
+        """End the transaction. psycopg would deallocate all prepared statements: it may have undone their tables."""
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            self.execute_together([Command("ROLLBACK", is_prepared=False)])
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """Wait as psycopg does. Raises OperationalError, and closes the connection, when there is no answer in time."""

@@ -84,7 +84,9 @@ class WriteSession(FlaskSession):
         key = tuple(values[name] for name in _key_names(entity))
         loaded: Entity | None = self.identity_map.get(identity_key(entity, key))
         if loaded is None:
-            loaded = entity(**values)
+            # The constructor would set the values one by one, with an event for each.
+            loaded = cast(Entity, inspect(entity).class_manager.new_instance())
+            vars(loaded).update(values)
             make_transient_to_detached(loaded)
             self.add(loaded)
         else:
