@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,13 +18,12 @@ from werkzeug import Response as BaseResponse
 
 from registry.domain.errors import Malformed, PreconditionFailed
 from registry.http import bodies, strict_json
-from registry.http.access import WRITES
+from registry.http.access import idempotency_key
 from registry.http.context import below_prefix, current_actor, current_request
 from registry.services import idempotency
 from registry.services.idempotency import Claim, Outcome, Repeated
 
 Recall = Callable[[Outcome], Any]
-_KEY = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _sorted = json.JSONEncoder(sort_keys=True).encode
 # As WSGI spells the headers: a request of another kind, which is most, costs one look at its environment.
 _CONDITIONS = frozenset(
@@ -51,13 +49,13 @@ def answer(call: Callable[[], Any], render: Callable[[Any], Reply], recall: Reca
     None for a view that changes nothing.
     """
     request = current_request()
-    key = request.headers.get("Idempotency-Key") if request.method in WRITES else None
-    if key is not None and not _KEY.match(key):
+    key = idempotency_key(request)
+    if key is not None and not idempotency.is_key(key):
         raise Malformed("Idempotency-Key takes 1 to 128 visible ASCII characters")
     if key is None or recall is None:
         result = call()
         return result if isinstance(result, BaseResponse) else _send(request, render(result))
-    g.claim = claim = Claim(current_actor(), key, _fingerprint(request))
+    g.claim = claim = Claim(current_actor(), key, _fingerprint(request), g.get("key_query"))
     try:
         with idempotency.once(claim):
             result = call()

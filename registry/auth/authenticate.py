@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,9 +15,10 @@ from sqlalchemy import bindparam, select, update
 from registry.auth import tokens
 from registry.auth.login_failures import LoginFailures
 from registry.db import times
+from registry.db.batch import Query
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, Token
-from registry.db.session import look_up, transaction
+from registry.db.session import look_up_together, transaction
 from registry.domain.access import Actor, ActorKind, Role, permissions_of
 from registry.domain.errors import Unauthenticated, Unavailable
 from registry.domain.token_life import warns_from
@@ -25,6 +26,7 @@ from registry.domain.token_life import warns_from
 MISSING = "a valid API token is needed: send 'Authorization: Bearer mrp_…'"
 # One text for every token that is refused: a caller learns nothing about which tokens exist.
 REFUSED = "the API token was refused: it is unknown, has expired or was revoked; send another one"
+AskWith = Callable[[str], Query | None]
 _NO_HASH = "0" * 64
 _ROLES = frozenset(Role)
 _REMEMBERED = 10_000
@@ -72,10 +74,17 @@ class Authenticator:
         self._lock = threading.Lock()
 
     def authenticate(
-        self, header: str | None, *, address: str, as_password: bool = False, fresh: bool = False
+        self,
+        header: str | None,
+        *,
+        address: str,
+        as_password: bool = False,
+        fresh: bool = False,
+        ask_with: AskWith | None = None,
     ) -> tuple[Actor, Credential]:
         """Return the actor of the header's token; with *as_password* it may also come as Basic authentication's.
 
+        The query that *ask_with* makes for the token's id is executed with that of the token, if this is looked up.
         A failure is counted for the *address*, and for the token's id where it has one; without a header nothing is.
         Raises Unauthenticated, or RateLimited when too many failed before.
         """
@@ -88,7 +97,7 @@ class Authenticator:
         # Before the look-up: a refused guess must not cost a query.
         self._failures.refuse_blocked(address, token_id)
         remembered, forgotten = None if fresh else self._remembered(token_id), self._forgotten
-        known = remembered or _read_token(token_id)
+        known = remembered or _read_token(token_id, ask_with)
         # An unknown id costs the same comparisons as a wrong secret.
         stored = known.hash if known else _NO_HASH
         matched = any(tokens.matches(text, stored, pepper=pepper) for pepper in self._peppers)
@@ -117,12 +126,13 @@ class Authenticator:
             return self._known.get(token_id)
 
 
-def _read_token(token_id: str) -> _KnownToken | None:
+def _read_token(token_id: str, ask_with: AskWith | None) -> _KnownToken | None:
     asked_at = times.steady()
-    rows = look_up(_TOKEN, id=token_id)
-    if not rows:
+    query, other = Query(_TOKEN, id=token_id), ask_with(token_id) if ask_with else None
+    look_up_together(query, *([other] if other else []))
+    if not query.rows:
         return None
-    row = rows[0]
+    row = query.rows[0]
     times.note(row.moment, asked_at=asked_at)
     roles = frozenset(map(Role, _ROLES.intersection(row.roles)))  # a later release may have granted a new role
     actor = Actor(

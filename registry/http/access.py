@@ -12,12 +12,14 @@ import structlog
 from flask import Flask, Request, Response, g
 
 from registry.db import times
+from registry.db.batch import Query
 from registry.db.retry import persistently
 from registry.domain import clock
 from registry.domain.access import LOCAL_DEV, Actor, Permission
 from registry.domain.errors import Forbidden, Malformed, Unauthenticated
 from registry.http import proxy_headers
 from registry.http.context import adapters
+from registry.services import idempotency
 from registry.telemetry.requests import PROBES
 from registry.telemetry.scrubbing import scrub_line
 
@@ -154,6 +156,21 @@ def _identify(request: Request, *, fresh: bool) -> Actor:
         address=request.remote_addr or "",
         as_password=mlflow,
         fresh=fresh,
+        ask_with=functools.partial(_ask_for_key, request),
     )
     actor, g.credential = persistently(known)
     return actor
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the ``Idempotency-Key`` of a write; None where there is none."""
+    return request.headers.get("Idempotency-Key") if request.method in WRITES else None
+
+
+def _ask_for_key(request: Request, token_id: str) -> Query | None:
+    """Return the query of the request's idempotency key, which is executed with that of its token."""
+    key = idempotency_key(request)
+    if key is None or not idempotency.is_key(key):
+        return None
+    g.key_query = query = idempotency.ask_by_token(token_id, key)
+    return query

@@ -8,7 +8,8 @@ services read the state as it is now (``recall``), and a face renders it like an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,9 +19,10 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db import times
+from registry.db.batch import Query
 from registry.db.bulk_insert import insert_rows
 from registry.db.fixed_statements import FixedStatement
-from registry.db.models import IdempotencyKey
+from registry.db.models import IdempotencyKey, Token
 from registry.db.session import look_up
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import Conflict, IdempotencyMismatch, RegistryError, Unavailable, Uncertain
@@ -28,15 +30,20 @@ from registry.services.audit import row_seals
 
 Outcome = Mapping[str, Any]
 KEPT_FOR = timedelta(days=7)
+_KEY = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The key that a caller sent with a request. ``fingerprint`` is the same for every repetition of the request."""
+    """The key that a caller sent with a request. ``fingerprint`` is the same for every repetition of the request.
+
+    ``asked`` is the executed query of :func:`ask_by_token`, where the key was looked up with the caller's token.
+    """
 
     actor: Actor
     key: str
     fingerprint: str
+    asked: Query | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +77,31 @@ _FOR_THE_PREVIOUS_RELEASE = {
     "it again with the same key until a replica of the newer release answers, or read the resource",
 }
 
-_KEPT = FixedStatement(
-    select(
-        IdempotencyKey.fingerprint,
-        IdempotencyKey.status,
-        IdempotencyKey.reply,
-        IdempotencyKey.etag,
-        IdempotencyKey.location,
-        IdempotencyKey.permissions,
-        IdempotencyKey.seal,
-    ).where(IdempotencyKey.principal == bindparam("principal"), IdempotencyKey.key == bindparam("key"))
+_SELECT_KEPT = select(
+    IdempotencyKey.fingerprint,
+    IdempotencyKey.status,
+    IdempotencyKey.reply,
+    IdempotencyKey.etag,
+    IdempotencyKey.location,
+    IdempotencyKey.permissions,
+    IdempotencyKey.seal,
+).where(IdempotencyKey.key == bindparam("key"))
+_KEPT = FixedStatement(_SELECT_KEPT.where(IdempotencyKey.principal == bindparam("principal")))
+_KEPT_BY_TOKEN = FixedStatement(
+    _SELECT_KEPT.where(
+        IdempotencyKey.principal == select(Token.account_id).where(Token.id == bindparam("token")).scalar_subquery()
+    )
 )
+
+
+def is_key(text: str) -> bool:
+    """Return whether a text can be an idempotency key."""
+    return _KEY.match(text) is not None
+
+
+def ask_by_token(token: str, key: str) -> Query:
+    """Return the query whether the account of the *token* has used the *key*, to be executed with that of the token."""
+    return Query(_KEPT_BY_TOKEN, token=token, key=key)
 
 
 @contextmanager
@@ -90,7 +111,10 @@ def once(claim: Claim) -> Iterator[None]:
     A block that is refused raises Repeated, too, when the same request was done at the same time: the refusal came from
     its effects. Raises what ``require_unused`` raises.
     """
-    require_unused(claim)
+    if claim.asked is None:
+        require_unused(claim)
+    else:
+        _require_unused(claim, claim.asked.rows)
     try:
         yield
     except RegistryError as error:
@@ -127,7 +151,10 @@ def require_unused(claim: Claim) -> None:
     Raises IdempotencyMismatch when the key came with another request, and Forbidden when the actor lacks a permission
     that the first request exercised: tokens of one account may differ in roles.
     """
-    earlier = look_up(_KEPT, principal=claim.actor.id, key=claim.key)
+    _require_unused(claim, look_up(_KEPT, principal=claim.actor.id, key=claim.key))
+
+
+def _require_unused(claim: Claim, earlier: Sequence[Any]) -> None:
     if not earlier:
         return
     kept = earlier[0]

@@ -106,7 +106,7 @@ def test_a_registration_asks_as_often_as_it_did(app: Flask, api: Api, registry: 
     body = {"files": [registry.file()], "tags": {"team": "risk"}, "run": {"system": "ci", "id": "41"}}
     keyed = {"headers": {"Idempotency-Key": "41"}}
 
-    register = {"register": (15, 5, lambda api: api.post("/models/fraud/versions", body, **keyed))}
+    register = {"register": (15, 4, lambda api: api.post("/models/fraud/versions", body, **keyed))}
 
     assert asked(app, api, calls_of(register)) == pinned(app, register)
 
