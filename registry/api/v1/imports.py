@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from flask import url_for
-
+from registry.api import addresses
 from registry.api.blueprint import Blueprint
 from registry.api.schemas.imports import ImportBody, ImportView
 from registry.db.records import ImportRecord
@@ -20,7 +19,7 @@ blueprint = Blueprint("imports", __name__, url_prefix="/api/v1", description="Ve
 
 
 def _import_location(asked: ImportRecord) -> str:
-    return url_for("imports.get_import", import_id=asked.id)
+    return addresses.of_import(asked.id)
 
 
 @blueprint.route("/models/<model:model>/imports", methods=["POST"])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import url_for
-
-from registry.api import examples
+from registry.api import addresses, examples
 from registry.api.blueprint import Blueprint
 from registry.api.operation_docs import conditional
 from registry.api.refusal_docs import refuses
@@ -32,7 +30,7 @@ blueprint = Blueprint("models", __name__, url_prefix="/api/v1", description="Nam
 
 
 def _model_location(created: ModelRecord) -> str:
-    return url_for("models.get_model", model=created.name)
+    return addresses.of_model(created.name)
 
 
 @blueprint.route("/models", methods=["POST"])

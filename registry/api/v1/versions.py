@@ -6,9 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from flask import url_for
-
-from registry.api import examples
+from registry.api import addresses, examples
 from registry.api.blueprint import Blueprint
 from registry.api.operation_docs import conditional
 from registry.api.refusal_docs import refuses
@@ -45,7 +43,7 @@ VERSION = "/models/<model:model>/versions/<number:number>"
 
 def _version_location(registered: Registered) -> str:
     version = registered.version
-    return url_for("versions.get_version", model=version.model, number=version.number)
+    return addresses.of_version(version.model, version.number)
 
 
 @blueprint.route("/models/<model:model>/versions", methods=["POST"])
