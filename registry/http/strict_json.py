@@ -27,16 +27,18 @@ def loads(raw: bytes, *, values: int) -> Any:
         raise _too_deep() if _is_deep(_TEXT.sub(b"", raw)) else _too_many(values)
     try:
         text = raw.decode("utf-8")
-        document = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float, parse_int=_int
-        )
+        if text.startswith("\ufeff"):
+            raise Malformed("the body begins with a byte order mark; send it without one")
+        document = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise Malformed("the body must be UTF-8") from error
     except json.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
         raise _too_deep() from error
-    _check_limits(document, values)
+    # The walk takes as long as the parser. A small body of plain texts can break neither limit.
+    if b"\\u" in raw or raw.count(b"[") + raw.count(b"{") > DEPTH:
+        _check_limits(document, values)
     return document
 
 
@@ -73,6 +75,9 @@ def _int(text: str) -> int:
     if len(text) > DIGITS or abs(int(text)) > LARGEST_INTEGER:
         raise Malformed("an integer of the body is beyond 2^53; JSON readers may round it")
     return int(text)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float, parse_int=_int)
 
 
 def _check_limits(document: Any, values: int) -> None:
