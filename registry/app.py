@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from flask import Flask, Response, current_app
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -41,6 +43,10 @@ SECURITY_HEADERS = {
 
 class _App(Flask):
     url_rule_class = OnceCompiledRule
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return *func*: no view or handler of ours is a coroutine, which Flask would examine each of them for."""
+        return func
 
 
 def create_app(settings: Settings) -> Flask:

@@ -16,7 +16,7 @@ from registry.db.batch import Query
 from registry.db.retry import persistently
 from registry.domain import clock
 from registry.domain.access import LOCAL_DEV, Actor, Permission
-from registry.domain.errors import Forbidden, Malformed, Unauthenticated
+from registry.domain.errors import Forbidden, Malformed
 from registry.http import proxy_headers
 from registry.http.context import adapters
 from registry.services import idempotency
@@ -136,8 +136,7 @@ def _authorize(request: Request, view: Callable[..., Any]) -> None:
         return
     # What a revoked token may still do for some seconds is to look at models.
     fresh = permission is not Permission.MODEL_READ or getattr(view, SURELY, True)
-    actor = _identify(request, fresh=fresh).for_request(g.request_id, g.get("client_request_id"))
-    g.actor = actor
+    g.actor = actor = _identify(request, fresh=fresh).for_request(g.request_id, g.get("client_request_id"))
     actor.require(Permission(permission))
 
 
@@ -145,14 +144,10 @@ def _identify(request: Request, *, fresh: bool) -> Actor:
     shared = adapters()
     if shared.settings.dev:
         return LOCAL_DEV
-    headers = request.headers.getlist("Authorization")
-    if len(headers) > 1:
-        raise Unauthenticated("one Authorization header is needed, not several")
     mlflow = (request.blueprint or "").startswith("mlflow")  # its clients have user and password
-    header = headers[0] if headers else None
     known = functools.partial(
         shared.authenticator.authenticate,
-        header,
+        request.headers.get("Authorization"),  # WSGI joins several to one, which is refused
         address=request.remote_addr or "",
         as_password=mlflow,
         fresh=fresh,
