@@ -13,9 +13,12 @@ from contextlib import suppress
 from typing import Any
 
 from marshmallow import Schema, fields, missing
+from orjson import Fragment
 
 from registry.api.schemas.fields import Instant
+from registry.db.item_cache import Rendering
 from registry.domain import clock
+from registry.http import strict_json
 
 Dump = Callable[[Any], Any]
 Fields = Mapping[str, tuple[str, fields.Field[Any]]]
@@ -26,7 +29,7 @@ def compiled(schema: Schema) -> Dump:
     """Return a function from an object, or a mapping, to what *schema* shows of it.
 
     All attributes of an object are got at once, and so are the values of a mapping: a function is made for each set of
-    its keys. An object that lacks some attributes is looked at field by field.
+    its keys. An object that lacks some attributes is looked at field by field. JSON is left as it is.
     """
     fields_ = {field.data_key or name: (name, field) for name, field in schema.dump_fields.items()}
     parts = {key: _part(name, field) for key, (name, field) in fields_.items()}
@@ -34,6 +37,8 @@ def compiled(schema: Schema) -> Dump:
     for_keys: dict[tuple[str, ...], Dump | None] = {}
 
     def dump(source: Any) -> Any:
+        if type(source) is Fragment:
+            return source
         if isinstance(source, dict):
             keys = tuple(source)
             if keys not in for_keys and len(for_keys) < _MOST_KINDS:
@@ -46,6 +51,12 @@ def compiled(schema: Schema) -> Dump:
         return {key: value for key, part in parts.items() if (value := part(source)) is not missing}
 
     return dump
+
+
+def rendering(schema: Schema) -> Rendering:
+    """Return what renders an object as *schema* shows it, to JSON."""
+    dump = compiled(schema)
+    return Rendering(type(schema).__name__, lambda source: strict_json.dumps(dump(source)))
 
 
 def _for_keys(fields_: Fields, keys: Collection[str]) -> Dump | None:

@@ -19,6 +19,7 @@ from registry.db import batch, engine, retry, times
 from registry.db.base import Base
 from registry.db.batch import Query
 from registry.db.fixed_statements import FixedStatement
+from registry.db.item_cache import ItemCache
 from registry.db.write_session import WriteSession, writing
 from registry.domain import exhaustion
 from registry.domain.errors import Unavailable, Uncertain, Undone
@@ -35,6 +36,8 @@ TEXTS = {
 _SESSIONS = {"class_": WriteSession, "autobegin": False, "expire_on_commit": False}
 db = SQLAlchemy(metadata=Base.metadata, session_options=_SESSIONS)
 _READER = "registry-reader"
+ITEMS = "registry-items"
+_ITEMS_BYTES = 16 * 2**20
 
 
 def attach(
@@ -55,6 +58,7 @@ def attach(
         engine.hurry(db.engine, statement_seconds=statement_seconds, prepared=prepared)
         options = engine.reading_options(tuned.dialect.name)
         app.extensions[_READER] = tuned.execution_options(**options) if options else tuned
+    app.extensions[ITEMS] = ItemCache(_ITEMS_BYTES)
 
 
 def look_up(statement: FixedStatement | Executable, /, **values: Any) -> Sequence[Any]:

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from registry.db.item_cache import Rendering
 from registry.db.records import ModelBrief, ModelRecord, VersionBrief, VersionRecord
 from registry.domain.states import VersionState
+from registry.http import strict_json
+from registry.http.context import absolute
 from registry.mlflow import locations, prompts
 from registry.mlflow.validation import STAGES
 
@@ -52,6 +55,11 @@ def version(record: VersionBrief | VersionRecord, *, hindrance: str | None = Non
         tags=_tag_list(record.tags),
         aliases=sorted(record.aliases),
     ) | {"description": record.description}  # MLflow sends it though it is empty: a prompt's message is text
+
+
+def rendering() -> Rendering:
+    """Return what renders ModelVersions to JSON, with addresses as the current request has them."""
+    return Rendering(f"ModelVersion at {absolute('/')}", lambda brief: strict_json.dumps(version(brief)))
 
 
 def _awaited(record: VersionBrief | VersionRecord, hindrance: str | None) -> str | None:

@@ -35,6 +35,7 @@ def search_model_versions(
     filter: str | None = None, max_results: int = VERSIONS_PAGE, order_by: list[str] | None = None, page_token: str = ""
 ) -> dict[str, Any]:
     """Search versions; those of prompts are left out unless the filter includes them."""
-    page = search.find_versions_mlflow(filter, order_by=order_by or (), limit=max_results, token=page_token or None)
-    versions = [entities.version(one) for one in page.items]
-    return entities.given(model_versions=versions, next_page_token=page.next_page_token)
+    page = search.find_versions_mlflow(
+        filter, order_by=order_by or (), limit=max_results, token=page_token or None, rendering=entities.rendering()
+    )
+    return entities.given(model_versions=list(page.items), next_page_token=page.next_page_token)

@@ -33,6 +33,8 @@ READS: dict[str, tuple[int, Call]] = {
     "stages": (2, lambda api: api.get("/models/fraud/stages")),
     "list models": (1, lambda api: api.get("/models?limit=200")),
     "list versions": (2, lambda api: api.get("/models/fraud/versions?limit=200")),
+    "list versions again": (1, lambda api: api.get("/models/fraud/versions?limit=200")),
+    "list fields of versions": (1, lambda api: api.get("/models/fraud/versions?limit=200&fields=number,tags")),
     "list aliases": (2, lambda api: api.get("/models/fraud/aliases?limit=200")),
     "search versions": (1, lambda api: api.get("/search/versions?limit=200&filter=tags.team='risk'")),
     "search models": (1, lambda api: api.get("/search/models?limit=200")),

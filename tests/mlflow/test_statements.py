@@ -36,7 +36,8 @@ READS: dict[str, tuple[int, Call]] = {
         lambda mlflow_api: mlflow_api.make("GET", "/model-versions/get-download-uri", name="fraud", version="1"),
     ),
     "search models": (1, lambda mlflow_api: mlflow_api.make("GET", "/registered-models/search")),
-    "search versions": (1, lambda mlflow_api: mlflow_api.make("GET", "/model-versions/search", max_results=100)),
+    "search versions": (2, lambda mlflow_api: mlflow_api.make("GET", "/model-versions/search", max_results=100)),
+    "search versions again": (1, lambda mlflow_api: mlflow_api.make("GET", "/model-versions/search", max_results=100)),
 }
 
 

@@ -12,6 +12,7 @@ from registry.api.schemas.models import ModelPage
 from registry.api.schemas.paging import paged
 from registry.api.schemas.search import ModelSearchBody, ModelSearchQuery, VersionSearchBody, VersionSearchQuery
 from registry.api.schemas.versions import FoundVersionPage
+from registry.api.v1.versions import RENDERED
 from registry.domain.access import Permission
 from registry.domain.errors import UnknownValue
 from registry.http.access import requires
@@ -51,7 +52,7 @@ def search_models_by_body(body: dict[str, Any]) -> dict[str, Any]:
 @requires(Permission.MODEL_READ)
 def search_versions(query: dict[str, Any]) -> dict[str, Any]:
     """Find versions of all models by a filter."""
-    return paged(search.find_versions(**query))
+    return paged(search.find_versions(**query, rendering=RENDERED))
 
 
 @blueprint.route("/versions", methods=["POST"])
@@ -65,4 +66,4 @@ def search_versions_by_body(body: dict[str, Any]) -> dict[str, Any]:
 
     As GET, for filters that are too long for an address. Changes nothing and needs no Idempotency-Key.
     """
-    return paged(search.find_versions(**body))
+    return paged(search.find_versions(**body, rendering=RENDERED))

@@ -8,6 +8,7 @@ from typing import Any
 
 from registry.api import addresses, examples
 from registry.api.blueprint import Blueprint
+from registry.api.dumping import rendering
 from registry.api.operation_docs import conditional
 from registry.api.refusal_docs import refuses
 from registry.api.schemas.lineage import VersionLineageView
@@ -39,6 +40,7 @@ from registry.services.lineage import recording
 
 blueprint = Blueprint("versions", __name__, url_prefix="/api/v1", description="Immutable numbered versions.")
 VERSION = "/models/<model:model>/versions/<number:number>"
+RENDERED = rendering(VersionView())
 
 
 def _version_location(registered: Registered) -> str:
@@ -82,7 +84,7 @@ def register_version(body: Registration, model: str) -> Registered:
 @requires(Permission.MODEL_READ)
 def list_versions(query: dict[str, Any], model: str) -> dict[str, Any]:
     """List a model's versions, newest first."""
-    return paged(versions.list_(model, **query))
+    return paged(versions.list_(model, **query, rendering=RENDERED))
 
 
 @blueprint.route(VERSION)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from registry.db.models import Account, AuditEntry
+from registry.db.models import Account, AuditEntry, VersionMetric
 
 _EACH_WAY = 100
 Column = InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
@@ -17,6 +18,15 @@ def exists(session: Session, column: Column, *values: str, also: ColumnElement[b
     """Return whether a row has one of the *values* in the column, and fulfils *also*."""
     statement = select(column).where(column.in_(values)).limit(1)
     return session.scalars(statement if also is None else statement.where(also)).first() is not None
+
+
+def dataset_of(session: Session, metric: str, versions: Sequence[int]) -> str | None:
+    """Return the digest of the dataset on which the first of the versions that names one has the metric last."""
+    measured = select(VersionMetric.version_id, VersionMetric.dataset_digest).order_by(VersionMetric.id)
+    measured = measured.where(VersionMetric.version_id.in_(versions), VersionMetric.key == metric)
+    rows = session.execute(measured.where(VersionMetric.dataset_digest.is_not(None)))
+    latest = {row.version_id: row.dataset_digest for row in rows}
+    return next((latest[version] for version in versions if version in latest), None)
 
 
 def have_changed_models(session: Session, *accounts: str) -> bool:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy.orm import Session
 
-from registry.db.models import Model, Version
-from registry.db.queries import pages, records, row_sizes
-from registry.db.queries.pages import Details, Sorted, Statements
+from registry.db.base import Rows
+from registry.db.item_cache import Rendering
+from registry.db.models import Account, Model, Version
+from registry.db.queries import catalog, pages, records, rendered_pages, row_sizes
+from registry.db.queries.pages import Details, Fitting, Sorted, Statements
+from registry.db.queries.rendered_pages import KeyedStatements, Rendered
 
 Document = dict[str, Any]
 FieldNames = frozenset[str] | None
@@ -20,19 +23,24 @@ NEWEST = (Sorted(Version.number, descending=True),)
 BY_NAME = (Sorted(Model.name), Sorted(Model.id))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Selection:
-    """What a page shows of each row: ``details`` reads it, ``render`` makes the items of its rows."""
+Render = Callable[[Iterable[Sequence[Any]]], list[Any]]
 
-    details: Details
-    render: Callable[[Iterable[Sequence[Any]]], list[Any]]
+
+# The name of the account and of the model are shown, and a rename of the model revises its versions.
+REVISION = (Version.row_version, Version.updated_at, Version.revised_at, Model.name, Account.name)
+VERSIONS = rendered_pages.items(
+    records.VERSIONS,
+    records.version_records,
+    REVISION,
+    lambda record: not record.lineage.parents,  # it shows the name of their model, which may change
+)
 
 
 @functools.lru_cache(64)
-def models(field_names: FieldNames) -> Selection:
-    """Return the selection of the fields *field_names* of models; None: of complete records."""
+def models(field_names: FieldNames) -> tuple[Details, Render]:
+    """Return how the fields *field_names* of models are read and rendered; None: as complete records."""
     if field_names is None:
-        return Selection(records.MODELS, records.model_records)
+        return records.MODELS, records.model_records
     columns = _columns_to_read(records.MODEL_COLUMNS, field_names, {"state": "deleted_at"})
     details = pages.details(
         records.of_models(columns),
@@ -40,14 +48,21 @@ def models(field_names: FieldNames) -> Selection:
         functools.partial(row_sizes.model, field_names=columns.keys()),
         name=f"models with {sorted(columns)}",
     )
-    return Selection(details, functools.partial(_render, columns, records.shape_model, field_names))
+    return details, functools.partial(_render, columns, records.shape_model, field_names)
+
+
+def versions(field_names: Collection[str] | None, rendering: Rendering | None) -> tuple[Details | Rendered, Render]:
+    """Return how the fields *field_names* of versions are read and rendered.
+
+    Without field names it is all of them: as JSON by *rendering*, or as complete records without one.
+    """
+    if field_names is not None:
+        return _fields_of_versions(frozenset(field_names))
+    return (records.VERSIONS, records.version_records) if rendering is None else (Rendered(VERSIONS, rendering), list)
 
 
 @functools.lru_cache(64)
-def versions(field_names: FieldNames) -> Selection:
-    """Return the selection of the fields *field_names* of versions; None: of complete records."""
-    if field_names is None:
-        return Selection(records.VERSIONS, records.version_records)
+def _fields_of_versions(field_names: frozenset[str]) -> tuple[Details, Render]:
     columns = _columns_to_read(records.VERSION_COLUMNS, field_names, {"evaluations": "metrics"})
     details = pages.details(
         records.of_versions(columns),
@@ -55,29 +70,39 @@ def versions(field_names: FieldNames) -> Selection:
         functools.partial(row_sizes.version, field_names=columns.keys()),
         name=f"versions with {sorted(columns)}",
     )
-    return Selection(details, functools.partial(_render, columns, records.shape_version, field_names))
+    return details, functools.partial(_render, columns, records.shape_version, field_names)
 
 
-def fact(item: Any, name: str) -> Any:
-    """Return the field *name* of an item: of a complete record, or of a document with some fields."""
-    return item[name] if isinstance(item, dict) else getattr(item, name)
+def read_versions(session: Session, shown: Details | Rendered, values: Mapping[str, Any], *, limit: int) -> Fitting:
+    """Read a page of the versions of the model named ``model``, newest first; the other *values* narrow it."""
+    narrowing = frozenset(values) - {"model"}
+    if isinstance(shown, Rendered):
+        return rendered_pages.read(session, shown.rendering, _version_keys(narrowing), values, limit=limit)
+    return pages.read(session, _version_page(shown, narrowing), values, limit=limit)
+
+
+@functools.lru_cache(64)
+def _version_keys(narrowing: frozenset[str]) -> KeyedStatements:
+    return rendered_pages.bounded(VERSIONS, _versions_of_model(narrowing), NEWEST)
 
 
 @functools.lru_cache(256)
-def version_page(*narrowing: str, field_names: FieldNames) -> Statements:
-    """Return a page of the versions of ``model``, ordered by ``NEWEST``, with conditions on *narrowing* columns."""
+def _version_page(details: Details, narrowing: frozenset[str]) -> Statements:
+    return pages.bounded(details, _versions_of_model(narrowing), NEWEST)
+
+
+def _versions_of_model(narrowing: frozenset[str]) -> Rows:
     conditions = {
         "stage": Version.stage == bindparam("stage"),
         "state": Version.state == bindparam("state"),
         "after": Version.number < bindparam("after"),
     }
-    matching = select(Version.id).where(Version.model_id == bindparam("model"))
-    matching = matching.where(*(conditions[name] for name in narrowing))
-    return pages.bounded(versions(field_names).details, matching, NEWEST)
+    matching = select(Version.id).where(Version.model_id == catalog.model_id(bindparam("model")))
+    return matching.where(*(conditions[name] for name in sorted(narrowing)))
 
 
 @functools.lru_cache(256)
-def model_page(*narrowing: str, deleted: bool, field_names: FieldNames) -> Statements:
+def model_page(details: Details, *narrowing: str, deleted: bool) -> Statements:
     """Return a page of the models, live or deleted, in the order ``BY_NAME``.
 
     It has conditions on the *narrowing* columns.
@@ -88,7 +113,7 @@ def model_page(*narrowing: str, deleted: bool, field_names: FieldNames) -> State
     if "after" in narrowing:
         same_name = and_(Model.name == bindparam("after"), Model.id > bindparam("after_id"))
         matching = matching.where(or_(Model.name > bindparam("after"), same_name))
-    return pages.bounded(models(field_names).details, matching, BY_NAME)
+    return pages.bounded(details, matching, BY_NAME)
 
 
 def _columns_to_read(

@@ -11,8 +11,11 @@ from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, t
 from sqlalchemy.orm import aliased
 
 from registry.db.base import Rows
+from registry.db.item_cache import Rendering
 from registry.db.models import Account, Model, Version
-from registry.db.queries import json_columns, pages, records, row_sizes
+from registry.db.queries import json_columns, lists, pages, records, rendered_pages, row_sizes
+from registry.db.queries.pages import Details
+from registry.db.queries.rendered_pages import Rendered
 from registry.db.records import ModelBrief, VersionBrief
 from registry.domain.stages import Stage
 from registry.domain.states import LOADABLE
@@ -117,6 +120,13 @@ MODELS = pages.details(
     records.of_models(_MODEL), Model.id, _weigh_model, name="model briefs", rows_of_each=1 + len(Stage)
 )
 VERSIONS = pages.details(records.of_versions(_VERSION), Version.id, row_sizes.version_brief, name="version briefs")
+
+_ITEMS = rendered_pages.items(VERSIONS, version_briefs, lists.REVISION, lambda brief: True)
+
+
+def versions(rendering: Rendering | None) -> tuple[Details | Rendered, lists.Render]:
+    """Return how versions are read and rendered: as JSON by *rendering*, or as briefs without one."""
+    return (VERSIONS, version_briefs) if rendering is None else (Rendered(_ITEMS, rendering), list)
 
 
 def _model_brief(document: dict[str, Any]) -> ModelBrief:

@@ -151,9 +151,14 @@ def first(rows: Rows, order: Sequence[Sorted], *columns: Any, name: str) -> CTE:
 
     These are the columns ``by_0``, ``by_1`` and so on.
     """
+    return select_first(rows, order, *columns).cte(name)
+
+
+def select_first(rows: Rows, order: Sequence[Sorted], *columns: Any) -> Rows:
+    """Select the rows of :func:`first`."""
     named = [one.expression.label(f"by_{place}") for place, one in enumerate(order)]
     directed = [_direction(label, one) for label, one in zip(named, order, strict=True)]
-    return rows.with_only_columns(*columns, *named).order_by(*directed).limit(bindparam("limit") + 1).cte(name)
+    return rows.with_only_columns(*columns, *named).order_by(*directed).limit(bindparam("limit") + 1)
 
 
 @functools.cache

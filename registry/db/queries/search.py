@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
 from registry.db.models import Account, Model, Version
-from registry.db.queries import catalog, pages, search_fields, search_order
+from registry.db.queries import catalog, pages, rendered_pages, search_fields, search_order
 from registry.db.queries.pages import Details, Fitting, Sorted
+from registry.db.queries.rendered_pages import Rendered
 from registry.db.queries.search_terms import Column, Related, SearchDialect, where
 from registry.db.session import planned_anew
 from registry.domain.filters.terms import Key, Order, Term, required, without_required
@@ -42,22 +43,22 @@ def position(fitting: Fitting) -> Position | None:
     return None if last is None else tuple(_closed(value) for value in last)
 
 
-def models(session: Session, details: Details, query: SearchPage) -> Fitting:
-    """Return a page of the live models, with *details*. Raises ValueError for an invalid position."""
+def models(session: Session, shown: Details | Rendered, query: SearchPage) -> Fitting:
+    """Return a page of the live models: what is *shown* of each. Raises ValueError for an invalid position."""
     dialect = SearchDialect(session.get_bind().dialect.name)
     matching = _LIVE_MODELS
     if query.hides_prompts:
         matching = matching.where(not_(search_fields.MODELS_THAT_ARE_PROMPTS))
     find = functools.partial(search_fields.of_models, dialect=dialect)
-    return _page(session, details, matching, query, find, Sorted(Model.id, kind="uuid"))[0]
+    return _page(session, shown, matching, query, find, Sorted(Model.id, kind="uuid"))[0]
 
 
-def versions(session: Session, details: Details, query: SearchPage) -> Fitting:
-    """Return a page of the live versions of live models, with *details*. Raises ValueError as :func:`models`."""
-    return compared_versions(session, details, query)[0]
+def versions(session: Session, shown: Details | Rendered, query: SearchPage) -> Fitting:
+    """Return a page of the live versions of live models, as :func:`models` does. Raises ValueError as it does."""
+    return compared_versions(session, shown, query)[0]
 
 
-def compared_versions(session: Session, details: Details, query: SearchPage) -> tuple[Fitting, list[Key]]:
+def compared_versions(session: Session, shown: Details | Rendered, query: SearchPage) -> tuple[Fitting, list[Key]]:
     """Return a page as :func:`versions` does, and the keys of the order whose values are from more than one dataset.
 
     These are known on the first page only.
@@ -72,7 +73,7 @@ def compared_versions(session: Session, details: Details, query: SearchPage) -> 
     # The name is not compared as well: PostgreSQL would expect far fewer rows of two conditions than there are.
     query = replace(query, term=without_required(query.term, _NAME))
     find = functools.partial(search_fields.of_versions, dialect=dialect)
-    return _page(session, details, matching, query, find, Sorted(Version.id, kind="serial"))
+    return _page(session, shown, matching, query, find, Sorted(Version.id, kind="serial"))
 
 
 _NAME = Key("name")
@@ -89,7 +90,7 @@ _LIVE_VERSIONS: Rows = (
 
 
 def _page(
-    session: Session, details: Details, matching: Rows, query: SearchPage, find: Find, unique: Sorted
+    session: Session, shown: Details | Rendered, matching: Rows, query: SearchPage, find: Find, unique: Sorted
 ) -> tuple[Fitting, list[Key]]:
     dialect = SearchDialect(session.get_bind().dialect.name)
     last = replace(unique, descending=bool(query.order) and query.order[0].descending)
@@ -103,11 +104,15 @@ def _page(
     compared = [Sorted(search_fields.compares_datasets(matching, key)) for key in measured]
     first = find(query.order[0].key) if query.order else None
     if isinstance(first, Related) and first.joined:
-        matching, order = search_order.valued_first(details, matching, order, after, first)
+        matching, order = search_order.valued_first(shown.key, matching, order, after, first)
     elif after is not None:
         matching = matching.where(search_order.beyond(order, after))
-    with planned_anew(session):
-        fitting = pages.read(session, pages.bounded(details, matching, [*order, *compared]), {}, limit=query.limit)
+    if isinstance(shown, Rendered):
+        keyed = rendered_pages.bounded(shown.items, matching, [*order, *compared])
+        fitting = rendered_pages.read(session, shown.rendering, keyed, {}, limit=query.limit, is_varied=True)
+    else:
+        with planned_anew(session):
+            fitting = pages.read(session, pages.bounded(shown, matching, [*order, *compared]), {}, limit=query.limit)
     width = len(order)
     several = fitting.places[0][width:] if fitting.places else ()
     mixed = [key for key, is_mixed in zip(measured, several, strict=False) if is_mixed]

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, cast, false, func, not_, 
 
 from registry.db.base import Rows
 from registry.db.queries import pages
-from registry.db.queries.pages import Details, Sorted
+from registry.db.queries.pages import Sorted
 from registry.db.queries.search_terms import Column, Related, SearchDialect
 from registry.domain.filters.terms import Order
 
@@ -51,13 +51,14 @@ def _later(column: Sorted, value: Any) -> ColumnElement[bool]:
 
 
 def valued_first(
-    details: Details, matching: Rows, order: Sequence[Sorted], after: Sequence[Any] | None, place: Related
+    key_column: Any, matching: Rows, order: Sequence[Sorted], after: Sequence[Any] | None, place: Related
 ) -> tuple[Rows, list[Sorted]]:
     """Return the rows of one page and their order, where an index has the values of the first key in their order.
 
-    The index gives the rows that have a value. Only where they do not fill the page, others are searched for.
+    *key_column* identifies a row. The index gives the rows that have a value. Only where they do not fill the page,
+    others are searched for.
     """
-    key, others = details.key.label("key"), order[1:]
+    key, others = key_column.label("key"), order[1:]
     without = matching.where(not_(place.statement.exists()))
     parts = []
     if after is not None and after[0] is None:
@@ -75,4 +76,4 @@ def valued_first(
     parts.append(select(pages.first(without, by_nothing, key, name="without")))
     ordered = union_all(*parts).cte("found")
     named = [replace(one, expression=ordered.c[f"by_{number}"]) for number, one in enumerate(order)]
-    return select(details.key).where(details.key == ordered.c.key), named
+    return select(key_column).where(key_column == ordered.c.key), named

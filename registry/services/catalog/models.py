@@ -165,13 +165,13 @@ def list_(
     narrowing = {} if name is None else {"name": name}
     if after is not None:
         narrowing |= {"after": after[0], "after_id": after[1]}
-    fields = None if field_names is None else frozenset(field_names)
-    statement = lists.model_page(*narrowing, deleted=deleted, field_names=fields)
+    details, render = lists.models(None if field_names is None else frozenset(field_names))
+    statement = lists.model_page(details, *narrowing, deleted=deleted)
     with reading() as session:
         page = pages.read(session, statement, narrowing, limit=limit).page
         if not page.items:
             known_values.require_model(session, name, parameter="name")
-        return Page(lists.models(fields).render(page.items), page.next_after)
+        return Page(render(page.items), page.next_after)
 
 
 def edit(

@@ -7,12 +7,14 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
+from orjson import Fragment
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db import times
+from registry.db.item_cache import Rendering
 from registry.db.models import Model, Version, VersionFile
-from registry.db.queries import artifacts, catalog, lists, pages, records
+from registry.db.queries import artifacts, catalog, lists, records
 from registry.db.records import FileRecord, Page, VersionRecord
 from registry.db.session import look_up, reading
 from registry.domain import clock, fact_digests, sizes
@@ -48,16 +50,20 @@ def list_(
     after: tuple[Any, ...] | None = None,
     limit: int,
     field_names: Collection[str] | None = None,
-) -> Page[VersionRecord | lists.Document]:
-    """Return the model's versions, newest first; with *field_names*, these fields of them. Raises NotFound."""
+    rendering: Rendering | None = None,
+) -> Page[VersionRecord | Fragment | lists.Document]:
+    """Return the model's versions, newest first; with *field_names*, these fields of them.
+
+    Without field names they are their JSON where there is a *rendering*. Raises NotFound.
+    """
+    shown, render = lists.versions(field_names, rendering)
     with reading() as session:
-        model_row = catalog.model(session, model)
-        said = {"stage": stage, "state": state, "after": None if after is None else after[0]}
-        narrowing = {name: value for name, value in said.items() if value is not None}
-        fields = None if field_names is None else frozenset(field_names)
-        statement = lists.version_page(*narrowing, field_names=fields)
-        page = pages.read(session, statement, {"model": model_row.id, **narrowing}, limit=limit).page
-        return Page(lists.versions(fields).render(page.items), page.next_after)
+        said = {"model": model, "stage": stage, "state": state, "after": None if after is None else after[0]}
+        values = {name: value for name, value in said.items() if value is not None}
+        page = lists.read_versions(session, shown, values, limit=limit).page
+        if not page.items:
+            catalog.model(session, model)
+        return Page(render(page.items), page.next_after)
 
 
 def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[FileRecord]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from registry.db.models import Model, ModelTag, VersionMetric, VersionParam, VersionTag
-from registry.db.queries import existing_values, lists
+from registry.db.queries import existing_values
 from registry.domain.errors import UnknownValue
 from registry.domain.filters.terms import Condition, Key, Operator, Order, Term, asserted
 from registry.services import known_values
@@ -30,18 +30,19 @@ VERSIONS = Searched("version", {"tags": VersionTag.key, "params": VersionParam.k
 
 
 def require_known(
-    session: Session, searched: Searched, term: Term, order: Sequence[Order], results: Sequence[Any]
+    session: Session, searched: Searched, term: Term, order: Sequence[Order], places: Sequence[Sequence[Any]]
 ) -> None:
     """Raise UnknownValue for an unknown name where the first page is empty, or lacks the values to sort by.
 
-    A search with results, in an order of its columns, costs no further statement.
+    *places* are the values of the order for each row of the page. A search with results, in an order of its columns,
+    costs no further statement.
     """
-    if not results:
+    if not places:
         for condition in asserted(term):
             _require_named(session, condition)
             _require_entry(session, searched, condition.key, argument="filter")
-    for one in order:
-        if one.key.entry is not None and (not results or not _has(results[0], one.key)):
+    for number, one in enumerate(order):
+        if one.key.entry is not None and (not places or places[0][number] is None):
             _require_entry(session, searched, one.key, argument="order_by")
 
 
@@ -75,11 +76,3 @@ def _require_measured(session: Session, key: Key, argument: str) -> None:
         return
     others = existing_values.neighbours(session, VersionMetric.dataset_digest, key.on)
     raise UnknownValue(argument, key.on, f"no version has {key.field}.{key.entry} measured on this dataset", others)
-
-
-def _has(record: Any, key: Key) -> bool:
-    """Return whether a record has a value for a key with an entry."""
-    if key.on is not None:
-        evaluations = lists.fact(record, "evaluations")
-        return any(one.metric == key.entry and one.dataset_digest == key.on for one in evaluations)
-    return key.entry in lists.fact(record, key.field)

@@ -10,11 +10,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from orjson import Fragment
 from sqlalchemy.orm import Session
 
-from registry.db.queries import lists, mlflow_entities, pages, row_sizes, search
+from registry.db.item_cache import Rendering
+from registry.db.queries import existing_values, lists, mlflow_entities, pages, row_sizes, search
 from registry.db.queries.lists import Document
 from registry.db.queries.pages import Details, Fitting
+from registry.db.queries.rendered_pages import Rendered
 from registry.db.queries.search import Position, SearchPage
 from registry.db.records import ModelBrief, ModelRecord, Page, VersionBrief, VersionRecord
 from registry.db.session import reading
@@ -27,7 +30,7 @@ MODELS_MOST = 1000
 VERSIONS_MOST = 200_000
 
 T = TypeVar("T")
-Find = Callable[[Session, Details, SearchPage], Fitting]
+Find = Callable[[Session, Details | Rendered, SearchPage], Fitting]
 MOST_ON_PAGE = pages.BUDGET // row_sizes.LEAST  # no more could fit
 BY_NAME = (Order(Key("name")),)
 NEWEST_FIRST = (Order(Key("created_at"), descending=True),)
@@ -56,14 +59,18 @@ def find_models_mlflow(
 
 
 def find_versions_mlflow(
-    text: str | None, *, order_by: Sequence[str], limit: int, token: str | None
-) -> MlflowPage[VersionBrief]:
-    """Live versions of live models that MLflow's filter describes; as :func:`find_models_mlflow`."""
+    text: str | None, *, order_by: Sequence[str], limit: int, token: str | None, rendering: Rendering | None = None
+) -> MlflowPage[VersionBrief | Fragment]:
+    """Return live versions of live models that MLflow's filter describes, as their JSON where there is a *rendering*.
+
+    Raises as :func:`find_models_mlflow`.
+    """
     _check_limit(limit, VERSIONS_MOST)
     request, query = _wanted(mlflow.VERSIONS, text, order_by, limit=limit, token=token)
     with reading() as session:
-        fitting = _found(search.versions, session, mlflow_entities.VERSIONS, request)
-    return MlflowPage(mlflow_entities.version_briefs(fitting.rows), _page_token(query, fitting))
+        shown, render = mlflow_entities.versions(rendering)
+        fitting = _found(search.versions, session, shown, request)
+    return MlflowPage(render(fitting.rows), _page_token(query, fitting))
 
 
 def find_models(
@@ -79,13 +86,12 @@ def find_models(
     Raises Invalid or UnknownValue.
     """
     request, query = _wanted_natively(keys.MODELS, filter, order_by, default=BY_NAME, after=after, limit=limit)
-    selection = lists.models(_fields_to_read(field_names, request.order))
+    details, render = lists.models(None if field_names is None else frozenset(field_names))
     with reading() as session:
-        fitting = search.models(session, selection.details, request)
-        items = selection.render(fitting.rows)
+        fitting = search.models(session, details, request)
         if after is None:
-            known_terms.require_known(session, known_terms.MODELS, request.term, request.order, items)
-        return Page(_only(field_names, items), _position(query, fitting))
+            known_terms.require_known(session, known_terms.MODELS, request.term, request.order, fitting.places)
+        return Page(render(fitting.rows), _position(query, fitting))
 
 
 def find_versions(
@@ -95,42 +101,26 @@ def find_versions(
     after: Position | None = None,
     limit: int,
     field_names: Collection[str] | None = None,
-) -> Page[VersionRecord | Document]:
+    rendering: Rendering | None = None,
+) -> Page[VersionRecord | Fragment | Document]:
     """Live versions of live models that a filter describes, newest first by default; with *field_names*, these fields.
 
-    Raises Invalid or UnknownValue.
+    Without field names they are their JSON where there is a *rendering*. Raises Invalid or UnknownValue.
     """
     request, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=NEWEST_FIRST, after=after, limit=limit)
-    selection = lists.versions(_fields_to_read(field_names, request.order))
+    shown, render = lists.versions(field_names, rendering)
     with reading() as session:
-        fitting, mixed = search.compared_versions(session, selection.details, request)
-        items = selection.render(fitting.rows)
+        fitting, mixed = search.compared_versions(session, shown, request)
         if after is None:
-            known_terms.require_known(session, known_terms.VERSIONS, request.term, request.order, items)
-        warnings = [_mixed(key, items) for key in mixed]
-        return Page(_only(field_names, items), _position(query, fitting), warnings)
+            known_terms.require_known(session, known_terms.VERSIONS, request.term, request.order, fitting.places)
+        warnings = [_mixed(session, key, fitting) for key in mixed]
+        return Page(render(fitting.rows), _position(query, fitting), warnings)
 
 
-def _fields_to_read(field_names: Collection[str] | None, order: Sequence[Order]) -> lists.FieldNames:
-    """Return *field_names*, and the fields whose entries the page is sorted by: the first page is checked for them."""
-    if field_names is None:
-        return None
-    sorted_by = {one.key.field for one in order if one.key.entry is not None}
-    return frozenset(field_names) | sorted_by | ({"evaluations"} if "metrics" in sorted_by else set())
-
-
-def _only(field_names: Collection[str] | None, items: Sequence[Any]) -> Sequence[Any]:
-    if field_names is None:
-        return items
-    return [{name: value for name, value in item.items() if name in field_names} for item in items]
-
-
-def _mixed(key: Key, items: Sequence[VersionRecord | Document]) -> str:
+def _mixed(session: Session, key: Key, fitting: Fitting) -> str:
     """Return a warning that an order by the metric compares values on several datasets."""
-    name = f"metrics.{key.entry}"
-    evaluations = (one for item in items for one in reversed(lists.fact(item, "evaluations")))
-    on = (one.dataset_digest for one in evaluations if one.metric == key.entry)
-    example = next((digest for digest in on if digest), "sha256:…")
+    versions = [place[-1] for place in fitting.places]
+    name, example = f"metrics.{key.entry}", existing_values.dataset_of(session, str(key.entry), versions) or "sha256:…"
     return (
         f"{name} was measured on several datasets, and this order compares the latest value of each version, whatever "
         f"the data. To compare on one dataset, name it: {name} ON '{example}'"
@@ -171,9 +161,9 @@ def _wanted_natively(
     return SearchPage(term, order, None if after is None else after[1:], limit), query
 
 
-def _found(find: Find, session: Session, details: Details, request: SearchPage) -> Fitting:
+def _found(find: Find, session: Session, shown: Details | Rendered, request: SearchPage) -> Fitting:
     try:
-        return find(session, details, request)
+        return find(session, shown, request)
     except ValueError as error:
         raise _refused(f"Invalid page token, {error}", "page_token") from error
 
