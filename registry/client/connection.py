@@ -95,6 +95,19 @@ class Connection:
         return self._transport.url
 
     @property
+    def database_position(self) -> str | None:
+        """The position of the registry's database after the latest write of this process; None without a replica.
+
+        It is sent with each request, so that reads show what was written. Another process that is to read it gets it
+        by :meth:`read_after`.
+        """
+        return self._transport.position.text
+
+    def read_after(self, position: str) -> None:
+        """Let reads show at least the state of *position*, the ``database_position`` of another process."""
+        self._transport.position.note(position)
+
+    @property
     def token_expires_at(self) -> datetime | None:
         """The end of the token, if a response has warned of it: in its last 14 days, or the last fifth of its life.
 

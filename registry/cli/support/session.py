@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
-from registry.cli.support import config, output, tables
+from registry.cli.support import config, output, positions, tables
 
 if TYPE_CHECKING:
     from registry.client import Reference, RegistryClient
@@ -35,6 +35,8 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         if self._client:
+            if self._client.database_position:
+                positions.save(self._client.url, self._client.database_position)
             self._client.close()
 
     @property
@@ -58,6 +60,8 @@ class Session:
             if sys.stderr.isatty() and not self.as_json:
                 output.note(f"registry {target.url} ({target.source})")
             self._client = client(target, as_json=self.as_json)
+            if position := positions.load(self._client.url):
+                self._client.read_after(position)
         return self._client
 
     def number(self, reference: Reference) -> int:

@@ -17,11 +17,12 @@ from urllib.parse import quote, urljoin
 import requests
 
 from registry.client import errors, records, values
-from registry.client.http import foreign_answers, network, retry, sessions, urls
+from registry.client.http import foreign_answers, network, positions, retry, sessions, urls
 from registry.client.http.certificates import Trust
 from registry.client.http.retry import RetryPolicy
 from registry.client.http.sessions import BLOCK, Bearer
 from registry.client.http.token_expiry import Expiry
+from registry.rules.database_positions import HEADER
 
 API = "/api/v1"
 PAGE = 200
@@ -71,6 +72,7 @@ class Transport:
         self._retries = RetryPolicy(retries, outage_seconds=retry_seconds)
         self.transfer_retries = RetryPolicy.for_transfers(retries, retry_seconds)
         self.expiry = Expiry()
+        self.position = positions.of(self.url)
 
     def close(self) -> None:
         self._api.close()
@@ -154,7 +156,12 @@ class Transport:
         stream: bool = False,
     ) -> requests.Response:
         """Call and return the response, of any status below 400; raises RegistryError for the others."""
-        sent = {"Accept": "application/json", "X-Request-Id": uuid.uuid4().hex, **(headers or {})}
+        sent = {
+            "Accept": "application/json",
+            "X-Request-Id": uuid.uuid4().hex,
+            **self.position.headers,
+            **(headers or {}),
+        }
         if method in _WRITES:
             sent["Idempotency-Key"] = key or str(uuid.uuid4())
         data = None
@@ -166,6 +173,7 @@ class Transport:
         def attempt() -> requests.Response:
             response = self._call(self._api, method, url, params=arguments, data=data, headers=sent, stream=stream)
             self.expiry.note(response.headers)
+            self.position.note(response.headers.get(HEADER))
             if response.status_code >= 400:
                 with response:
                     raise foreign_answers.refusal(response)
