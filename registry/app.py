@@ -17,7 +17,7 @@ from registry.auth.login_failures import LoginFailures
 from registry.config import Settings, Tracking
 from registry.db import session
 from registry.domain.secret_keys import derived, fingerprint
-from registry.http import access, bodies, context
+from registry.http import access, bodies, context, database_position
 from registry.http.routing import OnceCompiledRule
 from registry.mlflow.routes import BLUEPRINTS as MLFLOW
 from registry.services import audit
@@ -58,6 +58,8 @@ def create_app(settings: Settings) -> Flask:
         settings.database_url.reveal(),
         pool_size=settings.database_pool_size,
         prepared=settings.database_prepared,
+        replica_url=settings.database_replica_url.reveal() if settings.database_replica_url else None,
+        replica_max_lag=settings.database_replica_max_lag,
     )
     audit.attach(app, [derived(key, "audit") for key in settings.secret_keys])
     peppers = [derived(key, "tokens") for key in settings.secret_keys]
@@ -82,6 +84,8 @@ def create_app(settings: Settings) -> Flask:
         places=Places(settings.threads),
     )
     _open_gates(app)
+    if settings.database_replica_url:
+        database_position.register(app)
     _add_faces(app)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
@@ -89,7 +93,7 @@ def create_app(settings: Settings) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]  # as Flask documents
     access.check_declared(app)
     if settings.tracing:
-        tracing.register(app, session.engine_of(app))
+        tracing.register(app, *session.engines_of(app))
     return app
 
 

@@ -20,7 +20,7 @@ from registry import worker
 from registry.api import metrics
 from registry.app import create_app
 from registry.config import Settings
-from registry.db import schema, times
+from registry.db import replica_reads, schema, times
 from registry.db.engine import max_overflow
 from registry.db.session import db, engine_of
 from registry.domain.errors import Unavailable
@@ -185,6 +185,7 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
         refusals.watch(app)
         metrics.watch(app)
         times.guard(app)
+        replica_reads.watch(app)
         if self.settings.tracing:
             tracing.start()
         if self.settings.uses_sqlite and self.settings.workers == 1:

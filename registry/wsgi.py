@@ -3,7 +3,7 @@
 from registry.api import metrics
 from registry.app import create_app
 from registry.config import Settings
-from registry.db import engine, session, times
+from registry.db import engine, replica_reads, session, times
 from registry.http import refusals
 from registry.serve import check_key_and_store
 from registry.telemetry import logs, meters, tracing
@@ -17,5 +17,6 @@ meters.watch(database.pool, max_overflow=engine.max_overflow(database.dialect.na
 refusals.watch(app)
 metrics.watch(app)
 times.guard(app)
+replica_reads.watch(app)
 if settings.tracing:
     tracing.start()

@@ -84,6 +84,9 @@ WRONG = {
     "REGISTRY_DRAIN_SECONDS": ["-1", "601", "5s"],
     "REGISTRY_HEADER_SECONDS": ["0", "601", "1.5"],
     "REGISTRY_DATABASE_PREPARED": ["maybe", "1"],
+    "REGISTRY_DATABASE_REPLICA_URL": ["sqlite:////replica.db", "postgresql://replica/registry"],  # the primary: SQLite
+    "REGISTRY_DATABASE_REPLICA_MAX_LAG": ["0", "3601", "1.5"],
+    "REGISTRY_DATABASE_REPLICA_MLFLOW": ["maybe", "1.0"],
     "REGISTRY_STALL_SECONDS": ["0", "3601"],
     "REGISTRY_TRACING": ["maybe", "true"],  # true: without an endpoint
     "REGISTRY_LOG_FORMAT": ["xml"],
@@ -376,3 +379,21 @@ def test_prepared_statements_are_as_set_or_found_out(load: Callable[..., Setting
     found = [load({"REGISTRY_DATABASE_PREPARED": value}).database_prepared for value in ("true", "false", "auto", "")]
 
     assert found == [True, False, None, None]
+
+
+@pytest.mark.parametrize(
+    "place", ["a,b/registry", "/registry?host=a,b", "/registry?host=a&host=b", "a:5432,b:5432/registry"]
+)
+def test_a_replica_is_one_server(load: Callable[..., Settings], place: str) -> None:
+    variables = {"REGISTRY_DATABASE_URL": POSTGRES, "REGISTRY_SECRET_KEY": KEY}
+
+    with pytest.raises(SettingsError, match="must name one server"):
+        load({**variables, "REGISTRY_DATABASE_REPLICA_URL": f"postgresql://{place}"})
+
+
+def test_the_password_of_a_replica_is_a_secret(load: Callable[..., Settings]) -> None:
+    url = "postgresql://registry:hunter%203@replica.test/registry?host=replica.test"
+    loaded = load({"REGISTRY_DATABASE_URL": POSTGRES, "REGISTRY_SECRET_KEY": KEY, "REGISTRY_DATABASE_REPLICA_URL": url})
+
+    assert {"hunter2", "hunter 3"} <= set(loaded.secrets())
+    assert "hunter" not in repr(loaded)

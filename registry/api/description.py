@@ -34,7 +34,8 @@ the same request with the same key; it takes effect once. The response to a repe
 and shows the resource as it is now.
 
 **Responses.** Times are in UTC. `X-Request-Id` names the request in the logs and in the audit log.
-`X-Token-Expires-At` appears when the end of the token is near. Later releases may add fields, codes and values of
+`X-Token-Expires-At` appears when the end of the token is near. With a read replica, a write returns
+`X-Database-Position`: a read that sends it shows what was written. Later releases may add fields, codes and values of
 `state`, `kind` and `action`: ignore those that the client does not have.
 
 **Lists** come in pages: `next_cursor` is null on the last page, otherwise it is the `cursor` of the next request, with

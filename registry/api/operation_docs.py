@@ -18,6 +18,8 @@ from registry.api import refusal_docs
 from registry.api.prose import markdown
 from registry.domain import errors
 from registry.http.access import WRITES, permission_of
+from registry.http.database_position import is_replicable
+from registry.rules.database_positions import HEADER
 
 if TYPE_CHECKING:
     import flask_smorest
@@ -60,6 +62,21 @@ REPLAYED = {
         "description": "`true` where an earlier request with the same Idempotency-Key was done. The response "
         "shows what it wrote, as it is now.",
         "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+AFTER = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "What the latest write of the client returned under this name: the response shows at least that "
+    "state, also where a read replica answers.",
+    "schema": {"type": "string"},
+}
+WRITTEN = {
+    HEADER: {
+        "description": "The position of the database after the request, where there is a read replica. Send it with "
+        "later reads.",
+        "schema": {"type": "string"},
     }
 }
 # By the name in the address: what it is, and an example.
@@ -142,7 +159,8 @@ def _headers(operation: Operation) -> list[dict[str, Any]]:
     is_write = writes(operation.methods, operation.view)
     keys = [IDEMPOTENCY_KEY] if is_write else []
     conditions = [IF_MATCH] if is_write else [IF_MATCH, IF_NONE_MATCH]
-    return keys + conditions if _takes_conditions(operation.methods, operation.view) else keys
+    after = [AFTER] if is_replicable(operation.view) else []
+    return keys + (conditions if _takes_conditions(operation.methods, operation.view) else []) + after
 
 
 def _queries(view: View) -> list[dict[str, Any]]:
@@ -157,7 +175,7 @@ def _implied(operation: Operation) -> dict[str, Any]:
     is_write = writes(operation.methods, view)
     responses = dict(refusal_docs.responses(refusal_docs.declared(view)))
     if is_write:
-        responses |= {status: {"headers": REPLAYED} for status in _success_codes(view)}
+        responses |= {status: {"headers": REPLAYED | WRITTEN} for status in _success_codes(view)}
     elif _takes_conditions(operation.methods, view):
         responses[304] = UNCHANGED
     permission = str(permission_of(view))

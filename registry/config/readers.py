@@ -14,7 +14,7 @@ from typing import Any
 
 from registry.config import tracking
 from registry.config.environment import ProcessEnvironment
-from registry.config.rules import postgres_options_problem, storage_url_problem
+from registry.config.rules import postgres_options_problem, several_hosts_problem, storage_url_problem
 from registry.config.secret import Secret, own_secret
 from registry.config.tracking import Tracking
 
@@ -48,6 +48,21 @@ def database_url(environment: ProcessEnvironment, name: str, _values: Values) ->
     if not environment.create and url.startswith("sqlite:////") and not environment.problems:
         _require_file(environment, Path(url.removeprefix("sqlite:///")))
     return Secret("postgresql+psycopg" + url.removeprefix("postgresql") if scheme == "postgresql" else url)
+
+
+def database_replica_url(environment: ProcessEnvironment, name: str, values: Values) -> Secret | None:
+    """Return the URL of the read replica with the driver's name; None without one."""
+    url = environment.text(name)
+    if url is None:
+        return None
+    scheme, _, rest = url.partition(":")
+    if scheme not in {"postgresql", "postgresql+psycopg"}:
+        environment.note(name, "must begin with postgresql://")
+    elif uses_sqlite(values):
+        environment.note(name, "needs PostgreSQL in REGISTRY_DATABASE_URL, whose replica it names")
+    elif problem := postgres_options_problem(url) or several_hosts_problem(url):
+        environment.note(name, problem)
+    return Secret(f"postgresql+psycopg:{rest}")
 
 
 def embedded_database(environment: ProcessEnvironment) -> str:

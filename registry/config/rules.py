@@ -50,6 +50,16 @@ def postgres_options_problem(url: str) -> str | None:
     return f"has the option {twice[0]} twice; combine them" if twice else None
 
 
+def several_hosts_problem(url: str) -> str | None:
+    """Return why a PostgreSQL URL names several servers."""
+    parts = urlsplit(url)
+    named = [(name, value) for name, value in parse_qsl(parts.query) if name in {"host", "hostaddr"}]
+    hosts = [parts.netloc.rpartition("@")[2], *(value for _, value in named)]
+    if any("," in host for host in hosts) or len(named) > len(dict(named)):
+        return "must name one server: a position that one has replayed says nothing of another"
+    return None
+
+
 def http_url_problem(url: str) -> str | None:
     """Return why *url* cannot be an address of this service."""
     with suppress(ValueError):

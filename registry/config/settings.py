@@ -28,6 +28,7 @@ from registry.config.secret import Secret
 from registry.config.tracking import Tracking
 from registry.domain import locations
 from registry.rules import names, part_sizes
+from registry.rules.database_positions import LONGEST_LAG
 from registry.rules.part_sizes import MIB
 
 CHECKSUM_MODES = ("when_required", "when_supported")
@@ -71,6 +72,18 @@ class Settings:
         None,
         default_text="`auto`",
         about="`false`: no prepared statements, for [a pooler](postgresql.md) that is not noticed",
+    )
+    database_replica_url: Secret | None = setting(
+        readers.database_replica_url,
+        None,
+        default_text="none",
+        about="a PostgreSQL streaming replica of that database, one server, [for reads](postgresql.md#a-read-replica)",
+    )
+    database_replica_max_lag: int = number(
+        5, least=1, most=LONGEST_LAG, about="seconds that the replica may be behind; otherwise reads go to the primary"
+    )
+    database_replica_mlflow: bool = flag(
+        False, about="let MLflow clients read from the replica; what they have just written may be missing"
     )
     storage_url: str = setting(
         readers.storage_url,
@@ -245,9 +258,11 @@ class Settings:
 
     def secrets(self) -> list[str]:
         """Return what no log may show: the key, and the passwords and tokens of other services."""
-        password = urlsplit(self.database_url.reveal()).password
+        databases = filter(None, (self.database_url, self.database_replica_url))
+        passwords = [urlsplit(one.reveal()).password for one in databases]
         upstream = [secret for one in self.mlflow_tracking for secret in (one.token, one.password) if secret]
-        secret_texts = [*self.secret_keys, unquote(password or ""), *(secret.reveal() for secret in upstream)]
+        secret_texts = [*self.secret_keys, *(unquote(one or "") for one in passwords)]
+        secret_texts += [secret.reveal() for secret in upstream]
         secret_texts.append(self.metrics_token.reveal() if self.metrics_token else "")
         return [*secret_texts, *(os.environ.get(name, "") for name in _STORE_SECRETS)]
 

@@ -51,19 +51,21 @@ class BatchStep(NamedTuple):
     query: Query | None = None
 
 
-def send(connection: Connection, steps: Sequence[BatchStep], *, commit: bool = False) -> None:
+def send(connection: Connection, steps: Sequence[BatchStep], *, commit: bool = False, then: str | None = None) -> Any:
     """Execute the steps in their order; with *commit*, which PostgreSQL takes with them, the transaction ends.
 
+    *then* is a query that PostgreSQL executes after the commit, in the same round trip. Returns its one value; None
+    without a commit, and where the query failed: an error would let the caller repeat the writes.
     Raises the error of the first statement that fails, as SQLAlchemy does; the later ones are not executed.
     """
     if not steps and engine.is_begin_due(connection):
-        return  # nothing was written, and no transaction was begun
+        return None  # nothing was written, and no transaction was begun
     driver: Any = connection.connection.driver_connection
     try:
         if connection.dialect.name == "postgresql":
-            _together(connection, driver, steps, commit=commit)
-        else:
-            _one_by_one(connection, driver, steps)
+            return _together(connection, driver, steps, commit=commit, then=then if commit else None)
+        _one_by_one(connection, driver, steps)
+        return None
     except connection.dialect.loaded_dbapi.Error as error:
         raise _named(connection, driver, error) from error
 
@@ -100,7 +102,9 @@ class _Execution:
             self.query.rows = self.compiled.rows(rows, types)
 
 
-def _together(connection: Connection, driver: Any, steps: Sequence[BatchStep], *, commit: bool) -> None:
+def _together(
+    connection: Connection, driver: Any, steps: Sequence[BatchStep], *, commit: bool, then: str | None
+) -> Any:
     from registry.db.pipeline import Command  # psycopg is there only where PostgreSQL is used
 
     begin = engine.take_begin(connection)
@@ -113,6 +117,8 @@ def _together(connection: Connection, driver: Any, steps: Sequence[BatchStep], *
         commands += [Command(text, parameters, is_prepared) for text, parameters in execution.bound]
     if commit:
         commands.append(Command("COMMIT", is_prepared=False))
+    if then is not None:
+        commands.append(Command(then, is_prepared=is_prepared, is_optional=True))
     try:
         results = iter(driver.execute_together(commands))
     except connection.dialect.loaded_dbapi.Error as error:
@@ -125,6 +131,10 @@ def _together(connection: Connection, driver: Any, steps: Sequence[BatchStep], *
         execution.end()
         result, *_ = [next(results) for _ in execution.bound]
         execution.keep(result.rows, result.types)
+    if then is None:
+        return None
+    *_, last = results
+    return last.rows[0][0] if last.rows else None
 
 
 def _one_by_one(connection: Connection, driver: Any, steps: Sequence[BatchStep]) -> None:

@@ -24,11 +24,15 @@ _OUTDATED = {"0A000", "26000"}
 
 
 class Command(NamedTuple):
-    """A statement with ``$1`` for its first parameter, and the values of the parameters."""
+    """A statement with ``$1`` for its first parameter, and the values of the parameters.
+
+    One that ``is_optional`` has no rows where it fails. Only the last command can be.
+    """
 
     text: str
     parameters: Sequence[Any] = ()
     is_prepared: bool = True
+    is_optional: bool = False
 
 
 class Result(NamedTuple):
@@ -92,6 +96,12 @@ class Pipeline:
         """Return the result of each command, and note what was prepared. Raises the error of the first that failed."""
         left = iter(results)
         for command, name in zip(commands, drawn, strict=True):
+            if command.is_optional:
+                last = list(left)
+                if any(result.status not in _DONE for result in last):
+                    yield Result((), ())
+                    break
+                left = iter(last)
             if name is not None:
                 self._require_success(next(left))
                 self._names[command.text] = name

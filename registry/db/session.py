@@ -5,21 +5,22 @@ from __future__ import annotations
 import errno
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import structlog
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Engine, Executable, exc
+from sqlalchemy import Connection, Engine, Executable, create_engine, exc, text
 from sqlalchemy.orm import Session
 
-from registry.db import batch, engine, retry, times
+from registry.db import batch, engine, replica_reads, retry, times
 from registry.db.base import Base
 from registry.db.batch import Query
 from registry.db.fixed_statements import FixedStatement
 from registry.db.item_cache import ItemCache
+from registry.db.replica import POSITION, Replica
 from registry.db.write_session import WriteSession, writing
 from registry.domain import exhaustion
 from registry.domain.errors import Unavailable, Uncertain, Undone
@@ -38,6 +39,14 @@ db = SQLAlchemy(metadata=Base.metadata, session_options=_SESSIONS)
 _READER = "registry-reader"
 ITEMS = "registry-items"
 _ITEMS_BYTES = 16 * 2**20
+_POSITION = "registry-position"  # the query for it, where there is a replica; of flask.g: its value after a commit
+
+
+class _ReplicaSession(WriteSession):
+    """A session that reads from the engine that it is bound to, whatever it reads."""
+
+    def get_bind(self, *_: Any, **__: Any) -> Any:
+        return self.bind
 
 
 def attach(
@@ -47,8 +56,13 @@ def attach(
     pool_size: int,
     statement_seconds: float = engine.STATEMENT_SECONDS,
     prepared: bool | None = None,
+    replica_url: str | None = None,
+    replica_max_lag: float = 0,
 ) -> None:
-    """Give *app* its engine and its sessions; see :func:`engine.hurry` for *statement_seconds* and *prepared*."""
+    """Give *app* its engine and its sessions; see :func:`engine.hurry` for *statement_seconds* and *prepared*.
+
+    *replica_url* is that of a PostgreSQL read replica, which may be *replica_max_lag* seconds behind.
+    """
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.extensions[times.EXTENSION] = times.DatabaseClock(url, is_local=url.startswith("sqlite"))
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.serving_options(url, pool_size=pool_size)
@@ -59,6 +73,11 @@ def attach(
         options = engine.reading_options(tuned.dialect.name)
         app.extensions[_READER] = tuned.execution_options(**options) if options else tuned
     app.extensions[ITEMS] = ItemCache(_ITEMS_BYTES)
+    if replica_url is not None:
+        replica = engine.tune(create_engine(replica_url, **engine.serving_options(replica_url, pool_size=pool_size)))
+        engine.hurry(replica, statement_seconds=statement_seconds, prepared=prepared)
+        replica_reads.attach(app, replica, tuned, max_lag=replica_max_lag)
+        app.extensions[_POSITION] = POSITION
 
 
 def look_up(statement: FixedStatement | Executable, /, **values: Any) -> Sequence[Any]:
@@ -70,22 +89,34 @@ def look_up(statement: FixedStatement | Executable, /, **values: Any) -> Sequenc
         query = Query(statement, **values)
         look_up_together(query)
         return query.rows
-    reader: Engine = current_app.extensions[_READER]
-    with _named_errors(), reader.connect() as connection:
+    with _named_errors(), _reader() as connection:
         return connection.execute(statement, values).all()
 
 
 def look_up_together(*queries: Query) -> None:
     """Execute queries without a transaction, in one round trip on PostgreSQL. Raises what :func:`look_up` raises."""
-    reader: Engine = current_app.extensions[_READER]
-    with _named_errors(), reader.connect() as connection:
+    with _named_errors(), _reader() as connection:
         batch.send(connection, [query.step() for query in queries])
+
+
+def _reader() -> AbstractContextManager[Connection]:
+    """Return a connection for one statement, to the replica if the request reads from it."""
+    if (replica := g.get(replica_reads.CHOSEN)) is not None:
+        return replica_reads.connected(replica)
+    reader: Engine = current_app.extensions[_READER]
+    return reader.connect()
 
 
 def engine_of(app: Flask) -> Engine:
     """Return the engine of *app*."""
     with app.app_context():
         return db.engine
+
+
+def engines_of(app: Flask) -> Sequence[Engine]:
+    """Return the engine of *app*, and that of its replica where it has one."""
+    replica = replica_reads.replica_of(app)
+    return [engine_of(app), *([replica.engine] if replica else [])]
 
 
 @contextmanager
@@ -104,7 +135,7 @@ def transaction() -> Iterator[Session]:
             if session.get_bind().dialect.name == "sqlite":
                 session.flush()  # SQLite commits separately: what it refuses here was not written
             worked = True
-            session.finish()
+            position = session.finish(current_app.extensions.get(_POSITION))
     except Unavailable as error:
         if worked and error.__cause__ is not None and not _refused_by_the_server(error.__cause__):
             raise Uncertain(f"{error.detail}; it may have been written", retry_after=error.retry_after) from error
@@ -112,6 +143,8 @@ def transaction() -> Iterator[Session]:
     finally:
         session.steps.clear()  # of a transaction that was rolled back
     retry.note_commit()
+    if position is not None:
+        setattr(g, _POSITION, position)
 
 
 @contextmanager
@@ -121,11 +154,38 @@ def reading(*, snapshot: bool = False) -> Iterator[Session]:
     On PostgreSQL each of them reads what was committed when it began; with *snapshot* all of them read the database as
     the first one did, which SQLite always grants. Rows that are read through a cursor need a snapshot.
     """
-    session: Session = db.session()
+    if (replica := g.get(replica_reads.CHOSEN)) is not None:
+        with _reading_replica(replica, snapshot=snapshot) as session:
+            yield session
+        return
+    session = db.session()
     options = engine.reading_options(session.get_bind().dialect.name, snapshot=snapshot)
     with _named_errors(), session.begin():
         session.connection(execution_options=options)
         yield session
+
+
+@contextmanager
+def _reading_replica(replica: Replica, *, snapshot: bool) -> Iterator[Session]:
+    options = engine.reading_options(replica.engine.dialect.name, snapshot=snapshot)
+    opened = _ReplicaSession(db, bind=replica.engine, autobegin=False, expire_on_commit=False)
+    with _named_errors(), replica_reads.falling_back(replica), opened as session, session.begin():
+        replica.verify(session.connection(execution_options=options))
+        yield session
+
+
+def written_position() -> str | None:
+    """Return the position of the primary after what the request has written, or read, up to now.
+
+    It is asked for where it was not read with a commit. None where it cannot be read: the request has taken effect.
+    """
+    position: str | None = g.get(_POSITION)
+    if position is None:
+        try:
+            position = look_up(text(POSITION))[0][0]
+        except (Unavailable, exc.DBAPIError) as error:
+            log.warning("position_unknown", error=str(error))
+    return position
 
 
 @contextmanager

@@ -73,10 +73,13 @@ class WriteSession(FlaskSession):
         self.ask(query, *more)
         return [self.adopt(entity, row) for row in query.rows]
 
-    def finish(self) -> None:
-        """Send what was not sent yet, and commit: on PostgreSQL in one round trip. Raises the database's errors."""
+    def finish(self, then: str | None = None) -> Any:
+        """Send what was not sent yet, and commit: on PostgreSQL in one round trip. Raises the database's errors.
+
+        Returns the value of the query *then*, as :func:`batch.send` does.
+        """
         self.write_changes()
-        self._send(commit=True)
+        return self._send(commit=True, then=then)
 
     def adopt(self, entity: type[Entity], row: Sequence[Any]) -> Entity:
         """Return the object of a row that begins with the columns of the table; the session has it as one it loaded."""
@@ -94,10 +97,11 @@ class WriteSession(FlaskSession):
                 set_committed_value(loaded, name, value)
         return loaded
 
-    def _send(self, *, commit: bool = False) -> None:
-        if self.steps or commit:
-            steps, self.steps = self.steps, []
-            batch.send(super().connection(), steps, commit=commit)
+    def _send(self, *, commit: bool = False, then: str | None = None) -> Any:
+        if not self.steps and not commit:
+            return None
+        steps, self.steps = self.steps, []
+        return batch.send(super().connection(), steps, commit=commit, then=then)
 
     def _add_changes(self) -> None:
         # In one order, as SQLAlchemy's own flush: two transactions that change the same rows do not deadlock.

@@ -31,6 +31,16 @@ class RunState(StrEnum):
     ABANDONED = "abandoned"
 
 
+class ReplicaOutcome(StrEnum):
+    """Where a read went that may go to the read replica: to it, or to the primary, and why."""
+
+    REPLICA = "replica"
+    BEHIND = "behind"  # it lacks what the client has written
+    LAGGING = "lagging"
+    UNFIT = "unfit"
+    FAILED = "failed"
+
+
 class RefreshState(StrEnum):
     """A second snapshot of a run: due, or over."""
 

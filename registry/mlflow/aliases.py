@@ -12,6 +12,7 @@ from registry.domain.stages import Stage
 from registry.domain.states import LOADABLE
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases
+from registry.http.database_position import replicable
 from registry.mlflow import entities, not_found, validation
 from registry.mlflow.endpoint import ALIAS, NAME, VERSION, endpoint
 from registry.services.catalog import aliases
@@ -41,6 +42,7 @@ def delete_registered_model_alias(name: str, alias: str) -> dict[str, Any]:
 
 @endpoint("GET", "/registered-models/alias", name=NAME, alias=ALIAS)
 @requires(Permission.MODEL_READ)
+@replicable
 def get_model_version_by_alias(name: str, alias: str) -> dict[str, Any]:
     """Return the version that an alias points at."""
     return {"model_version": entities.version(resolve(name, alias))}

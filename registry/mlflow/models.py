@@ -10,6 +10,7 @@ from registry.domain.errors import AlreadyExists, NotFound
 from registry.domain.stages import Lifecycle, Stage
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases, settings
+from registry.http.database_position import replicable
 from registry.mlflow import entities, not_found, prompts, validation
 from registry.mlflow.endpoint import KEY, NAME, endpoint
 from registry.mlflow.parsing import string, strings, tags
@@ -38,6 +39,7 @@ def create_registered_model(name: str, tags: Mapping[str, str] | None = None, de
 
 @endpoint("GET", "/registered-models/get", name=NAME)
 @requires(Permission.MODEL_READ)
+@replicable
 def get_registered_model(name: str) -> dict[str, Any]:
     """Describe a model; nearly every client call begins with this."""
     with not_found.no_model(name):
@@ -79,6 +81,7 @@ def delete_registered_model(name: str) -> dict[str, Any]:
 
 @endpoint("GET POST", "/registered-models/get-latest-versions", name=NAME, stages=strings())
 @requires(Permission.MODEL_READ)
+@replicable
 def get_latest_versions(name: str, stages: list[str] | None = None) -> dict[str, Any]:
     """Return the newest version in each of the stages that can be loaded; the newest where none can."""
     targets = [validation.stage(stage) for stage in stages or ()] or list(Stage)

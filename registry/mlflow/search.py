@@ -6,6 +6,7 @@ from typing import Any
 
 from registry.domain.access import Permission
 from registry.http.access import requires
+from registry.http.database_position import replicable
 from registry.mlflow import entities
 from registry.mlflow.endpoint import endpoint
 from registry.mlflow.parsing import integer, string, strings
@@ -19,6 +20,7 @@ VERSIONS_PAGE = 200_000
 @endpoint("GET", "/registered-models/search", filter=string(), max_results=integer(), order_by=strings(),
           page_token=string())  # fmt: skip
 @requires(Permission.MODEL_READ)
+@replicable
 def search_registered_models(
     filter: str | None = None, max_results: int = MODELS_PAGE, order_by: list[str] | None = None, page_token: str = ""
 ) -> dict[str, Any]:
@@ -31,6 +33,7 @@ def search_registered_models(
 @endpoint("GET", "/model-versions/search", filter=string(), max_results=integer(), order_by=strings(),
           page_token=string())  # fmt: skip
 @requires(Permission.MODEL_READ)
+@replicable
 def search_model_versions(
     filter: str | None = None, max_results: int = VERSIONS_PAGE, order_by: list[str] | None = None, page_token: str = ""
 ) -> dict[str, Any]:

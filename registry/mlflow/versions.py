@@ -9,6 +9,7 @@ from registry.domain.access import Permission
 from registry.domain.states import VersionState
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases
+from registry.http.database_position import replicable
 from registry.mlflow import creation, entities, locations, not_found, validation
 from registry.mlflow.endpoint import KEY, NAME, VERSION, endpoint
 from registry.mlflow.parsing import string, tags
@@ -39,6 +40,7 @@ def create_model_version(name: str, source: str, **said: Any) -> dict[str, Any]:
 
 @endpoint("GET", "/model-versions/get", name=NAME, version=VERSION)
 @requires(Permission.MODEL_READ)
+@replicable
 def get_model_version(name: str, version: str) -> dict[str, Any]:
     """Describe a version."""
     with not_found.no_version(name, version) as number:
@@ -67,6 +69,7 @@ def delete_model_version(name: str, version: str) -> dict[str, Any]:
 
 @endpoint("GET", "/model-versions/get-download-uri", name=NAME, version=VERSION)
 @requires(Permission.MODEL_READ)
+@replicable
 def get_download_uri(name: str, version: str) -> dict[str, Any]:
     """Return where the files are."""
     with not_found.no_version(name, version) as number:

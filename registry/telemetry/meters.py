@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, valu
 from prometheus_client.registry import Collector
 
 from registry.domain.stages import TransitionKind
+from registry.domain.states import ReplicaOutcome
 from registry.telemetry import periodic, shared_values
 from registry.telemetry.line_writer import writer
 from registry.telemetry.processes import VARIABLE
@@ -73,6 +74,12 @@ class Meters:
         )  # fmt: skip
         for outcome in INLINE_OUTCOMES:
             self.inline_imports.labels(outcome)
+        self.replica_reads = Counter(
+            "registry_database_replica_reads", "Reads that may go to the replica, by where they went.", ["outcome"],
+            registry=self._own,
+        )  # fmt: skip
+        for read_outcome in ReplicaOutcome:
+            self.replica_reads.labels(read_outcome.value)
         self.upload_bytes = Counter("registry_upload_bytes", "Bytes of uploads that arrived.", registry=self._own)
         self._lines_lost = Counter(
             "registry_log_lines_lost", "Log lines that were dropped: their reader hangs, or the disk is full.",

@@ -41,14 +41,15 @@ def start() -> None:
     _Tracing.tracer = provider.get_tracer(SERVICE)
 
 
-def register(app: Flask, engine: Engine) -> None:
-    """Put a span around each request of *app*, and one around each statement that it sends to *engine*."""
+def register(app: Flask, *engines: Engine) -> None:
+    """Put a span around each request of *app*, and one around each statement that it sends to *engines*."""
     app.before_request_funcs.setdefault(None, []).insert(0, _begin_span)
     app.after_request_funcs.setdefault(None, []).append(_describe)
     app.teardown_request(_detach_span)
-    event.listen(engine, "before_cursor_execute", _before_statement)
-    event.listen(engine, "after_cursor_execute", _after_statement)
-    event.listen(engine, "handle_error", _failed_statement)
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", _before_statement)
+        event.listen(engine, "after_cursor_execute", _after_statement)
+        event.listen(engine, "handle_error", _failed_statement)
 
 
 def _begin_span() -> None:

@@ -53,6 +53,7 @@ ROWS = {
     "F47": "50 clients that stop in the middle of a body",
     "F48": "readers of archives and files that stop reading",
     "F49": "requests whose framing is malformed",
+    "F50": "read replica paused, killed, promoted, replaced",
     "soak": "mixed load, random kills of server, worker, database",
 }
 LEFT_OUT = {

@@ -34,16 +34,17 @@ START_SECONDS = 60
 class ThrowawayPostgres:
     """A server in a directory of its own, reached over a Unix socket, gone with the process that started it."""
 
-    def __init__(self, *, durable: bool = False, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *, durable: bool = False, environment: Mapping[str, str] | None = None, **tuning: str) -> None:
+        """*tuning* are options of the server."""
         self.environment = dict(environment or {})
         # Short: a socket's path has at most 107 bytes.
         self.base = Path(tempfile.mkdtemp(prefix="pgtest-", dir="/tmp" if Path("/tmp").is_dir() else None))
-        self.tuning = {} if durable else FAST
+        self.tuning = ({} if durable else FAST) | tuning
         self.process: subprocess.Popen[bytes] | None = None
         self.user: dict[str, Any] = {}
         try:
             self.bin = self._binaries()
-            self._initdb()
+            self._make_data()
             self.start()
         except BaseException:
             self.stop(wipe=True)
@@ -113,17 +114,20 @@ class ThrowawayPostgres:
             time.sleep(0.02)
         raise RuntimeError(f"PostgreSQL did not start: {(self.base / 'log').read_text()}")
 
-    def _initdb(self) -> None:
+    def _make_data(self) -> None:
         flags = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions"]
+        self._run("initdb", *flags)
+
+    def _run(self, program: str, *flags: str) -> None:
         done = subprocess.run(
-            [self.bin / "initdb", "-D", self.data, *flags],
+            [self.bin / program, "-D", self.data, *flags],
             capture_output=True,
             text=True,
             check=False,
             **self._run_options(),
         )
         if done.returncode:
-            raise RuntimeError(f"initdb failed: {done.stderr}")
+            raise RuntimeError(f"{program} failed: {done.stderr}")
 
     def _run_options(self) -> dict[str, Any]:
         environment = {"LC_ALL": "C", "PATH": os.environ.get("PATH", ""), "TZ": "UTC", **self.environment}
@@ -155,6 +159,18 @@ class ThrowawayPostgres:
             shutil.copytree(libraries, place / libraries.name, symlinks=True)
         subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
         return target / "bin"
+
+
+class Standby(ThrowawayPostgres):
+    """A streaming replica of *primary*."""
+
+    def __init__(self, primary: ThrowawayPostgres) -> None:
+        self.primary = primary
+        super().__init__(wal_retrieve_retry_interval="100ms")
+
+    def _make_data(self) -> None:
+        flags = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--wal-method=stream"]
+        self._run("pg_basebackup", "--host", str(self.primary.base), "--username", "postgres", *flags)
 
 
 @contextmanager

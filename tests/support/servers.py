@@ -331,7 +331,8 @@ def _become(order: Mapping[str, Any]) -> None:
     if "FAKETIME_TIMESTAMP_FILE" in os.environ:  # its library refuses the sleeps that Python asks the kernel for
         time.sleep = lambda seconds: select.select([], [], [], float(seconds)) and None
     given = order["settings"]
-    given |= {name: Secret(given[name]) for name in ("database_url", "secret_key")}
+    secret = {"database_url", "database_replica_url", "secret_key"} & given.keys()
+    given |= {name: Secret(given[name]) for name in secret}
     settings = Settings(**given | {"data_dir": Path(given["data_dir"])})
     if order["crash"]:
         Crash(**order["crash"]).arm()

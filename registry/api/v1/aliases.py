@@ -16,6 +16,7 @@ from registry.domain.access import Permission
 from registry.domain.errors import NotReady, Stale, TimeUncertain
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, if_match, protected_aliases
+from registry.http.database_position import replicable
 from registry.services.catalog import alias_protection, aliases
 from registry.services.catalog.alias_protection import Protection
 from registry.services.idempotency import Outcome
@@ -66,6 +67,7 @@ def set_alias(body: dict[str, Any], model: str, alias: str) -> AliasRecord:
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, AliasPage)
 @requires(Permission.MODEL_READ)
+@replicable
 def list_aliases(query: dict[str, Any], model: str) -> dict[str, Any]:
     """List a model's aliases."""
     return paged(aliases.list_(model, protected=protected_aliases(), **query))
@@ -76,6 +78,7 @@ def list_aliases(query: dict[str, Any], model: str) -> dict[str, Any]:
 @blueprint.arguments(AsOfQuery, location="query")
 @blueprint.response(200, AliasView)
 @requires(Permission.MODEL_READ)
+@replicable
 def get_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
     """Show where an alias points, or pointed at an instant."""
     return aliases.resolve(model, alias, protected=protected_aliases(), **query)

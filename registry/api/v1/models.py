@@ -24,6 +24,7 @@ from registry.domain.errors import AlreadyExists, InUse, UnknownValue
 from registry.domain.stages import Lifecycle
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, if_match, protected_aliases, settings
+from registry.http.database_position import replicable
 from registry.services.catalog import model_deletion, models
 
 blueprint = Blueprint("models", __name__, url_prefix="/api/v1", description="Named models.")
@@ -63,6 +64,7 @@ def create_model(body: dict[str, Any]) -> ModelRecord:
 @blueprint.arguments(ModelsQuery, location="query")
 @blueprint.response(200, ModelPage)
 @requires(Permission.MODEL_READ)
+@replicable
 def list_models(query: dict[str, Any]) -> dict[str, Any]:
     """List models by name."""
     return paged(models.list_(**query))
@@ -71,6 +73,7 @@ def list_models(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.route("/models/<model:model>")
 @blueprint.response(200, ModelView)
 @requires(Permission.MODEL_READ)
+@replicable
 def get_model(model: str) -> ModelRecord:
     """Describe a model; a deleted one too."""
     return models.describe(model)

@@ -16,6 +16,7 @@ from registry.api.v1.versions import RENDERED
 from registry.domain.access import Permission
 from registry.domain.errors import UnknownValue
 from registry.http.access import requires
+from registry.http.database_position import replicable
 from registry.services.search import search
 
 blueprint = Blueprint("search", __name__, url_prefix="/api/v1/search", description="Find models and versions.")
@@ -26,6 +27,7 @@ blueprint = Blueprint("search", __name__, url_prefix="/api/v1/search", descripti
 @blueprint.arguments(ModelSearchQuery, location="query")
 @blueprint.response(200, ModelPage)
 @requires(Permission.MODEL_READ)
+@replicable
 def search_models(query: dict[str, Any]) -> dict[str, Any]:
     """Find models by a filter."""
     return paged(search.find_models(**query))
@@ -37,6 +39,7 @@ def search_models(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, ModelPage)
 @reads
 @requires(Permission.MODEL_READ)
+@replicable
 def search_models_by_body(body: dict[str, Any]) -> dict[str, Any]:
     """Find models by a filter in the body.
 
@@ -50,6 +53,7 @@ def search_models_by_body(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(VersionSearchQuery, location="query")
 @blueprint.response(200, FoundVersionPage, example=examples.FOUND)
 @requires(Permission.MODEL_READ)
+@replicable
 def search_versions(query: dict[str, Any]) -> dict[str, Any]:
     """Find versions of all models by a filter."""
     return paged(search.find_versions(**query, rendering=RENDERED))
@@ -61,6 +65,7 @@ def search_versions(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, FoundVersionPage, example=examples.FOUND)
 @reads
 @requires(Permission.MODEL_READ)
+@replicable
 def search_versions_by_body(body: dict[str, Any]) -> dict[str, Any]:
     """Find versions of all models by a filter in the body.
 

@@ -24,6 +24,7 @@ from registry.domain.errors import (
 from registry.domain.stages import Stage
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, etag_of_tenure, if_match, store
+from registry.http.database_position import replicable
 from registry.services.stages import changes, resolve, rollback, transitions
 from registry.services.stages.changes import Moved, StageChange
 
@@ -66,6 +67,7 @@ def roll_back(body: tuple[StageChange, int | None], model: str) -> Moved:
 @blueprint.route("/models/<model:model>/stages")
 @blueprint.response(200, StagesView)
 @requires(Permission.MODEL_READ)
+@replicable
 def get_stages(model: str) -> dict[str, Any]:
     """Show who holds staging and production."""
     return {"model": model, "stages": resolve.holders(model)}
@@ -76,6 +78,7 @@ def get_stages(model: str) -> dict[str, Any]:
 @blueprint.arguments(HolderQuery, location="query")
 @blueprint.response(200, HolderView, example=examples.HOLDER)
 @requires(Permission.MODEL_READ)
+@replicable
 @polled(lambda model, stage: etag_of_tenure(resolve.tenure_of(model, Stage(stage))))
 def get_stage_holder(query: dict[str, Any], model: str, stage: str) -> HolderRecord:
     """Show who holds a stage, or held it at an instant.

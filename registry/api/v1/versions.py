@@ -33,6 +33,7 @@ from registry.domain.registrations import Registration
 from registry.http.access import requires
 from registry.http.bodies import takes_manifest
 from registry.http.context import current_actor, current_claim, if_match, protected_aliases, settings, upstreams
+from registry.http.database_position import replicable
 from registry.services.catalog import measurements, registration, versions
 from registry.services.catalog.registration import Registered
 from registry.services.imports import upstream
@@ -82,6 +83,7 @@ def register_version(body: Registration, model: str) -> Registered:
 @blueprint.arguments(VersionsQuery, location="query")
 @blueprint.response(200, VersionPage)
 @requires(Permission.MODEL_READ)
+@replicable
 def list_versions(query: dict[str, Any], model: str) -> dict[str, Any]:
     """List a model's versions, newest first."""
     return paged(versions.list_(model, **query, rendering=RENDERED))
@@ -90,6 +92,7 @@ def list_versions(query: dict[str, Any], model: str) -> dict[str, Any]:
 @blueprint.route(VERSION)
 @blueprint.response(200, VersionView)
 @requires(Permission.MODEL_READ)
+@replicable
 def get_version(model: str, number: int) -> VersionRecord:
     """Describe a version; a deleted one too."""
     return versions.describe(model, number)
@@ -186,6 +189,7 @@ def measure_version(body: Evaluation, model: str, number: int) -> VersionRecord:
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, MetricPage)
 @requires(Permission.MODEL_READ)
+@replicable
 def list_metrics(query: dict[str, Any], model: str, number: int) -> dict[str, Any]:
     """List everything that was measured of a version, oldest first."""
     return paged(measurements.metrics(model, number, **query))
@@ -194,6 +198,7 @@ def list_metrics(query: dict[str, Any], model: str, number: int) -> dict[str, An
 @blueprint.route(f"{VERSION}/lineage")
 @blueprint.response(200, VersionLineageView)
 @requires(Permission.MODEL_READ)
+@replicable
 def get_lineage(model: str, number: int) -> VersionRecord:
     """Show where a version came from."""
     return recording.trace(model, number)

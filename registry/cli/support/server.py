@@ -70,7 +70,7 @@ def application(*, unproved: bool = False, **overrides: Any) -> Iterator[Flask]:
     with installed():
         from registry.app import create_app
         from registry.db import schema
-        from registry.db.session import db
+        from registry.db.session import db, engines_of
         from registry.services.maintenance import secret_keys
         from registry.telemetry import logs
     with refusals():
@@ -86,7 +86,8 @@ def application(*, unproved: bool = False, **overrides: Any) -> Iterator[Flask]:
                 yield app
             finally:
                 db.session.remove()
-                db.engine.dispose()
+                for engine in engines_of(app):
+                    engine.dispose()
 
 
 class _Refused(click.ClickException):

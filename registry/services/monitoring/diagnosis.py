@@ -12,6 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from registry.db import schema, times
+from registry.db.replica import Replica
+from registry.db.replica_reads import current_replica
 from registry.db.session import db, reading
 from registry.domain import clock
 from registry.domain.errors import Unavailable
@@ -57,6 +59,10 @@ FIXES = {  # for settings whose check has no advice
     "bytes": "Send the files again (registry register with the same files), or restore the store from a backup. Files "
     "that are back are found whole by a worker within a minute, or at once by registry admin fsck --mark.",
 }
+REPLICA_FIX = (
+    "Look at the replica's server, at the network between it and the primary, and at REGISTRY_DATABASE_REPLICA_URL "
+    "(deploy/docs/postgresql.md)."
+)
 TRACKING = (
     "Look at REGISTRY_MLFLOW_TRACKING, at that server, and at the credentials for it. The line tracking.failed of the"
     " log says why; for a private CA let REQUESTS_CA_BUNDLE name its certificate."
@@ -82,6 +88,8 @@ def examine(
         checks |= engine(pool_size=pool_size, processes=processes, path=path)
     elif reason := unreachable():
         checks["database"] = replace(checks["database"], detail=reason)
+    if (replica := current_replica()) is not None:
+        checks["replica"] = read_replica(replica)
     if checks["migrations"].ok:
         checks |= {
             "workers": workers(own=own),
@@ -117,6 +125,14 @@ def engine(*, pool_size: int, processes: int, path: Path | None) -> dict[str, Ch
             "connections": _connections(session, pool_size=pool_size, processes=processes),
             "clock": judge_clock(clock.now(), leases.now(session)),
         }
+
+
+def read_replica(replica: Replica) -> Check:
+    """Return a warning where reads do not go to the replica: then they go to the primary."""
+    replica.examine_until_used(health.READY_SECONDS)
+    if (problem := replica.problem) is None:
+        return Check(True, health.USED)
+    return Check(True, f"reads go to the primary only: {problem}", REPLICA_FIX)
 
 
 def workers(*, own: str) -> Check:

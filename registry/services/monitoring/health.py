@@ -14,6 +14,7 @@ from sqlalchemy import exists, func, select
 
 from registry.db import grants, schema, times
 from registry.db.models import Blob, Import, Upload, Version, VersionFile
+from registry.db.replica_reads import current_replica
 from registry.db.session import reading
 from registry.db.unknown import is_known
 from registry.domain import clock
@@ -41,6 +42,7 @@ LISTING_FIX = (
     "Grant it (deploy/docs/store.md). Without it registry admin gc and fsck do not find objects and parts that nothing "
     "refers to; they stay."
 )
+USED = "reads go to it"
 DISPENSABLE = frozenset({"storage", "identity", "logs", "metrics", "clock"})
 
 
@@ -63,6 +65,8 @@ def readiness(store: Store) -> dict[str, Check]:
         "metrics": _check_quietly(shared_values.problem),
         "clock": _check_quietly(_clock_problem),
     }
+    if (replica := current_replica()) is not None:
+        own["replica"] = Check(True, replica.problem or USED)  # its failure is none of the service
     return _needed(store) | own
 
 
