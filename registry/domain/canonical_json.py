@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import orjson
 import rfc8785
 
 from registry.rules.json_values import LARGEST_INTEGER
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 
 def dumps(value: Any) -> bytes:
     """Return *value* in RFC 8785 form.
 
-    The library is exact and slow. It writes floats, and sorts keys beyond ASCII; without both, Python's compact JSON
-    with sorted keys is that form.
+    The library is exact and slow. It writes floats, and sorts keys beyond ASCII; without both, orjson's JSON with
+    sorted keys is that form.
     """
-    return _encode(value).encode() if _is_simple(value) else rfc8785.dumps(value)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if _is_simple(value) else rfc8785.dumps(value)
 
 
 def _is_simple(value: Any) -> bool:
@@ -29,4 +27,5 @@ def _is_simple(value: Any) -> bool:
         return -LARGEST_INTEGER <= value <= LARGEST_INTEGER
     if isinstance(value, dict):
         return all(map(str.isascii, value)) and all(map(_is_simple, value.values()))
-    return isinstance(value, list | tuple) and all(map(_is_simple, value))
+    # A named tuple is not for orjson.
+    return (isinstance(value, list) or type(value) is tuple) and all(map(_is_simple, value))

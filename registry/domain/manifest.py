@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from registry.domain import canonical_json
@@ -64,7 +64,9 @@ def digest_of(files: Iterable[File]) -> str:
 
 
 def _manifest_digest(ordered: Sequence[File]) -> str:
-    return manifest.digest(asdict(file) for file in ordered)
+    return manifest.digest(
+        {"path": file.path, "size": file.size, "sha256": file.sha256, "media_type": file.media_type} for file in ordered
+    )
 
 
 def sha256_problem(text: str) -> str | None:

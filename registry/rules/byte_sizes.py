@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from json import JSONEncoder
@@ -17,12 +18,19 @@ def escaped(text: str) -> int:
     return len(_json(text).encode("utf-8", "surrogatepass")) - 2
 
 
+@functools.cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
 def octets(value: Any) -> int:
     """About how many bytes *value* takes as JSON; exact for its texts."""
     total, waiting = 0, [value]
     while waiting:
         one = waiting.pop()
         total += _OTHER
+        if one is None:
+            continue
         if isinstance(one, str):
             total += escaped(one)
         elif isinstance(one, Mapping):
@@ -31,5 +39,6 @@ def octets(value: Any) -> int:
         elif isinstance(one, list | tuple):
             waiting += one
         elif is_dataclass(one):
-            waiting += (getattr(one, field.name) for field in fields(one))
+            kind: type = type(one)
+            waiting += [getattr(one, name) for name in _field_names(kind)]
     return total
