@@ -5,6 +5,7 @@ Unknown fields are ignored, ``null`` is absent, protobuf's camelCase spelling is
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -111,6 +112,7 @@ def _parse_value(arguments: Mapping[str, Any], name: str, field: Argument) -> An
         raise Invalid.whole(text) from error
 
 
+@functools.cache  # the names are those of the declared fields
 def _camel(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(part.capitalize() for part in rest)
