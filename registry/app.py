@@ -133,7 +133,7 @@ def _check() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     access.admit(request, view)
     converters.refuse_unnameable(request)
-    bodies.limit(request)
+    bodies.limit(request, view)
     blueprint.refuse_unknown_query(request, view)
     blueprint.refuse_idle_conditions(request, view)
 

@@ -21,7 +21,7 @@ from registry.db.retry import persistently
 from registry.domain.errors import Invalid, Malformed, NotJson
 from registry.http import bodies
 from registry.http.access import WRITES
-from registry.http.context import etag
+from registry.http.context import current_request, etag
 from registry.rules.suggestions import hint, nearest
 
 View = Callable[..., Any]
@@ -35,6 +35,10 @@ class Parser(FlaskParser):
         "json": None,
         "query": None,
     }  # the schema's own: RAISE
+
+    def get_default_request(self) -> Request:
+        """Return the request itself, not Flask's proxy for it."""
+        return current_request()
 
     def load_json(self, req: Request, schema: Schema) -> Any:
         if not bodies.is_json(req):

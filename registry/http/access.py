@@ -136,7 +136,9 @@ def _authorize(request: Request, view: Callable[..., Any]) -> None:
         return
     # What a revoked token may still do for some seconds is to look at models.
     fresh = permission is not Permission.MODEL_READ or getattr(view, SURELY, True)
-    g.actor = actor = _identify(request, fresh=fresh).for_request(g.request_id, g.get("client_request_id"))
+    actor = _identify(request, fresh=fresh)
+    context = g._get_current_object()  # once, where each use would cost
+    context.actor = actor = actor.for_request(context.request_id, context.get("client_request_id"))
     actor.require(Permission(permission))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from flask import Request, current_app, g
+from flask import Request, g
 
 from registry.domain import exhaustion
 from registry.domain.errors import BodyTimeout, Malformed, TooLarge
@@ -16,6 +16,7 @@ from registry.rules.part_sizes import MOST_SIGNED
 View = TypeVar("View", bound=Callable[..., Any])
 BODY_VALUES = 10_000
 MANIFEST_VALUES = 100_000
+_KIND = "registry.body_kind"  # of the environment: the mark of the view
 _LISTS = frozenset({"manifest", "parts"})
 PART_BYTES = 4096  # an address with temporary credentials under its signature, and some more
 
@@ -68,9 +69,10 @@ def announced_length(req: Request) -> int | None:
     return req.content_length
 
 
-def limit(request: Request) -> None:
+def limit(request: Request, view: Callable[..., Any] | None) -> None:
     """Before each request: how many bytes its body may have."""
-    kind, length, is_chunked = _kind(request), request.content_length or 0, "Transfer-Encoding" in request.headers
+    kind = request.environ[_KIND] = getattr(view, "__body__", None)
+    length, is_chunked = request.content_length or 0, "Transfer-Encoding" in request.headers
     most = _most(kind)
     if length > most:
         raise _too_large(most)
@@ -97,17 +99,14 @@ def is_json(req: Request) -> bool:
 
 def load(req: Request) -> Any:
     """Return the body's one JSON document, and keep it in ``g.document``. Raises Malformed, or TooLarge."""
-    g.document = strict_json.loads(read(req), values=MANIFEST_VALUES if _kind(req) in _LISTS else BODY_VALUES)
-    return g.document
+    values = MANIFEST_VALUES if req.environ[_KIND] in _LISTS else BODY_VALUES
+    g.document = document = strict_json.loads(read(req), values=values)
+    return document
 
 
 def _mark_view(view: View, kind: str) -> View:
     view.__body__ = kind  # type: ignore[attr-defined]  # a mark, read by limit
     return view
-
-
-def _kind(req: Request) -> str | None:
-    return getattr(current_app.view_functions.get(req.endpoint or ""), "__body__", None)
 
 
 def _most(kind: str | None) -> int:
