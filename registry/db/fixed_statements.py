@@ -57,7 +57,7 @@ class CompiledStatement:
             self._defaults[column.key] = default.arg
         self._converters = {
             name: convert
-            for name, bind in compiled.binds.items()
+            for bind, name in compiled.bind_names.items()
             if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
         }
         # Parameters that take a list have a text for each length of it.

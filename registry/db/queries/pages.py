@@ -30,9 +30,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
+from registry.db.batch import Query
+from registry.db.fixed_statements import FixedStatement
 from registry.db.queries import row_sizes
 from registry.db.queries.cached_fragments import Fixed
 from registry.db.records import Page
+from registry.db.write_session import writing
 
 BUDGET = 4 * 2**20  # bytes of the texts that a page shows
 UNBOUNDED = 2**31 - 1
@@ -73,8 +76,8 @@ class Statements:
     """Statements for a page of ``shown`` in an ``order``: ``whole`` reads all rows or none, ``part`` those that fit."""
 
     shown: Details
-    whole: Callable[[], Rows]
-    part: Callable[[], Rows]
+    whole: Callable[[], FixedStatement]
+    part: Callable[[], FixedStatement]
     order: Sequence[Sorted]
 
 
@@ -132,16 +135,16 @@ def bounded(contents: Details, matching: Rows, order: Sequence[Sorted]) -> State
     types = [one.expression.type for one in order]
     columns = [_Column(kind, type(kind), one.descending, one.nullable) for kind, one in zip(types, order, strict=True)]
 
-    def whole() -> Rows:
+    def whole() -> FixedStatement:
         built = contents.statement
         if (condition := matching.whereclause) is not None:
             built = built.where(condition)
-        return _select_whole(contents, *columns).add_cte(
-            first(built, order, *_labelled_columns(contents), name="built")
-        )
+        found = first(built, order, *_labelled_columns(contents), name="built")
+        return FixedStatement(_select_whole(contents, *columns).add_cte(found))
 
-    def part() -> Rows:
-        return _part(contents, *columns).add_cte(first(matching, order, contents.key.label("key"), name="picked"))
+    def part() -> FixedStatement:
+        picked = first(matching, order, contents.key.label("key"), name="picked")
+        return FixedStatement(_part(contents, *columns).add_cte(picked))
 
     return Statements(contents, functools.cache(whole), functools.cache(part), order)
 
@@ -211,33 +214,40 @@ def read(
     session: Session, statements: Statements, values: Mapping[str, Any], *, limit: int, budget: int = BUDGET
 ) -> Fitting:
     """Read one page. The first row is on it at any size."""
-    connection, contents = session.connection(), statements.shown
+    contents = statements.shown
     values = {**values, "limit": limit, "budget": budget}
     # SQLite would build the rows in the memory of this process.
     at_once = limit * contents.rows_of_each <= _AT_ONCE
-    if not at_once or time.monotonic() < contents.measured_until or connection.dialect.name == "sqlite":
-        return _fitting(connection.execute(statements.part(), values).all(), statements)
+    if not at_once or time.monotonic() < contents.measured_until or session.get_bind().dialect.name == "sqlite":
+        return _fitting(rows(session, statements.part(), values), statements)
     width = len(statements.order) + 1
     try:
-        rows = connection.execute(statements.whole(), values).all()
+        fetched = rows(session, statements.whole(), values)
     except DBAPIError:  # by the limit of time, too
         contents.measured_until = time.monotonic() + _MEASURED_SECONDS
         raise
-    size = rows[0][-1]
+    size = fetched[0][-1]
     if size is None:
         return Fitting()
     if size > budget:
         contents.measured_until = time.monotonic() + _MEASURED_SECONDS
-        return _fitting(connection.execute(statements.part(), values).all(), statements)
-    places = [row[-width:-1] for row in rows[:limit]]
-    return Fitting([row[:-width] for row in rows[:limit]], places, size, len(rows) > limit)
+        return _fitting(rows(session, statements.part(), values), statements)
+    places = [row[-width:-1] for row in fetched[:limit]]
+    return Fitting([row[:-width] for row in fetched[:limit]], places, size, len(fetched) > limit)
 
 
-def _fitting(rows: Sequence[Any], statements: Statements) -> Fitting:
+def rows(session: Session, statement: FixedStatement, values: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the rows of a statement."""
+    query = Query(statement, **values)
+    writing(session).ask(query)
+    return query.rows
+
+
+def _fitting(fetched: Sequence[Any], statements: Statements) -> Fitting:
     """Return the page that rows of the second statement make."""
     width = len(statements.order) + 2
-    size, more = (rows[-1][-1], rows[-1][-width] > len(rows)) if rows else (0, False)
-    return Fitting([row[:-width] for row in rows], [row[1 - width : -1] for row in rows], size, more)
+    size, more = (fetched[-1][-1], fetched[-1][-width] > len(fetched)) if fetched else (0, False)
+    return Fitting([row[:-width] for row in fetched], [row[1 - width : -1] for row in fetched], size, more)
 
 
 def _direction(expression: Any, one: Sorted | _Column) -> Any:

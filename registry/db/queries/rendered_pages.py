@@ -21,6 +21,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import NullType, TypeEngine
 
 from registry.db.base import Rows
+from registry.db.fixed_statements import FixedStatement
 from registry.db.item_cache import ItemCache, Rendering
 from registry.db.queries import pages
 from registry.db.queries.pages import BUDGET, Details, Fitting, Sorted, Statements
@@ -111,19 +112,19 @@ class KeyedStatements:
     """Statements for a page of ``items``: ``keys`` selects the keys, ``complete`` reads all in one statement."""
 
     items: Items
-    keys: Callable[[], Rows]
+    keys: Callable[[], FixedStatement]
     complete: Statements
 
 
 def bounded(contents: Items, matching: Rows, order: Sequence[Sorted]) -> KeyedStatements:
     """Return what reads the first items that *matching* finds, as :func:`pages.bounded`."""
 
-    def keys() -> Rows:
+    def keys() -> FixedStatement:
         columns = [column.label(f"revision_{place}") for place, column in enumerate(contents.revision)]
         statement = contents.details.statement
         if (condition := matching.whereclause) is not None:
             statement = statement.where(condition)
-        return pages.select_first(statement, order, contents.key.label("key"), *columns)
+        return FixedStatement(pages.select_first(statement, order, contents.key.label("key"), *columns))
 
     return KeyedStatements(contents, functools.cache(keys), pages.bounded(contents.details, matching, order))
 
@@ -144,7 +145,7 @@ def read(
     contents, width, most = statements.items, len(statements.complete.order), min(limit, MOST_KEYS)
     planned = planned_anew if is_varied else nullcontext
     with planned(session):
-        keys = session.connection().execute(statements.keys(), {**values, "limit": most}).all()
+        keys = pages.rows(session, statements.keys(), {**values, "limit": most})
     if limit <= MOST_KEYS or len(keys) <= MOST_KEYS:
         shown = _known_or_read(session, contents, rendering, [key[:-width] for key in keys[:most]])
         if shown is not None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import functools
 import math
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import not_, select
+from sqlalchemy import BindParameter, ColumnElement, bindparam, not_, select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
 from registry.db.models import Account, Model, Version
-from registry.db.queries import catalog, pages, rendered_pages, search_fields, search_order
-from registry.db.queries.pages import Details, Fitting, Sorted
-from registry.db.queries.rendered_pages import Rendered
-from registry.db.queries.search_terms import Column, Related, SearchDialect, where
+from registry.db.queries import catalog, pages, rendered_pages, search_fields, search_order, search_terms
+from registry.db.queries.pages import Details, Fitting, Sorted, Statements
+from registry.db.queries.rendered_pages import Items, KeyedStatements, Rendered
+from registry.db.queries.search_terms import Column, Related, SearchDialect
 from registry.db.session import planned_anew
 from registry.domain.filters.terms import Key, Order, Term, required, without_required
 
@@ -37,6 +37,45 @@ class SearchPage:
     hides_prompts: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Searched:
+    """Kind of what is searched: ``live`` rows, the condition of those of ``prompts``, and the ``unique`` column."""
+
+    live: Rows
+    prompts: ColumnElement[bool]
+    field: Callable[[Key, SearchDialect], Column | Related]
+    unique: Sorted
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A search apart from its values: equal ones have the same statements.
+
+    ``nothing`` says which values of the position are absent; None: the search begins at the first row. The *sample* of
+    its values, and the names that the model must have, take no part in the comparison.
+    """
+
+    searched: _Searched
+    contents: Details | Items
+    dialect: SearchDialect
+    shape: Hashable
+    order: tuple[Order, ...]
+    nothing: tuple[bool, ...] | None
+    hides_prompts: bool
+    name_count: int
+    term: Term = field(compare=False)
+    sample: Mapping[str, Any] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """Statements of a search; ``measured`` are the keys of the order that may compare several datasets."""
+
+    page: Statements | KeyedStatements
+    width: int
+    measured: Sequence[Key]
+
+
 def position(fitting: Fitting) -> Position | None:
     """Return the position of the last row if there are more, as it travels."""
     last = fitting.page.next_after
@@ -45,12 +84,7 @@ def position(fitting: Fitting) -> Position | None:
 
 def models(session: Session, shown: Details | Rendered, query: SearchPage) -> Fitting:
     """Return a page of the live models: what is *shown* of each. Raises ValueError for an invalid position."""
-    dialect = SearchDialect(session.get_bind().dialect.name)
-    matching = _LIVE_MODELS
-    if query.hides_prompts:
-        matching = matching.where(not_(search_fields.MODELS_THAT_ARE_PROMPTS))
-    find = functools.partial(search_fields.of_models, dialect=dialect)
-    return _page(session, shown, matching, query, find, Sorted(Model.id, kind="uuid"))[0]
+    return _page(session, _MODELS, shown, query)[0]
 
 
 def versions(session: Session, shown: Details | Rendered, query: SearchPage) -> Fitting:
@@ -63,60 +97,104 @@ def compared_versions(session: Session, shown: Details | Rendered, query: Search
 
     These are known on the first page only.
     """
-    dialect = SearchDialect(session.get_bind().dialect.name)
-    matching = _LIVE_VERSIONS
-    if query.hides_prompts:
-        matching = matching.where(not_(search_fields.VERSIONS_OF_PROMPTS))
-    for name in required(query.term, _NAME):
-        # As a condition on the version it lets an index return the versions in their order.
-        matching = matching.where(Version.model_id == catalog.live_id(name))
-    # The name is not compared as well: PostgreSQL would expect far fewer rows of two conditions than there are.
-    query = replace(query, term=without_required(query.term, _NAME))
-    find = functools.partial(search_fields.of_versions, dialect=dialect)
-    return _page(session, shown, matching, query, find, Sorted(Version.id, kind="serial"))
+    return _page(session, _VERSIONS, shown, query)
 
 
 _NAME = Key("name")
-_LIVE_MODELS: Rows = (
-    select(Model.id).select_from(Model).join(Account, Account.id == Model.created_by).where(Model.deleted_at.is_(None))
+_MODELS = _Searched(
+    select(Model.id).select_from(Model).join(Account, Account.id == Model.created_by).where(Model.deleted_at.is_(None)),
+    search_fields.MODELS_THAT_ARE_PROMPTS,
+    search_fields.of_models,
+    Sorted(Model.id, kind="uuid"),
 )
-_LIVE_VERSIONS: Rows = (
+_VERSIONS = _Searched(
     select(Version.id)
     .select_from(Version)
     .join(Model, Model.id == Version.model_id)
     .join(Account, Account.id == Version.created_by)
-    .where(Version.deleted_at.is_(None), Model.deleted_at.is_(None))
+    .where(Version.deleted_at.is_(None), Model.deleted_at.is_(None)),
+    search_fields.VERSIONS_OF_PROMPTS,
+    search_fields.of_versions,
+    Sorted(Version.id, kind="serial"),
 )
 
 
 def _page(
-    session: Session, shown: Details | Rendered, matching: Rows, query: SearchPage, find: Find, unique: Sorted
+    session: Session, searched: _Searched, shown: Details | Rendered, query: SearchPage
 ) -> tuple[Fitting, list[Key]]:
     dialect = SearchDialect(session.get_bind().dialect.name)
-    last = replace(unique, descending=bool(query.order) and query.order[0].descending)
-    order = [*(search_order.sorted_by(one, find(one.key), dialect) for one in query.order), last]
-    after = None if query.after is None else _decode_position(order, query.after, dialect)
-    matching = matching.where(where(query.term, find, dialect))
-    measured: list[Key] = []
-    if after is None:
-        measured = [one.key for one in query.order if one.key.field == "metrics" and one.key.on is None]
-    # After the column that distinguishes rows they sort nothing: they travel with the values of the order.
-    compared = [Sorted(search_fields.compares_datasets(matching, key)) for key in measured]
-    first = find(query.order[0].key) if query.order else None
-    if isinstance(first, Related) and first.joined:
-        matching, order = search_order.valued_first(shown.key, matching, order, after, first)
-    elif after is not None:
-        matching = matching.where(search_order.beyond(order, after))
-    if isinstance(shown, Rendered):
-        keyed = rendered_pages.bounded(shown.items, matching, [*order, *compared])
-        fitting = rendered_pages.read(session, shown.rendering, keyed, {}, limit=query.limit, is_varied=True)
+    order = tuple(query.order)
+    columns = _columns(searched, order, dialect)
+    after = [] if query.after is None else _decode_position(columns, query.after, dialect)
+    # As a condition on the version it lets an index return the versions in their order.
+    names = [*required(query.term, _NAME)] if searched is _VERSIONS else []
+    # The name is not compared as well: PostgreSQL would expect far fewer rows of two conditions than there are.
+    term = without_required(query.term, _NAME) if names else query.term
+    shape, values = search_terms.shape(term, search_fields.is_indexed, dialect)
+    values |= {f"name_{number}": name for number, name in enumerate(names)}
+    values |= {f"after_{number}": value for number, value in enumerate(after)}
+    contents = shown.items if isinstance(shown, Rendered) else shown
+    nothing = None if query.after is None else tuple(value is None for value in after)
+    statements = _statements(
+        _Search(searched, contents, dialect, shape, order, nothing, query.hides_prompts, len(names), term, values)
+    )
+    if isinstance(statements.page, KeyedStatements):
+        assert isinstance(shown, Rendered)  # noqa: S101 -- its items make such statements
+        fitting = rendered_pages.read(
+            session, shown.rendering, statements.page, values, limit=query.limit, is_varied=True
+        )
     else:
         with planned_anew(session):
-            fitting = pages.read(session, pages.bounded(shown, matching, [*order, *compared]), {}, limit=query.limit)
-    width = len(order)
+            fitting = pages.read(session, statements.page, values, limit=query.limit)
+    width = statements.width
     several = fitting.places[0][width:] if fitting.places else ()
-    mixed = [key for key, is_mixed in zip(measured, several, strict=False) if is_mixed]
+    mixed = [key for key, is_mixed in zip(statements.measured, several, strict=False) if is_mixed]
     return replace(fitting, places=[place[:width] for place in fitting.places]), mixed
+
+
+@functools.lru_cache(256)
+def _columns(searched: _Searched, order: tuple[Order, ...], dialect: SearchDialect) -> list[Sorted]:
+    """Return the columns of a total order."""
+    last = replace(searched.unique, descending=bool(order) and order[0].descending)
+    return [*(search_order.sorted_by(one, searched.field(one.key, dialect), dialect) for one in order), last]
+
+
+@functools.lru_cache(128)
+def _statements(search: _Search) -> _Statements:
+    def find(key: Key) -> Column | Related:
+        return search.searched.field(key, search.dialect)
+
+    matching = search.searched.live
+    if search.hides_prompts:
+        matching = matching.where(not_(search.searched.prompts))
+    for number in range(search.name_count):
+        named = bindparam(f"name_{number}", type_=Model.name.type)
+        matching = matching.where(Version.model_id == catalog.live_id(named))
+    names = search_terms.parameter_names()
+    matching = matching.where(search_terms.where(search.term, find, search.dialect, names))
+    order: Sequence[Sorted] = _columns(search.searched, search.order, search.dialect)
+    after = None if search.nothing is None else [_place(search, number, one) for number, one in enumerate(order)]
+    measured: list[Key] = []
+    if after is None:
+        measured = [one.key for one in search.order if one.key.field == "metrics" and one.key.on is None]
+    # After the column that distinguishes rows they sort nothing: they travel with the values of the order.
+    compared = [Sorted(search_fields.compares_datasets(matching, key)) for key in measured]
+    first = find(search.order[0].key) if search.order else None
+    if isinstance(first, Related) and first.joined:
+        matching, order = search_order.valued_first(search.contents.key, matching, order, after, first)
+    elif after is not None:
+        matching = matching.where(search_order.beyond(order, after))
+    if isinstance(search.contents, Items):
+        keyed = rendered_pages.bounded(search.contents, matching, [*order, *compared])
+        return _Statements(keyed, len(order), measured)
+    return _Statements(pages.bounded(search.contents, matching, [*order, *compared]), len(order), measured)
+
+
+def _place(search: _Search, number: int, column: Sorted) -> BindParameter[Any] | None:
+    """Return the parameter for a value of the position; None for one that is absent."""
+    name = f"after_{number}"
+    value = search.sample[name]
+    return None if value is None else search_terms.parameter(name, value, column.expression)
 
 
 def _closed(value: Any) -> Any:

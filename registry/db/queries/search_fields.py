@@ -67,7 +67,7 @@ def of_models(key: Key, dialect: SearchDialect) -> Column | Related:
         case "created_by":
             return Column(Account.name)
         case "tags":
-            return _row_of_key(ModelTag, ModelTag.model_id == Model.id, key, is_indexed=True)
+            return _row_of_key(ModelTag, ModelTag.model_id == Model.id, key)
         case "alias":
             return _aliases(AliasTenure.model_id == Model.id)
     raise LookupError(key.field)
@@ -83,9 +83,9 @@ def of_versions(key: Key, dialect: SearchDialect) -> Column | Related:
         case "revised_ms":
             return Column(dialect.milliseconds(func.coalesce(Version.revised_at, Version.updated_at)))
         case "tags":
-            return _row_of_key(VersionTag, VersionTag.version_id == Version.id, key, is_indexed=True)
+            return _row_of_key(VersionTag, VersionTag.version_id == Version.id, key)
         case "params":
-            return _row_of_key(VersionParam, VersionParam.version_id == Version.id, key, is_indexed=False)
+            return _row_of_key(VersionParam, VersionParam.version_id == Version.id, key)
         case "metrics":
             return _metric(key)
         case "alias":
@@ -107,10 +107,15 @@ _VERSION_COLUMNS = {
 }
 
 
-def _row_of_key(table: Any, of_row: ColumnElement[bool], key: Key, *, is_indexed: bool) -> Related:
-    """Return the value under a name: one row at most. *is_indexed*: an index has the beginnings of the values."""
+def is_indexed(key: Key) -> bool:
+    """Return whether an index has the beginnings of the key's values."""
+    return key.field == "tags"
+
+
+def _row_of_key(table: Any, of_row: ColumnElement[bool], key: Key) -> Related:
+    """Return the value under a name: one row at most."""
     statement = select(table.value).where(of_row, table.key == key.entry).correlate(Model, Version)
-    if not is_indexed:
+    if not is_indexed(key):
         return Related(statement, table.value)
     begins = func.substr(table.value, literal_column("1"), literal_column(str(PREFIX)), type_=Text())
     return Related(statement, table.value, beginning=begins)

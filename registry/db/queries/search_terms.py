@@ -1,24 +1,54 @@
 """Translation of a filter's tree to SQL that means the same on SQLite and on PostgreSQL. Values are always bound.
 
 Every part is true or false, never unknown, so that NOT is exact: a condition on an absent value is false.
+
+Filters of one :func:`shape` have the same SQL: only the values that are bound differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, false, func, literal_column, not_, or_, true
+from sqlalchemy import BindParameter, ColumnElement, Text, and_, bindparam, false, func, literal_column, not_, or_, true
+from sqlalchemy.sql import operators
 
 from registry.db.base import Rows
-from registry.domain.filters.terms import Absent, And, Condition, Key, Not, Operator, Or, Term, Value
+from registry.domain.filters.terms import Absent, And, Condition, Key, Not, Operator, Or, Term
 
 # Values of tags are too long for an index: it holds their beginnings, in this expression and no other.
 PREFIX = 64
 _NUMBER_MOST = 2**31 - 1
 _GLOB = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 _LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)})
+
+
+class Form(StrEnum):
+    """What a condition compares, apart from the values."""
+
+    EQ = "="
+    NE = "!="
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+    LIKE = "LIKE"
+    ILIKE = "ILIKE"
+    AMONG = "IN"
+    BEGINNING = "IN, by the beginnings"
+    NEVER = "false"
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A condition as the database is asked for it; ``values`` are bound, a list of them as one."""
+
+    form: Form
+    is_negated: bool = False
+    values: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +61,24 @@ class SearchDialect:
     def postgresql(self) -> bool:
         return self.name == "postgresql"
 
-    def like(self, column: Any, pattern: str) -> ColumnElement[bool]:
+    def pattern(self, form: Form, pattern: str) -> str:
+        """Return the pattern of a LIKE or ILIKE as :meth:`like` and :meth:`ilike` take it."""
+        if form is Form.LIKE:
+            return pattern if self.postgresql else pattern.translate(_GLOB)
+        return pattern.translate(_LOWER) if self.postgresql else pattern
+
+    def like(self, column: Any, pattern: Any) -> ColumnElement[bool]:
         """Return a case-sensitive LIKE with ``%`` and ``_`` only. SQLite's LIKE ignores case, its GLOB does not."""
-        if self.postgresql:
-            # By default a backslash escapes in PostgreSQL; in these filters it is an ordinary character.
-            matched: ColumnElement[bool] = column.like(pattern, escape="")
-        else:
-            matched = column.op("GLOB", is_comparison=True)(pattern.translate(_GLOB))
+        # By default a backslash escapes in PostgreSQL; in these filters it is an ordinary character.
+        matched: ColumnElement[bool] = (
+            column.like(pattern, escape="") if self.postgresql else column.op("GLOB", is_comparison=True)(pattern)
+        )
         return matched
 
-    def ilike(self, column: Any, pattern: str) -> ColumnElement[bool]:
+    def ilike(self, column: Any, pattern: Any) -> ColumnElement[bool]:
         """Return LIKE that ignores the case of ASCII letters, as SQLite does and PostgreSQL in collation C."""
         if self.postgresql:
-            return func.lower(self.bytewise(column)).like(pattern.translate(_LOWER), escape="")
+            return func.lower(self.bytewise(column)).like(pattern, escape="")
         matched: ColumnElement[bool] = column.like(pattern)
         return matched
 
@@ -81,19 +116,99 @@ class Related:
     joined: tuple[ColumnElement[bool], ...] = ()
 
 
-def where(term: Term, find: Callable[[Key], Column | Related], dialect: SearchDialect) -> ColumnElement[bool]:
-    """Return the condition of the whole tree; *find* returns where a key's values are."""
+def shape(term: Term, is_indexed: Callable[[Key], bool], dialect: SearchDialect) -> tuple[Hashable, dict[str, Any]]:
+    """Return what determines the SQL of the tree, and the values by the names of their parameters in it.
+
+    *is_indexed*: whether an index has the beginnings of the key's values.
+    """
+    values: dict[str, Any] = {}
+    names = parameter_names()
+
+    def of(term: Term) -> Hashable:
+        match term:
+            case And(parts) | Or(parts):
+                return (type(term), *map(of, parts))
+            case Not(part):
+                return (Not, of(part))
+            case Absent():
+                return term
+            case Condition(key):
+                test = test_of(term, is_indexed(key), dialect)
+                values.update((next(names), value) for value in test.values)
+                # Lists of another length have another text, too: so the statements that are kept bound the texts.
+                kinds = [(len(one), *map(type, one[:1])) for one in map(_listed, test.values)]
+                return (key, test.form, test.is_negated, *kinds)
+
+    return of(term), values
+
+
+def parameter_names() -> Iterator[str]:
+    """Yield the names of the parameters of a tree, in the order of its leaves."""
+    return (f"value_{number}" for number in itertools.count())
+
+
+def where(
+    term: Term, find: Callable[[Key], Column | Related], dialect: SearchDialect, names: Iterator[str]
+) -> ColumnElement[bool]:
+    """Return the condition of the whole tree; *find* returns where a key's values are.
+
+    Its parameters have the next *names*, and by default the values of the tree.
+    """
     match term:
         case And(parts):
-            return and_(true(), *(where(part, find, dialect) for part in parts))
+            return and_(true(), *(where(part, find, dialect, names) for part in parts))
         case Or(parts):
-            return or_(false(), *(where(part, find, dialect) for part in parts))
+            return or_(false(), *(where(part, find, dialect, names) for part in parts))
         case Not(part):
-            return not_(where(part, find, dialect))
+            return not_(where(part, find, dialect, names))
         case Absent(key):
             return _is_absent(find(key))
-        case Condition(key, operator, value):
-            return _holds(find(key), operator, value, dialect)
+        case Condition(key):
+            place = find(key)
+            test = test_of(term, isinstance(place, Related) and place.beginning is not None, dialect)
+            return _holds(place, test, dialect, [(next(names), value) for value in test.values])
+
+
+def test_of(condition: Condition, is_indexed: bool, dialect: SearchDialect) -> Test:
+    """Return the test of a condition on a value that exists."""
+    operator, value = condition.operator, condition.value
+    several = value if isinstance(value, tuple) else (value,)
+    if is_indexed and operator in {Operator.EQ, Operator.IN}:
+        texts = [str(one) for one in several]
+        short = [text for text in texts if len(text) < PREFIX]
+        long = [text for text in texts if len(text) >= PREFIX]
+        return Test(Form.BEGINNING, values=(short, [text[:PREFIX] for text in long], long))
+    if operator in {Operator.IN, Operator.NOT_IN}:
+        fitting = [one for one in several if type(one) is not int or abs(one) <= _NUMBER_MOST]
+        is_negated = operator is Operator.NOT_IN
+        return Test(Form.AMONG, is_negated, (fitting,)) if fitting else Test(Form.NEVER, is_negated)
+    if form := _PATTERNS.get(operator):
+        return Test(form, operator in {Operator.NOT_LIKE, Operator.NOT_ILIKE}, (dialect.pattern(form, str(value)),))
+    if type(value) is int and abs(value) > _NUMBER_MOST:
+        return Test(Form.NEVER, _beyond(operator, above=value > 0))
+    return Test(Form(operator.value), values=(value,))
+
+
+_PATTERNS = {Operator.LIKE: Form.LIKE, Operator.NOT_LIKE: Form.LIKE, Operator.ILIKE: Form.ILIKE,
+             Operator.NOT_ILIKE: Form.ILIKE}  # fmt: skip
+
+
+def _beyond(operator: Operator, *, above: bool) -> bool:
+    """Return the result of comparing a number with one that no column of it can hold."""
+    if operator in {Operator.EQ, Operator.NE}:
+        return operator is Operator.NE
+    return (operator in {Operator.LT, Operator.LE}) is above
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else (value,)
+
+
+def parameter(name: str, value: Any, column: Any) -> BindParameter[Any]:
+    """Return the parameter that is compared with *column*, of the type that SQLAlchemy gives a literal *value*."""
+    listed = _listed(value)
+    kind = column.type.coerce_compared_value(operators.eq, listed[0] if listed else None)
+    return bindparam(name, value, type_=kind, expanding=isinstance(value, list))
 
 
 def _is_absent(place: Column | Related) -> ColumnElement[bool]:
@@ -102,65 +217,54 @@ def _is_absent(place: Column | Related) -> ColumnElement[bool]:
     return place.expression.is_(None) if place.nullable else false()
 
 
-def _holds(place: Column | Related, operator: Operator, value: Value, dialect: SearchDialect) -> ColumnElement[bool]:
-    if isinstance(place, Column):
-        condition = _compared(place.expression, operator, value, dialect)
-        return and_(place.expression.is_not(None), condition) if place.nullable else condition
-    if place.beginning is not None and operator in {Operator.EQ, Operator.IN}:
-        test = _is_one_of(place, [str(one) for one in (value if isinstance(value, tuple) else (value,))])
-    else:
-        test = _compared(place.value, operator, value, dialect)
-    return place.statement.where(test).exists()
+def _holds(
+    place: Column | Related, test: Test, dialect: SearchDialect, values: Sequence[tuple[str, Any]]
+) -> ColumnElement[bool]:
+    if isinstance(place, Related):
+        return place.statement.where(_compared(place.value, place.beginning, test, dialect, values)).exists()
+    condition = _compared(place.expression, None, test, dialect, values)
+    return and_(place.expression.is_not(None), condition) if place.nullable else condition
 
 
-def _is_one_of(place: Related, values: Sequence[str]) -> ColumnElement[bool]:
-    """Return the condition that the value is one of *values*, so that the index of the beginnings can be used.
+def _compared(
+    column: Any, beginning: Any, test: Test, dialect: SearchDialect, values: Sequence[tuple[str, Any]]
+) -> ColumnElement[bool]:
+    """Return one comparison with a column that has a value."""
+    if test.form is Form.NEVER:
+        return true() if test.is_negated else false()
+    if test.form is Form.BEGINNING:
+        return _is_one_of(column, beginning, values)
+    (value,) = (parameter(name, value, column) for name, value in values)
+    match test.form:
+        case Form.AMONG:
+            condition: ColumnElement[bool] = column.in_(value)
+        case Form.LIKE:
+            condition = dialect.like(column, value)
+        case Form.ILIKE:
+            condition = dialect.ilike(column, value)
+        case _:
+            return _PLAIN[test.form](column, value)
+    return not_(condition) if test.is_negated else condition
+
+
+def _is_one_of(column: Any, beginning: Any, values: Sequence[tuple[str, Any]]) -> ColumnElement[bool]:
+    """Return the condition that the value is one of several, so that the index of the beginnings can be used.
 
     A value shorter than its indexed part is compared once: PostgreSQL takes two conditions for independent, and with
     both it would expect the square of their selectivity.
     """
-    short = [value for value in values if len(value) < PREFIX]
-    long = [value for value in values if len(value) >= PREFIX]
-    tests = [place.beginning.in_(short)] if short else []
-    if long:
-        tests.append(and_(place.beginning.in_([value[:PREFIX] for value in long]), place.value.in_(long)))
+    short, begins, long = values
+    tests = [beginning.in_(parameter(*short, beginning))] if short[1] else []
+    if long[1]:
+        tests.append(and_(beginning.in_(parameter(*begins, beginning)), column.in_(parameter(*long, column))))
     return or_(*tests)
 
 
-def _compared(column: Any, operator: Operator, value: Value, dialect: SearchDialect) -> ColumnElement[bool]:
-    """Return one comparison with a column that has a value."""
-    match operator:
-        case Operator.IN | Operator.NOT_IN:
-            condition = _among(column, value if isinstance(value, tuple) else (value,), dialect)
-            return condition if operator is Operator.IN else not_(condition)
-        case Operator.LIKE | Operator.NOT_LIKE:
-            condition = dialect.like(column, str(value))
-            return condition if operator is Operator.LIKE else not_(condition)
-        case Operator.ILIKE | Operator.NOT_ILIKE:
-            condition = dialect.ilike(column, str(value))
-            return condition if operator is Operator.ILIKE else not_(condition)
-    if type(value) is int and abs(value) > _NUMBER_MOST:
-        return _beyond(operator, above=value > 0)
-    return _PLAIN[operator](column, value)
-
-
-def _among(column: Any, values: tuple[Any, ...], dialect: SearchDialect) -> ColumnElement[bool]:
-    fitting = [value for value in values if type(value) is not int or abs(value) <= _NUMBER_MOST]
-    return column.in_(fitting) if fitting else false()
-
-
-def _beyond(operator: Operator, *, above: bool) -> ColumnElement[bool]:
-    """Return the result of comparing a number with one that no column of it can hold."""
-    if operator in {Operator.EQ, Operator.NE}:
-        return true() if operator is Operator.NE else false()
-    return true() if (operator in {Operator.LT, Operator.LE}) is above else false()
-
-
-_PLAIN: dict[Operator, Callable[[Any, Any], ColumnElement[bool]]] = {
-    Operator.EQ: lambda column, value: column == value,
-    Operator.NE: lambda column, value: column != value,
-    Operator.LT: lambda column, value: column < value,
-    Operator.LE: lambda column, value: column <= value,
-    Operator.GT: lambda column, value: column > value,
-    Operator.GE: lambda column, value: column >= value,
+_PLAIN: dict[Form, Callable[[Any, Any], ColumnElement[bool]]] = {
+    Form.EQ: operators.eq,
+    Form.NE: operators.ne,
+    Form.LT: operators.lt,
+    Form.LE: operators.le,
+    Form.GT: operators.gt,
+    Form.GE: operators.ge,
 }

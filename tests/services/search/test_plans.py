@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import text
@@ -42,7 +43,8 @@ def stocked(app: Flask, registry: RegistryBuilder) -> None:
 def expected_rows(app: Flask, statement: str, values: Any) -> int:
     """How many rows PostgreSQL expects before the page is cut off."""
     with app.app_context(), transaction() as session:
-        plan = session.connection().exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values).scalar_one()
+        driver: Any = session.connection().connection.driver_connection
+        ((plan,),) = psycopg.RawCursor(driver).execute(f"EXPLAIN (FORMAT JSON) {statement}".encode(), values)
     nodes = [plan[0]["Plan"]]
     for node in nodes:
         if node["Node Type"] == "Limit":
