@@ -6,7 +6,7 @@ mistake is loaded by its schema, which names every mistake. The body of a regist
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, validate
@@ -58,29 +58,17 @@ def _methods(schema: Schema, hooks: Iterable[tuple[str, bool, Mapping[str, Any]]
 
 def _of_field(field: fields.Field[Any]) -> Load:
     """Return the function that reads a value of the field."""
-    if field.pre_load or field.post_load:
+    checks, read, allow_none = field.validators, _read(field), field.allow_none
+    if isinstance(field, fields.List):
+        checks = []  # its reader has them
+    if read is None or field.pre_load or field.post_load:
         return field.deserialize
-    checks, read = field.validators, _read(field)
-    if isinstance(field, fields.List):
-        if not all(type(check) is validate.Length for check in checks):
-            return field.deserialize
-        return _nullable(field, _list(read, checks))  # one that is too long is refused before its items are read
-    return _nullable(field, _checked(read, checks))
 
-
-def _read(field: fields.Field[Any]) -> Load:
-    """Return the function that reads a value other than None, without the validators of the field."""
-    if isinstance(field, fields.Nested) and not field.many and field.unknown is None:
-        return compiled(field.schema) or field.schema.load
-    if isinstance(field, fields.List):
-        return _of_field(field.inner)
-    if isinstance(field, fields.Dict):
-        return _mapping(field)
-    return lambda value: field._deserialize(value, None, None)  # which each type of field defines
-
-
-def _checked(read: Load, checks: Sequence[Callable[[Any], Any]]) -> Load:
     def load(value: Any) -> Any:
+        if value is None:
+            if allow_none:
+                return None
+            raise ValidationError(_SEE_SCHEMA)
         result = read(value)
         for check in checks:
             check(result)
@@ -89,7 +77,23 @@ def _checked(read: Load, checks: Sequence[Callable[[Any], Any]]) -> Load:
     return load
 
 
-def _list(read: Load, checks: Sequence[Callable[[Any], Any]]) -> Load:
+def _read(field: fields.Field[Any]) -> Load | None:
+    """Return the function that reads a value other than None; None for a field that is unknown here."""
+    if isinstance(field, fields.Nested) and not field.many and field.unknown is None:
+        return compiled(field.schema) or field.schema.load
+    if isinstance(field, fields.List):
+        return _list(field)
+    if isinstance(field, fields.Dict):
+        return _mapping(field)
+    return lambda value: field._deserialize(value, None, None)  # which each type of field defines
+
+
+def _list(field: fields.List[Any]) -> Load | None:
+    """Return the function that reads a list; one that is too long is refused before its items are read."""
+    checks, read = field.validators, _of_field(field.inner)
+    if not all(type(check) is validate.Length for check in checks):
+        return None
+
     def load(value: Any) -> Any:
         if type(value) is not list:
             raise ValidationError(_SEE_SCHEMA)
@@ -109,19 +113,5 @@ def _mapping(field: fields.Dict) -> Load:
         return {
             read_key(key) if read_key else key: read_value(item) if read_value else item for key, item in value.items()
         }
-
-    return load
-
-
-def _nullable(field: fields.Field[Any], read: Load) -> Load:
-    """Return *read* with the rule of the field about null."""
-    allow_none = field.allow_none
-
-    def load(value: Any) -> Any:
-        if value is not None:
-            return read(value)
-        if allow_none:
-            return None
-        raise ValidationError(_SEE_SCHEMA)
 
     return load
