@@ -62,9 +62,22 @@ def rendering(schema: Schema) -> Rendering:
 def _for_keys(fields_: Fields, keys: Collection[str]) -> Dump | None:
     """Return the function for mappings with these keys; None for those that are looked at field by field."""
     present = {key: pair for key, pair in fields_.items() if (pair[1].attribute or pair[0]) in keys}
-    absent = [field for key, (_, field) in fields_.items() if key not in present]
-    has_defaults = any(field.dump_default is not missing or "." in (field.attribute or "") for field in absent)
-    return None if has_defaults else _at_once(present, operator.itemgetter)
+    absent = {key: pair for key, pair in fields_.items() if key not in present}
+    at_once = _at_once(present, operator.itemgetter)
+    if at_once is None or any("." in (field.attribute or "") for _, field in absent.values()):
+        return None
+    defaults = {key: _part(*pair) for key, pair in absent.items() if pair[1].dump_default is not missing}
+    if not defaults:
+        return at_once
+    order = [key for key in fields_ if key in present or key in defaults]
+
+    def dump(source: Any) -> dict[str, Any]:
+        values = at_once(source)
+        for key, part in defaults.items():
+            values[key] = part(source)
+        return {key: values[key] for key in order}
+
+    return dump
 
 
 def _at_once(fields_: Fields, getter: Callable[..., Dump]) -> Dump | None:
@@ -136,8 +149,13 @@ def _serialize(field: fields.Field[Any]) -> Dump | None:
 def _mapping(field: fields.Dict) -> Dump | None:
     if field.value_field is None:
         return dict if field.key_field is None else (lambda value: {str(key): one for key, one in value.items()})
-    each = _optional(field.value_field)
-    return each and (lambda value: {str(key): each(one) for key, one in value.items()})
+    serialize = _serialize(field.value_field)
+    if serialize is None:
+        return None
+    kind = _TYPES.get(serialize)  # what is of the type already is left as it is
+    return lambda value: {
+        str(key): one if one is None or type(one) is kind else serialize(one) for key, one in value.items()
+    }
 
 
 def _optional(field: fields.Field[Any]) -> Dump | None:

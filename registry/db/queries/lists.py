@@ -30,9 +30,9 @@ Render = Callable[[Iterable[Sequence[Any]]], list[Any]]
 REVISION = (Version.row_version, Version.updated_at, Version.revised_at, Model.name, Account.name)
 VERSIONS = rendered_pages.items(
     records.VERSIONS,
-    records.version_records,
+    records.version_documents,
     REVISION,
-    lambda record: not record.lineage.parents,  # it shows the name of their model, which may change
+    lambda document: not document["lineage"].parents,  # it shows the name of their model, which may change
 )
 
 

@@ -163,7 +163,12 @@ def model_records(fetched: Iterable[Sequence[Any]]) -> list[ModelRecord]:
 
 def version_records(fetched: Iterable[Sequence[Any]]) -> list[VersionRecord]:
     """Complete records for rows of ``VERSION_COLUMNS``, in their order."""
-    return [VersionRecord(**shape_version(dict(zip(VERSION_COLUMNS, row, strict=True)))) for row in fetched]
+    return [VersionRecord(**document) for document in version_documents(fetched)]
+
+
+def version_documents(fetched: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the facts of complete records, for rows of ``VERSION_COLUMNS``, in their order."""
+    return [shape_version(dict(zip(VERSION_COLUMNS, row, strict=True))) for row in fetched]
 
 
 def mapping(pairs: Iterable[Any] | None) -> dict[str, Any]:
