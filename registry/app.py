@@ -60,6 +60,7 @@ def create_app(settings: Settings) -> Flask:
         prepared=settings.database_prepared,
         replica_url=settings.database_replica_url.reveal() if settings.database_replica_url else None,
         replica_max_lag=settings.database_replica_max_lag,
+        item_bytes=settings.page_cache_bytes,
     )
     audit.attach(app, [derived(key, "audit") for key in settings.secret_keys])
     peppers = [derived(key, "tokens") for key in settings.secret_keys]

@@ -149,6 +149,12 @@ class Settings:
         most=1024 * MIB,
         about="of each part; more where 10,000 parts would not do",
     )
+    page_cache_bytes: int = byte_count(
+        32 * MIB,
+        least=0,
+        most=64 * 1024 * MIB,
+        about="of versions as JSON that each process keeps for lists and searches",
+    )
     inline_verify_bytes: int = byte_count(
         64 * MIB, least=0, most=1024 * MIB, about="what is read back while a client waits; more is left to a worker"
     )

@@ -51,7 +51,8 @@ class ItemCache:
 
     def keep(self, name: str, key: Any, revision: Revision, json: bytes) -> None:
         """Keep the JSON of an item, in place of that of another revision."""
-        self._keep((name, key), (revision, json))
+        if self._most_bytes:
+            self._keep((name, key), (revision, json))
 
     def _keep(self, key: tuple[str, Any], item: tuple[Revision, bytes]) -> None:
         with self._lock:

@@ -38,7 +38,6 @@ _SESSIONS = {"class_": WriteSession, "autobegin": False, "expire_on_commit": Fal
 db = SQLAlchemy(metadata=Base.metadata, session_options=_SESSIONS)
 _READER = "registry-reader"
 ITEMS = "registry-items"
-_ITEMS_BYTES = 16 * 2**20
 _POSITION = "registry-position"  # the query for it, where there is a replica; of flask.g: its value after a commit
 
 
@@ -58,10 +57,12 @@ def attach(
     prepared: bool | None = None,
     replica_url: str | None = None,
     replica_max_lag: float = 0,
+    item_bytes: int = 0,
 ) -> None:
     """Give *app* its engine and its sessions; see :func:`engine.hurry` for *statement_seconds* and *prepared*.
 
-    *replica_url* is that of a PostgreSQL read replica, which may be *replica_max_lag* seconds behind.
+    *replica_url* is that of a PostgreSQL read replica, which may be *replica_max_lag* seconds behind. Rendered items
+    are kept up to *item_bytes*.
     """
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.extensions[times.EXTENSION] = times.DatabaseClock(url, is_local=url.startswith("sqlite"))
@@ -72,7 +73,7 @@ def attach(
         engine.hurry(db.engine, statement_seconds=statement_seconds, prepared=prepared)
         options = engine.reading_options(tuned.dialect.name)
         app.extensions[_READER] = tuned.execution_options(**options) if options else tuned
-    app.extensions[ITEMS] = ItemCache(_ITEMS_BYTES)
+    app.extensions[ITEMS] = ItemCache(item_bytes)
     if replica_url is not None:
         replica = engine.tune(create_engine(replica_url, **engine.serving_options(replica_url, pool_size=pool_size)))
         engine.hurry(replica, statement_seconds=statement_seconds, prepared=prepared)

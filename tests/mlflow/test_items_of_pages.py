@@ -148,6 +148,13 @@ def test_a_page_is_as_of_one_moment_though_a_version_changes_while_it_is_read(
     assert expect(200, api.get(f"{VERSION}?limit=9"))["items"][1]["tags"] == {"team": "ops"}
 
 
+def test_a_cache_without_bytes_keeps_nothing() -> None:
+    cache = ItemCache(0)
+    cache.keep("view", 1, (1,), b"{}")
+
+    assert cache.find("view", 1, (1,)) is None
+
+
 def test_a_cache_of_items_keeps_the_latest_used_ones_within_its_bytes() -> None:
     cache = ItemCache(100_000)
     for key in range(1000):
