@@ -6,6 +6,7 @@ to the end. Source of the rules: the chapters "Pipeline Mode" and "Asynchronous 
 
 from __future__ import annotations
 
+import hashlib
 import select
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -49,7 +50,6 @@ class Pipeline:
         self._connection, self._pgconn = connection, connection.pgconn
         self._adapter: Any = Transformer(connection)  # its type depends on whether psycopg's speedups are there
         self._names: dict[str, bytes] = {}
-        self._drawn = 0
         self._seconds = 0.0
 
     def execute(self, commands: Sequence[Command], *, seconds: float) -> list[Result]:
@@ -62,57 +62,63 @@ class Pipeline:
         values = [self._dumped(command.parameters) for command in commands]
         try:
             self._pgconn.enter_pipeline_mode()
-            drawn = [self._send(command, sent) for command, sent in zip(commands, values, strict=True)]
+            drawn: dict[str, bytes] = {}  # the names of the statements that the batch prepares, by their texts
+            parses = [self._send(command, sent, drawn) for command, sent in zip(commands, values, strict=True)]
             self._pgconn.pipeline_sync()
             self._flush()
-            results = list(self._results(sum(2 if name else 1 for name in drawn)))
+            results = list(self._results(len(commands) + len(drawn)))
             self._pgconn.exit_pipeline_mode()
         except BaseException:
             self._connection.close()  # the next statement would take what is left of the answer for its own
             raise
-        return list(self._matched(commands, drawn, results))
+        return self._matched(commands, parses, results)
 
     def _dumped(self, parameters: Sequence[Any]) -> Sequence[Any]:
         # As text without a type: the statement determines it, and one prepared statement serves all values.
         return self._adapter.dump_sequence(parameters, [PyFormat.TEXT] * len(parameters)) if parameters else ()
 
-    def _send(self, command: Command, values: Sequence[Any]) -> bytes | None:
-        """Give a command to libpq; return the name under which it is to be prepared first, if it is."""
-        text, drawn = command.text.encode(), None
-        name = self._names.get(command.text) if command.is_prepared else None
-        if command.is_prepared and name is None and len(self._names) < PREPARED_MAX:
-            self._drawn += 1
-            name = drawn = b"registry_%d" % self._drawn
+    def _send(self, command: Command, values: Sequence[Any], drawn: dict[str, bytes]) -> bytes | None:
+        """Give a command to libpq; return the name under which it is to be prepared first, if it is.
+
+        A statement is prepared once, however often it is in the batch.
+        """
+        text, parsed = command.text.encode(), None
+        name = (self._names.get(command.text) or drawn.get(command.text)) if command.is_prepared else None
+        if command.is_prepared and name is None and len(self._names) + len(drawn) < PREPARED_MAX:
+            name = parsed = drawn[command.text] = _name(text)
             self._pgconn.send_prepare(name, text)
         if name is None:
             self._pgconn.send_query_params(text, values)
         else:
             self._pgconn.send_query_prepared(name, values)
-        return drawn
+        return parsed
 
     def _matched(
-        self, commands: Sequence[Command], drawn: Sequence[bytes | None], results: Sequence[PGresult]
-    ) -> Iterator[Result]:
+        self, commands: Sequence[Command], parses: Sequence[bytes | None], results: Sequence[PGresult]
+    ) -> list[Result]:
         """Return the result of each command, and note what was prepared. Raises the error of the first that failed."""
-        left = iter(results)
-        for command, name in zip(commands, drawn, strict=True):
-            if command.is_optional:
-                last = list(left)
-                if any(result.status not in _DONE for result in last):
-                    yield Result((), ())
-                    break
-                left = iter(last)
+        left, done = iter(results), []
+        for command, name in zip(commands, parses, strict=True):
             if name is not None:
-                self._require_success(next(left))
-                self._names[command.text] = name
-            result = self._require_success(next(left), is_named=command.text in self._names)
-            if result.status != ExecStatus.TUPLES_OK:
-                yield Result((), ())
-                continue
-            self._adapter.set_pgresult(result)
-            rows = self._adapter.load_rows(0, result.ntuples, tuple)
-            yield Result(rows, [result.ftype(column) for column in range(result.nfields)])
-        self._adapter.set_pgresult(None)
+                if (parsed := next(left)).status in _DONE:
+                    self._names[command.text] = name
+                elif not command.is_optional:
+                    raise psycopg.errors.error_from_result(parsed)
+            result = next(left)
+            if not command.is_optional:
+                self._require_success(result, is_named=command.text in self._names)
+            done.append(result)
+        try:
+            return [self._loaded(result) for result in done]  # what was prepared is noted even if a value is not read
+        finally:
+            self._adapter.set_pgresult(None)
+
+    def _loaded(self, result: PGresult) -> Result:
+        if result.status != ExecStatus.TUPLES_OK:
+            return Result((), ())
+        self._adapter.set_pgresult(result)
+        rows = self._adapter.load_rows(0, result.ntuples, tuple)
+        return Result(rows, [result.ftype(column) for column in range(result.nfields)])
 
     def _require_success(self, result: PGresult, *, is_named: bool = False) -> PGresult:
         if result.status in _DONE:
@@ -155,3 +161,8 @@ class Pipeline:
         if not (ready := poll.poll(self._seconds * 1000)):
             raise psycopg.OperationalError(f"no answer within {self._seconds:g} seconds: it is given up")
         return ready[0][1]
+
+
+def _name(text: bytes) -> bytes:
+    """Return the name of a prepared statement. Through a pooler it names this text, or no statement at all."""
+    return b"registry_" + hashlib.blake2b(text, digest_size=16).hexdigest().encode()

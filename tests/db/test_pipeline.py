@@ -164,3 +164,36 @@ def test_the_connection_of_a_refused_write_serves_on(app: Flask) -> None:
                 insert_twice()
 
         assert look_up(ALL) == []
+
+
+@on_postgresql
+def test_a_command_is_prepared_once_however_often_a_batch_has_it(connection: TimedConnection) -> None:
+    before = prepared(connection)
+
+    connection.execute_together([Command("SELECT $1::bigint + 2", [number]) for number in range(100)])
+
+    assert len(prepared(connection) - before) == 1
+
+
+@on_postgresql
+def test_bytes_stay_what_they_are_where_backslashes_escape(app: Flask) -> None:
+    def set_up(change: str) -> None:
+        with db.engine.connect() as connection:
+            connection.exec_driver_sql(f'ALTER DATABASE "{db.engine.url.database}" {change}')
+        db.engine.dispose()
+
+    with app.app_context():
+        set_up("SET standard_conforming_strings = off")
+        try:
+            assert look_up(BYTES, given=b"\\x\0'") == [(b"\\x\0'",)]
+        finally:
+            set_up("RESET standard_conforming_strings")
+
+
+@on_postgresql
+def test_an_optional_command_may_fail_each_time(connection: TimedConnection) -> None:
+    def inverse(number: int) -> Any:
+        optional = Command("SELECT 1 / $1::integer", [number], is_optional=True)
+        return connection.execute_together([Command("SELECT 7"), optional])[1].rows
+
+    assert [inverse(number) for number in (0, 0, 1, 0)] == [(), (), [(1,)], ()]
