@@ -15,6 +15,8 @@ SETTINGS = {
     "lock_timeout": "8000",
     # A process that hangs inside a transaction would hold its locks.
     "idle_in_transaction_session_timeout": "15000",
+    # libpq doubles the backslashes of bytes otherwise, also in parameters, where the server does not take them back.
+    "standard_conforming_strings": "on",
     "jit": "off",  # it takes longer to compile a search than to run it
 }
 # The kernel notices a server that vanished, even while no statement waits for an answer.

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import bindparam, literal, select, text
+from sqlalchemy import LargeBinary, bindparam, cast, literal, select, text
 from sqlalchemy.exc import IntegrityError
 
 from registry.db.bulk_insert import insert_rows
@@ -24,6 +24,7 @@ from registry.domain.errors import Undone
 ROW = {"key": "k", "handle": "", "size": 1, "found_at": clock.now()}
 ALL = FixedStatement(select(Stray.key, Stray.size))
 SOME = FixedStatement(select(Stray.key).where(Stray.key.in_(bindparam("some", expanding=True))).order_by(Stray.key))
+BYTES = FixedStatement(select(cast(bindparam("given", type_=LargeBinary()), LargeBinary).label("given")))
 PERCENT = FixedStatement(select(literal("100 %").label("text"), Stray.key).where(Stray.key.like("a%")))
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
