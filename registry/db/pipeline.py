@@ -13,13 +13,15 @@ from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGresult
 
 # A connection prepares so many statements; others are parsed each time. The service has fewer, but for those with a
 # list of values, which have a text for each length.
 PREPARED_MAX = 300
 _DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
+_SEVERITY = DiagnosticField.SEVERITY_NONLOCALIZED
+_LAST = {b"FATAL", b"PANIC"}  # severities of the last message of a server process: the reason why it ends
 # A prepared statement whose columns a migration has changed, and one that a pooler has dropped.
 _OUTDATED = {"0A000", "26000"}
 
@@ -136,11 +138,14 @@ class Pipeline:
                 self._pgconn.consume_input()
 
     def _results(self, count: int) -> Iterator[PGresult]:
-        """Return *count* results, and read the end of the pipeline. Raises OperationalError for a lost connection."""
+        """Return *count* results, and read the end of the pipeline.
+
+        Raises the reason for which the server ended the connection, or OperationalError when none is known.
+        """
         for _ in range(count):
             if (result := self._next()) is None:
                 raise psycopg.OperationalError("the connection is lost")
-            if self._pgconn.status == ConnStatus.BAD:
+            if self._pgconn.status == ConnStatus.BAD or result.error_field(_SEVERITY) in _LAST:
                 raise psycopg.errors.error_from_result(result)
             yield result
             if self._next() is not None:

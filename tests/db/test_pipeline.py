@@ -127,10 +127,10 @@ def test_a_connection_without_an_answer_is_given_up(connection: TimedConnection)
 
 @on_postgresql
 @pytest.mark.parametrize("before", [0, 1, 5])
-def test_a_session_that_the_server_ends_is_lost(connection: TimedConnection, before: int) -> None:
+def test_a_session_that_the_server_ends_is_lost_with_its_reason(connection: TimedConnection, before: int) -> None:
     ending = Command("SELECT pg_terminate_backend(pg_backend_pid())")
 
-    with pytest.raises(psycopg.OperationalError):
+    with pytest.raises(psycopg.errors.AdminShutdown):
         connection.execute_together([*[Command("SELECT 1")] * before, ending, Command("SELECT 2")])
 
     assert connection.closed
