@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from registry.app import create_app
+from registry.cli import main as cli
 from registry.client import RegistryClient
 from registry.config import Secret, Settings
 from registry.db import schema
@@ -200,6 +202,23 @@ def test_polls_and_conditions_are_right_on_a_replica_that_is_behind(
     assert shared.api.patch("/models/edited", {"description": "newer"}, headers=stale).status_code == 412
 
 
+def test_an_answer_about_the_past_is_the_primarys(standby: Standby, site: Callable[..., Site]) -> None:
+    shared = site(standby.url("registry"))
+    registry = in_process(shared.api)
+    registry.create_model("past")
+    registry.model("past").version(stage="production")
+    shared.examine()
+    pause(standby)
+    second = registry.model("past").version(stage="staging")
+    body = {"stage": "production", "reason": "a test"}
+    began = expect(200, shared.api.put(f"/models/past/versions/{second}/stage", body))["at"]
+
+    present = shared.api.get("/models/past/stages/production")
+    past = shared.api.get("/models/past/stages/production", query_string={"as_of": began})
+
+    assert (expect(200, present)["number"], expect(200, past)["number"]) == (1, 2)
+
+
 def test_a_revoked_token_is_refused_at_once(standby: Standby, site: Callable[..., Site]) -> None:
     shared = site(standby.url("registry"), token_cache_seconds=0)
     token = expect(201, shared.api.post("/tokens", {"owner": "reader", "roles": ["auditor"]}))
@@ -314,7 +333,14 @@ def test_a_replica_that_comes_back_is_used_again(lost_standby: Standby, site: Ca
     assert not shared.sees("later")
 
 
-def test_a_replica_that_was_promoted_is_refused(lost_standby: Standby, site: Callable[..., Site]) -> None:
+def test_a_replica_that_was_promoted_is_refused(
+    primary: Primary,
+    lost_standby: Standby,
+    site: Callable[..., Site],
+    storage_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     shared = site(lost_standby.url("registry"))
     shared.examine()
     execute(lost_standby.url(), "SELECT pg_promote()")
@@ -323,6 +349,15 @@ def test_a_replica_that_was_promoted_is_refused(lost_standby: Standby, site: Cal
 
     shared.create("after the promotion")
     assert shared.sees("after the promotion")
+    for name, value in (("URL", primary.url), ("REPLICA_URL", lost_standby.url("registry"))):
+        monkeypatch.setenv(f"REGISTRY_DATABASE_{name}", value)
+    monkeypatch.setenv("REGISTRY_SECRET_KEY", SECRET)
+    monkeypatch.setenv("REGISTRY_STORAGE_URL", f"file://{storage_root}")
+    capfd.readouterr()
+    cli.run(["doctor", "--json"])
+    finding = json.loads(capfd.readouterr().out)["replica"]
+    assert finding["state"] == "warning"
+    assert "reads go to the primary only: it is no standby" in finding["detail"]
     assert expect(200, shared.api.get("/readyz"))["status"] == "ready"
 
 
