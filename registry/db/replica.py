@@ -132,7 +132,7 @@ class Replica:
             time.sleep(PAUSE)
             self.examine()
 
-    def choose(self, position: float) -> ReplicaOutcome:
+    def choose(self, position: int) -> ReplicaOutcome:
         """Return whether a read may go to the replica; it must show all that was committed up to *position*."""
         standing = self._standing
         if standing is None:
@@ -160,7 +160,7 @@ class Replica:
             with self._lock:
                 self._refuse(str(error) if isinstance(error, Unfit) else NO_ANSWER)
 
-    def _has_replayed(self, position: float) -> bool:
+    def _has_replayed(self, position: int) -> bool:
         """Return whether the replica has replayed *position* by now."""
         try:
             with self.engine.connect() as connection:

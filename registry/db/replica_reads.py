@@ -42,7 +42,7 @@ def watch(app: Flask) -> None:
         periodic.repeat("replica", replica.examine, seconds=min(EXAMINED_EVERY, replica.max_lag / 4))
 
 
-def choose(position: float) -> None:
+def choose(position: int) -> None:
     """Let the reads of the present request go to the replica, if it may be used and has replayed *position*."""
     replica: Replica = current_app.extensions[EXTENSION]
     outcome = replica.choose(position)

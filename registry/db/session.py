@@ -41,6 +41,12 @@ ITEMS = "registry-items"
 _POSITION = "registry-position"  # the query for it, where there is a replica; of flask.g: its value after a commit
 
 
+class _Replicas:
+    """``exist`` where an app of this process has a replica; otherwise no request is asked for its own."""
+
+    exist = False
+
+
 class _ReplicaSession(WriteSession):
     """A session that reads from the engine that it is bound to, whatever it reads."""
 
@@ -79,6 +85,7 @@ def attach(
         engine.hurry(replica, statement_seconds=statement_seconds, prepared=prepared)
         replica_reads.attach(app, replica, tuned, max_lag=replica_max_lag)
         app.extensions[_POSITION] = POSITION
+        _Replicas.exist = True
 
 
 def look_up(statement: FixedStatement | Executable, /, **values: Any) -> Sequence[Any]:
@@ -102,7 +109,7 @@ def look_up_together(*queries: Query) -> None:
 
 def _reader() -> AbstractContextManager[Connection]:
     """Return a connection for one statement, to the replica if the request reads from it."""
-    if (replica := g.get(replica_reads.CHOSEN)) is not None:
+    if _Replicas.exist and (replica := g.get(replica_reads.CHOSEN)) is not None:
         return replica_reads.connected(replica)
     reader: Engine = current_app.extensions[_READER]
     return reader.connect()
@@ -136,7 +143,7 @@ def transaction() -> Iterator[Session]:
             if session.get_bind().dialect.name == "sqlite":
                 session.flush()  # SQLite commits separately: what it refuses here was not written
             worked = True
-            position = session.finish(current_app.extensions.get(_POSITION))
+            position = session.finish(current_app.extensions.get(_POSITION) if _Replicas.exist else None)
     except Unavailable as error:
         if worked and error.__cause__ is not None and not _refused_by_the_server(error.__cause__):
             raise Uncertain(f"{error.detail}; it may have been written", retry_after=error.retry_after) from error
@@ -155,7 +162,7 @@ def reading(*, snapshot: bool = False) -> Iterator[Session]:
     On PostgreSQL each of them reads what was committed when it began; with *snapshot* all of them read the database as
     the first one did, which SQLite always grants. Rows that are read through a cursor need a snapshot.
     """
-    if (replica := g.get(replica_reads.CHOSEN)) is not None:
+    if _Replicas.exist and (replica := g.get(replica_reads.CHOSEN)) is not None:
         with _reading_replica(replica, snapshot=snapshot) as session:
             yield session
         return

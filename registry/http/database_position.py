@@ -6,7 +6,6 @@ least that. The token of a request is always looked up in the primary: a revoked
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -49,9 +48,9 @@ def _choose() -> None:
         return  # an answer about the past stays true: a replica may lack the end of a tenure before that instant
     if (request.blueprint or "").startswith("mlflow") and not settings().database_replica_mlflow:
         return  # its clients send no position
-    header = request.headers.get(HEADER)
-    position = 0 if header is None else parsed(header)
-    replica_reads.choose(math.inf if position is None else position)
+    position = parsed(request.headers.get(HEADER, "0/0"))
+    if position is not None:
+        replica_reads.choose(position)
 
 
 def _return_position(response: Response) -> Response:
