@@ -52,6 +52,7 @@ WRONG = {
     "REGISTRY_SINGLE_PUT_BYTES": ["0", str(5 * 1024**2 - 1), str(1024**3 + 1), "64MiB"],
     "REGISTRY_PART_BYTES": ["0", str(5 * 1024**2 - 1), str(1024**3 + 1)],
     "REGISTRY_PAGE_CACHE_BYTES": ["-1", "32 MiB", str(2**40)],
+    "REGISTRY_INLINE_BYTES": ["-1", str(1024**2 + 1)],
     "REGISTRY_INLINE_VERIFY_BYTES": ["-1", str(1024**3 + 1)],
     "REGISTRY_METRICS_TOKEN": ["hunter2", "hunter2 with a space in it", "hunter2hunter2hunter2\u00e9"],
     "REGISTRY_METRICS_CACHE_SECONDS": ["-1", "61", "x", "0.5"],

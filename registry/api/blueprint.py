@@ -43,7 +43,7 @@ class Parser(FlaskParser):
     def load_json(self, req: Request, schema: Schema) -> Any:
         if not bodies.is_json(req):
             raise NotJson("send the body as Content-Type: application/json, not encoded")
-        return bodies.load(req)
+        return bodies.load(req, incidental=getattr(schema, "INCIDENTAL", frozenset()))
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:
         known = sorted(field.data_key or name for name, field in schema.fields.items())

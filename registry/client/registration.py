@@ -1,4 +1,4 @@
-"""A new version from files: hash, upload what is missing, then register. Bytes first, the reference last."""
+"""A new version from files: hash them, collect the facts, deliver the bytes and register."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from registry.client import detect, errors, records, values
+from registry.client import delivery, detect, errors, records, values
 from registry.client.api.imports import Imports
 from registry.client.api.models import Models
-from registry.client.api.versions import Versions
 from registry.client.fields import given, several
 from registry.client.files import capture, credential_files, data, pointers, scan, value_files
 from registry.client.files.selection import Selection
 from registry.client.http.transport import Transport
 from registry.client.progress import Progress
-from registry.client.transfer import upload
 from registry.client.types import Code, Dataset, Environment, Evaluation, ImportView, Parent, RegisteredView, Run
 from registry.rules import paths
 
@@ -120,9 +118,9 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     files = scan.hashed(found_files, jobs=jobs, progress=progress, parts=True)
     body = request_body(files, facts) | capture.missing(facts, files)
     body |= given(update=update or None, anew=new_version or None)
-    sent = upload.send(transport, files, jobs=jobs, progress=progress)
-    _ensure_model(Models(transport), model)
-    view = Versions(transport).register(model, body, idempotency_key=idempotency_key)
+    view, sent = delivery.register(
+        transport, model, body, files, jobs=jobs, progress=progress, idempotency_key=idempotency_key
+    )
     uploaded: SentCounts = {"files": len(files), "sent": sent.files, "sent_bytes": sent.size}
     dropped: Dropped = {
         "empty_directories": sorted(noticed.empty),
@@ -169,7 +167,7 @@ def import_from(
     if not default_ignores:
         body["default_ignores"] = False
     start = partial(Imports(transport).start, model, idempotency_key=idempotency_key)
-    if not _exists(Models(transport), model):
+    if not delivery.exists(Models(transport), model):
         with suppress(errors.AlreadyExists):  # another job may be faster
             return start({**body, "create_model": True})
     return start(body)
@@ -241,20 +239,3 @@ def _stated_facts(facts: Facts) -> dict[str, Any]:
 def _manifest_line(file: scan.Hashed) -> dict[str, Any]:
     """Return the entry of a file, without a media type: a guess depends on the machine, and would change the digest."""
     return {"path": file.path, "size": file.size, "sha256": file.sha256}
-
-
-def _ensure_model(models: Models, name: str) -> None:
-    """Make the model unless there is one. A deleted one stays deleted: registering must not revive a name unasked."""
-    if not _exists(models, name):
-        with suppress(errors.AlreadyExists):  # another job may be faster
-            models.create(name)
-
-
-def _exists(models: Models, name: str) -> bool:
-    """Return whether there is the model, live or deleted; a deleted one that never had anything in it is none."""
-    try:
-        model = models.get(name)
-    except errors.NotFound:
-        return False
-    used = model.get("latest_version", 0) is not None or model.get("description") or model.get("tags")
-    return model.get("state") != "deleted" or bool(used)

@@ -27,7 +27,7 @@ from registry.config.rules import host_problem
 from registry.config.secret import Secret
 from registry.config.tracking import Tracking
 from registry.domain import locations
-from registry.rules import names, part_sizes
+from registry.rules import inline_bytes, names, part_sizes
 from registry.rules.database_positions import LONGEST_LAG
 from registry.rules.part_sizes import MIB
 
@@ -154,6 +154,12 @@ class Settings:
         least=0,
         most=64 * 1024 * MIB,
         about="of versions as JSON that each process keeps for lists and searches",
+    )
+    inline_bytes: int = byte_count(
+        inline_bytes.MOST_BYTES,
+        least=0,
+        most=inline_bytes.MOST_BYTES,
+        about="of the files that a registration may bring itself; 0: all bytes are uploaded before",
     )
     inline_verify_bytes: int = byte_count(
         64 * MIB, least=0, most=1024 * MIB, about="what is read back while a client waits; more is left to a worker"

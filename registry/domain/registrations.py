@@ -38,6 +38,19 @@ class Followed:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How bytes arrive with a registration; the version is the same for every way.
+
+    ``contents`` has bytes by their SHA-256, in hex; ``uploads`` the ids of uploads to complete. With ``create_model``
+    the model is created unless there is one.
+    """
+
+    contents: Mapping[str, bytes] = field(default_factory=dict)
+    uploads: Sequence[str] = ()
+    create_model: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Registration:
     """The facts of a new version. A run's params and metrics count as the version's unless given.
 
@@ -47,6 +60,7 @@ class Registration:
     number must never have been used under the model's name.
     ``area`` is the path in the artifact area that the files were taken from: registering them frees their paths.
     ``follows`` is the unfinished run that the lineage is a snapshot of.
+    ``delivery`` is what is to be done before, and no fact of the version.
     """
 
     files: Sequence[File]
@@ -66,6 +80,7 @@ class Registration:
     claimed: Mapping[str, Any] | None = None
     area: str | None = None
     follows: Followed | None = None
+    delivery: Delivery = field(default_factory=Delivery)
 
     @property
     def measured(self) -> tuple[Evaluation, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol, TypeVar
 
 from flask import Request, g
@@ -97,10 +97,16 @@ def is_json(req: Request) -> bool:
     return req.mimetype == "application/json" and not req.headers.get("Content-Encoding")
 
 
-def load(req: Request) -> Any:
-    """Return the body's one JSON document, and keep it in ``g.document``. Raises Malformed, or TooLarge."""
+def load(req: Request, *, incidental: Collection[str] = ()) -> Any:
+    """Return the body's one JSON document; keep it in ``g.document``, without the *incidental* members.
+
+    Raises Malformed, or TooLarge.
+    """
     values = MANIFEST_VALUES if req.environ[_KIND] in _LISTS else BODY_VALUES
-    g.document = document = strict_json.loads(read(req), values=values)
+    document = strict_json.loads(read(req), values=values)
+    g.document = document
+    if incidental and isinstance(document, dict):
+        g.document = {name: value for name, value in document.items() if name not in incidental}
     return document
 
 

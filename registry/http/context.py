@@ -97,6 +97,7 @@ def limits() -> UploadLimits:
     current = settings()
     return UploadLimits(
         size=current.max_upload_bytes,
+        inline=current.inline_bytes,
         single_put=current.single_put_bytes,
         part=current.part_bytes,
         upload_expiry=current.upload_expiry,

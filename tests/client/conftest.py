@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from registry.rules.manifest import digest as manifest_digest
 from tests.support.web_server import serving
 
 TOKEN = "mrp_" + "a" * 50
+DELIVERY = frozenset({"contents", "uploads", "create_model"})
 
 Answer = Callable[[Request], Response | None]
 
@@ -85,7 +87,10 @@ class FakeStore(Site):
 
 @dataclass
 class FakeRegistry(Site):
-    """One model with version 1, whose files are ``files``; what is registered is kept in ``registered``."""
+    """One model with version 1, whose files are ``files``; what is registered is kept in ``registered``.
+
+    ``takes`` are the fields of a registration about the delivery of its bytes that are not refused.
+    """
 
     store: FakeStore = field(default_factory=FakeStore)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -96,6 +101,7 @@ class FakeRegistry(Site):
     signs: bool = True
     sizes: dict[str, int] = field(default_factory=dict)
     states: list[str] = field(default_factory=list)
+    takes: frozenset[str] = frozenset({"uploads", "create_model"})
     registered: dict[str, Any] = field(default_factory=dict)
     later: list[dict[str, Any]] = field(default_factory=list)  # versions after the first
 
@@ -138,8 +144,7 @@ class FakeRegistry(Site):
                 self.model = request.get_json()
                 return reply({"name": "fraud"}, status=201)
             case "POST", ["models", "fraud", "versions"]:
-                self.registered = request.get_json()
-                return reply({"created": True, "version": self.version()}, status=201)
+                return self._register(request.get_json())
             case "GET", ["models", "fraud", "versions", *number] if len(number) <= 1:
                 return self._versions(number)
             case "GET", ["models", "fraud", "versions", "1", "files"]:
@@ -148,6 +153,18 @@ class FakeRegistry(Site):
             case "GET", ["models", "fraud", "versions", "1", "files", *parts]:
                 return Response(status=302, headers={"Location": f"{self.store.url}/{self._digest('/'.join(parts))}"})
         return problem(404, "not_found", f"There is no {request.path}.")
+
+    def _register(self, body: dict[str, Any]) -> Response:
+        if refused := DELIVERY & body.keys() - self.takes:
+            return problem(422, "invalid", "Unknown field.", errors={name: ["Unknown field."] for name in refused})
+        self.store.blobs |= {digest: b64decode(content) for digest, content in body.get("contents", {}).items()}
+        for completed in map(self._complete, body.get("uploads", [])):
+            if completed["state"] != "verified":
+                return problem(409, "conflict", f"The upload {completed['id']}: {completed['reason']}")
+        if body.get("create_model"):
+            self.model = self.model or {"name": "fraud"}
+        self.registered = {name: value for name, value in body.items() if name not in DELIVERY}
+        return reply({"created": True, "version": self.version()}, status=201)
 
     def _versions(self, number: list[str]) -> Response:
         """Return the versions, newest first; with a *number* that one."""

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Request, Response
 
 from registry.client import RegistryClient, errors
 from registry.client.files import scan
-from tests.client.conftest import FakeRegistry, FakeStore, once, problem, reply, sha256, upload
+from tests.client.conftest import DELIVERY, FakeRegistry, FakeStore, once, problem, reply, sha256, upload
 
 MLMODEL = sha256(b"flavors: {}\n")
 WEIGHTS = sha256(b"\x00\x01" * 1000)
@@ -69,6 +69,7 @@ def test_equal_files_are_sent_once(
 def test_each_call_has_its_own_key_unless_one_is_given(
     registry: FakeRegistry, client: RegistryClient, source: Path
 ) -> None:
+    registry.takes = DELIVERY
     client.register("fraud", source)
     client.register("fraud", source, update=True)
     client.register("fraud", source, new_version=True, idempotency_key="mine")
@@ -82,6 +83,7 @@ def test_each_call_has_its_own_key_unless_one_is_given(
 
 
 def test_the_model_is_made_when_there_is_none(registry: FakeRegistry, client: RegistryClient, source: Path) -> None:
+    registry.takes = frozenset()
     client.register("fraud", source)
     client.register("fraud", source)
 
@@ -93,16 +95,18 @@ def test_the_model_is_made_when_there_is_none(registry: FakeRegistry, client: Re
 def test_another_job_may_make_the_model_first(registry: FakeRegistry, client: RegistryClient, source: Path) -> None:
     taken = problem(409, "already_exists", "There is a model fraud.")
     registry.answers.append(lambda request: taken if request.path == "/api/v1/models" else None)
+    registry.takes = frozenset()
 
     assert client.register("fraud", source)["created"]
 
 
 def test_a_deleted_model_is_not_brought_back(registry: FakeRegistry, client: RegistryClient, source: Path) -> None:
     registry.model = {"name": "fraud", "state": "deleted"}
+    registry.takes = frozenset()
 
     client.register("fraud", source)
 
-    assert [request.path for request in registry.requests("POST", "/models")] == ["/api/v1/models/fraud/versions"]
+    assert {request.path for request in registry.requests("POST", "/models")} == {"/api/v1/models/fraud/versions"}
 
 
 @pytest.mark.parametrize("status", [403, 410])
@@ -201,8 +205,13 @@ def test_other_bytes_than_announced_are_refused_with_the_files_name(
     registry: FakeRegistry, client: RegistryClient, source: Path
 ) -> None:
     refused = [upload(digest, "failed", reason="The bytes have another digest.") for digest in (MLMODEL, WEIGHTS)]
-    answer = reply({"items": refused})
-    registry.answers.append(lambda request: answer if request.path.endswith("/complete") else None)
+    incomplete, answer = problem(409, "upload_mismatch", "The upload failed."), reply({"items": refused})
+    registry.answers += [
+        lambda request: answer if request.path.endswith("/complete") else None,
+        lambda request: (
+            incomplete if "uploads" in (request.get_json(silent=True) or {}) and "/versions" in request.path else None
+        ),
+    ]
 
     with pytest.raises(errors.UploadMismatch, match=r"^(MLmodel|weights/model.bin): The bytes have another digest"):
         client.register("fraud", source)
@@ -252,6 +261,7 @@ def test_a_lost_answer_is_asked_for_again_and_makes_one_version(
         return None
 
     registry.answers.append(lose)
+    registry.takes = DELIVERY
 
     assert client.register("fraud", source)["version"]["number"] == 1
     first, second = registry.requests("POST", "/versions")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import math
 import re
@@ -21,6 +22,7 @@ from registry.rules.names import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, Rule
 from registry.rules.suggestions import hint, nearest
 
 SHA256 = "^[0-9a-f]{64}$"
+UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 DIGEST = "^sha256:[0-9a-f]{64}$"
 NUMBER_MOST = 2**31 - 1
 _DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,8})\Z")
@@ -32,6 +34,9 @@ _RFC3339 = re.compile(
 
 class Strict(Schema):
     """Base of request bodies: unknown fields are refused."""
+
+    # Fields without influence on what the request writes: repetitions with one Idempotency-Key may differ in them.
+    INCIDENTAL: frozenset[str] = frozenset()
 
     class Meta:
         unknown = RAISE
@@ -147,6 +152,16 @@ class Instant(fields.AwareDateTime):
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else clock.wire(value)
+
+
+class Base64(fields.Field[bytes]):
+    """Bytes, as their standard base64 with padding (RFC 4648)."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
+        try:
+            return base64.b64decode(value, validate=True)
+        except (TypeError, ValueError) as error:
+            raise ValidationError("must be base64, with padding and without line breaks") from error
 
 
 class Address(fields.String):

@@ -18,7 +18,9 @@ class ImportBody(VersionBody):
     """A registration of files that are elsewhere."""
 
     class Meta(Strict.Meta):
-        exclude = ("files", "run_link", "logged_model", "anew", "number", "claimed")
+        exclude = ("files", "run_link", "logged_model", "anew", "number", "claimed", "contents", "uploads")
+
+    INCIDENTAL = frozenset()  # create_model says what becomes of the model when no version comes of the import
 
     source = Text(
         required=True,

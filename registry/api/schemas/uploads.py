@@ -6,11 +6,21 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from registry.api.schemas.fields import SHA256, Address, Instant, Pattern, Strict, View, WholeNumber, about, output
+from registry.api.schemas.fields import (
+    SHA256,
+    UUID,
+    Address,
+    Instant,
+    Pattern,
+    Strict,
+    View,
+    WholeNumber,
+    about,
+    output,
+)
 from registry.rules import part_sizes
 from registry.services.uploads.announcement import AnnouncedFile
 
-UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 BATCH = 500
 PARTS = 1000
 

@@ -9,7 +9,9 @@ from marshmallow import fields, post_load, validate
 
 from registry.api.schemas.fields import (
     SHA256,
+    UUID,
     Address,
+    Base64,
     Choice,
     Document,
     Flag,
@@ -40,17 +42,19 @@ from registry.api.schemas.paging import LIMITED, PageQuery, field_names_in_query
 from registry.domain.evaluations import Evaluation, identified
 from registry.domain.lineage import Dataset, Snapshot
 from registry.domain.manifest import File
-from registry.domain.registrations import Origin, Registration
+from registry.domain.registrations import Delivery, Origin, Registration
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
-from registry.rules import digests, lineage_limits, names, paths
+from registry.rules import digests, inline_bytes, lineage_limits, names, paths
 from registry.rules.manifest import MOST_FILES
 
 MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}$"
 FILES_LIMIT = 1000
 LINK_LENGTH = 2048
 IMPORTED_MOST = 10**9  # what another registry can make the last number: as many again are left below int4's end
+UPLOADS_LIMIT = 500
 ORIGIN = ("source", "run_link", "logged_model")
+DELIVERY = frozenset({"contents", "uploads", "create_model"})  # no facts of the version
 
 
 class FileBody(Strict):
@@ -103,14 +107,16 @@ class EvaluationBody(Strict):
 class VersionBody(Strict):
     """A registration. All but description, tags, aliases, metrics and stage is fixed by it."""
 
+    INCIDENTAL = DELIVERY
+
     files = Listed(
         fields.Nested(FileBody),
         least=0,
         most=MOST_FILES,
         required=True,
         metadata=about(
-            "The files, whose bytes were uploaded before. None for a prompt of MLflow: its `source` is `dummy-source` "
-            "or `prompt-template`, its text the tag `mlflow.prompt.text`."
+            "The files, whose bytes were uploaded before, or come in `contents`. None for a prompt of MLflow: its "
+            "`source` is `dummy-source` or `prompt-template`, its text the tag `mlflow.prompt.text`."
         ),
     )
     description = Text(metadata=about("What this version is."))
@@ -167,8 +173,34 @@ class VersionBody(Strict):
         metadata=about("Facts from the registry that it comes from. Needs the permission version:import."),
     )
 
+    contents = fields.Dict(
+        keys=fields.String(validate=Pattern(SHA256, error="must be 64 lower-case hex digits")),
+        values=Base64(),
+        validate=validate.Length(max=inline_bytes.MOST_FILES),
+        metadata=about(
+            f"The bytes of small files, in base64, by their SHA-256: {inline_bytes.MOST_FILES} files and together "
+            f"{inline_bytes.MOST_BYTES} bytes at most, or as `REGISTRY_INLINE_BYTES` says. They are verified and "
+            "stored first. Needs the permission file:upload."
+        ),
+    )
+    uploads = Listed(
+        fields.String(validate=Pattern(UUID, error="must be the id of an upload")),
+        least=0,
+        most=UPLOADS_LIMIT,
+        metadata=about(
+            "The ids of uploads whose bytes were sent: they are completed first. Needs the permission file:upload."
+        ),
+    )
+    create_model = Flag(
+        metadata=about(
+            "Create the model where there is none. Needs the permission model:create then. If the registration is "
+            "refused, no model is created."
+        )
+    )
+
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Registration:
+        data["delivery"] = Delivery(**{name: data.pop(name) for name in DELIVERY & data.keys()})
         parts = {name: data.pop(name, None) for name in ("run", "code", "environment")}
         snapshot = Snapshot(
             **parts, datasets=tuple(data.pop("datasets", ())), parents=tuple(dict.fromkeys(data.pop("parents", ())))

@@ -27,17 +27,28 @@ from registry.api.schemas.versions import (
 )
 from registry.db.records import VersionRecord
 from registry.domain.access import Permission
-from registry.domain.errors import BlobsMissing, FactsDiffer, InUse
+from registry.domain.errors import BlobsMissing, FactsDiffer, InUse, UploadExpired, UploadMismatch
 from registry.domain.evaluations import Evaluation
 from registry.domain.registrations import Registration
+from registry.domain.stages import Lifecycle
 from registry.http.access import requires
 from registry.http.bodies import takes_manifest
-from registry.http.context import current_actor, current_claim, if_match, protected_aliases, settings, upstreams
+from registry.http.context import (
+    current_actor,
+    current_claim,
+    if_match,
+    limits,
+    protected_aliases,
+    settings,
+    store,
+    upstreams,
+)
 from registry.http.database_position import replicable
 from registry.services.catalog import measurements, registration, versions
 from registry.services.catalog.registration import Registered
 from registry.services.imports import upstream
 from registry.services.lineage import recording
+from registry.services.uploads import delivery
 
 blueprint = Blueprint("versions", __name__, url_prefix="/api/v1", description="Immutable numbered versions.")
 VERSION = "/models/<model:model>/versions/<number:number>"
@@ -50,7 +61,7 @@ def _version_location(registered: Registered) -> str:
 
 
 @blueprint.route("/models/<model:model>/versions", methods=["POST"])
-@refuses(FactsDiffer, BlobsMissing)
+@refuses(FactsDiffer, BlobsMissing, UploadMismatch, UploadExpired)
 @takes_manifest
 @blueprint.arguments(VersionBody, example=examples.REGISTRATION)
 @blueprint.response(
@@ -65,6 +76,10 @@ def _version_location(registered: Registered) -> str:
 def register_version(body: Registration, model: str) -> Registered:
     """Register a version from uploaded files.
 
+    Small files may come in the request itself (`contents`), and uploads need not be completed before (`uploads`): the
+    bytes are verified and stored first, and the version refers to them then. A request that is refused leaves no
+    version and no model.
+
     Aliases are set when the version is ready, unless they were moved since. Protected ones need version:promote.
 
     The same files from the same run return the existing version (200); without a run, the same files with the same
@@ -74,8 +89,15 @@ def register_version(body: Registration, model: str) -> Registered:
     """
     follows = upstream.followed(body.lineage.run, body.origin.logged_model, upstreams())
     new_version = replace(body, follows=None if body.claimed else follows)
-    return registration.register(
-        model, new_version, actor=current_actor(), protected=protected_aliases(), claim=current_claim()
+    return delivery.register(
+        model,
+        new_version,
+        actor=current_actor(),
+        store=store(),
+        limits=limits(),
+        protected=protected_aliases(),
+        lifecycle=Lifecycle(settings().default_lifecycle),
+        claim=current_claim(),
     )
 
 

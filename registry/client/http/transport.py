@@ -73,6 +73,7 @@ class Transport:
         self.transfer_retries = RetryPolicy.for_transfers(retries, retry_seconds)
         self.expiry = Expiry()
         self.position = positions.of(self.url)
+        self.refused_fields = set[str]()  # of registrations, by this registry or a proxy before it; see delivery
 
     def close(self) -> None:
         self._api.close()

@@ -1,7 +1,8 @@
 """Uploads of files to the registry: announce, PUT to the signed URLs, complete.
 
-Announcements and completions go in groups. The next group is announced while half of the present one is still to be
-sent, so many small files do not wait for round trips. All requests are made by the same *jobs* threads.
+Announcements and completions go in groups; the registration may complete the last group. The next group is announced
+while half of the present one is still to be sent, so many small files do not wait for round trips. All requests are
+made by the same *jobs* threads.
 """
 
 from __future__ import annotations
@@ -28,12 +29,25 @@ COMPLETED_BYTES = 64 << 20  # the registry may have to read them all back before
 _ARRIVED = frozenset({"verified", "uploaded"})
 
 
+Arrived = Sequence[tuple[str, Hashed]]
+"""Uploads whose bytes were sent, by id, with their files."""
+
+
 @dataclass(frozen=True, slots=True)
 class SentFiles:
-    """Counts of an upload: files that were sent, and bytes without the parts of an earlier run."""
+    """Counts of an upload: files that were sent, and bytes without the parts of an earlier run.
+
+    ``arrived`` are the uploads that are still to be completed, fewer than COMPLETED.
+    """
 
     files: int
     size: int
+    arrived: Arrived = ()
+
+
+def distinct(files: Iterable[Hashed]) -> list[Hashed]:
+    """Return one of the files for each content."""
+    return list({file.sha256: file for file in files}.values())
 
 
 def send(transport: Transport, files: Iterable[Hashed], *, jobs: int, progress: Progress | None) -> SentFiles:
@@ -41,19 +55,28 @@ def send(transport: Transport, files: Iterable[Hashed], *, jobs: int, progress: 
 
     Files that arrived before a failure or Ctrl-C stay, and are not sent again by a later run.
     """
-    distinct = list({file.sha256: file for file in files}.values())
-    meter = Meter("upload", sum(file.size for file in distinct), progress)
+    contents = distinct(files)
+    meter = Meter("upload", sum(file.size for file in contents), progress)
     sending = _Sending(transport, meter)
-    workers.run([sending.announcement(distinct, FIRST_GROUP)], jobs=jobs, meter=meter)
-    workers.run(sending.completions(), jobs=jobs, meter=meter)
-    return SentFiles(len(sending.sent), meter.done)
+    workers.run([sending.announcement(contents, FIRST_GROUP)], jobs=jobs, meter=meter)
+    return SentFiles(len(sending.sent), meter.done, sending.arrived)
+
+
+def complete(uploads: Uploads, arrived: Arrived) -> None:
+    """Complete uploads. Raises why one of them is not complete, with the path of its file."""
+    if not arrived:
+        return
+    done = uploads.complete_many(upload_id for upload_id, _ in arrived)
+    for (_, file), upload in zip(arrived, done, strict=True):
+        if upload["state"] not in _ARRIVED:
+            raise _incomplete(upload).about(file.path)
 
 
 class _Sending:
     def __init__(self, transport: Transport, meter: Meter) -> None:
         self._uploads = Uploads(transport)
         self._delivery = Delivery(transport, meter)
-        self._arrived: list[tuple[str, Hashed]] = []
+        self.arrived: list[tuple[str, Hashed]] = []
         self._waiting = 0
         self._lock = threading.Lock()
         self.sent: list[Hashed] = []
@@ -61,11 +84,6 @@ class _Sending:
     def announcement(self, files: Sequence[Hashed], group: int = GROUP) -> Task:
         """Announce the first *group* of the files, send them, and announce the others in time."""
         return lambda: self._announce(files[:group], files[group:])
-
-    def completions(self) -> list[Task]:
-        """Return the completions of uploads that have arrived, in groups: a store lists many objects in one request."""
-        arrived, self._arrived, self._waiting = self._arrived, [], 0
-        return [self._completion(arrived)] if arrived else []
 
     def _announce(self, files: Sequence[Hashed], others: Sequence[Hashed]) -> Iterable[Task]:
         following = [self.announcement(others)] if others else []
@@ -104,19 +122,15 @@ class _Sending:
             else:
                 self._delivery.deliver(file, target, renew)
         with self._lock:
-            self._arrived.append((upload_id, file))
+            self.arrived.append((upload_id, file))
             self._waiting += file.size
-            full = len(self._arrived) >= COMPLETED or self._waiting >= COMPLETED_BYTES
-            return self.completions() if full else []
+            if len(self.arrived) < COMPLETED and self._waiting < COMPLETED_BYTES:
+                return []
+            full, self.arrived, self._waiting = self.arrived, [], 0
+            return [lambda: self._complete(full)]  # a store lists many objects in one request
 
-    def _completion(self, arrived: Sequence[tuple[str, Hashed]]) -> Task:
-        return lambda: self._complete(arrived)
-
-    def _complete(self, arrived: Sequence[tuple[str, Hashed]]) -> Iterable[Task]:
-        done = self._uploads.complete_many(upload_id for upload_id, _ in arrived)
-        for (_, file), upload in zip(arrived, done, strict=True):
-            if upload["state"] not in _ARRIVED:
-                raise _incomplete(upload).about(file.path)
+    def _complete(self, arrived: Arrived) -> Iterable[Task]:
+        complete(self._uploads, arrived)
         return []
 
 

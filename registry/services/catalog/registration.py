@@ -19,12 +19,13 @@ from registry.db.write_session import writing
 from registry.domain import manifest, sizes, validation
 from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import AuditEntryDraft
-from registry.domain.errors import BlobsMissing, Conflict, Invalid
+from registry.domain.errors import BlobsMissing, Conflict, Deleted, Invalid, NotFound
 from registry.domain.evaluations import by_metric
 from registry.domain.lineage import Run
 from registry.domain.manifest import Manifest
 from registry.domain.prompts import is_prompt
 from registry.domain.registrations import Registration
+from registry.domain.stages import Lifecycle
 from registry.domain.states import RunState, VersionState
 from registry.rules import names, paths
 from registry.services import audit
@@ -34,6 +35,7 @@ from registry.services.catalog import (
     artifact_owners,
     authority,
     measurements,
+    models,
     repetition,
     tags,
     versions,
@@ -66,9 +68,17 @@ class Registered:
 
 
 def register(
-    model: str, registration: Registration, *, actor: Actor, protected: Collection[str], claim: Claim | None = None
+    model: str,
+    registration: Registration,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    lifecycle: Lifecycle = Lifecycle.ENFORCED,
+    claim: Claim | None = None,
 ) -> Registered:
     """Register a version of the files with the model's next number. It is ready when every blob is verified.
+
+    The registration may ask for the model to be created, in *lifecycle*, in the same transaction.
 
     A version that has the same files and run already is returned instead, see ``repetition``.
     A version without files whose source is the placeholder of a prompt is a prompt, see ``_register_prompt``.
@@ -81,7 +91,9 @@ def register(
     candidates = repetition.ask_for_candidates(model, sealed.digest, registration)
     blobs = artifacts.ask_for_blobs({file.sha256 for file in sealed.files}, actor=actor, locked=True)
     with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, model, candidates, *blobs)
+        locked_model = _lock_model(
+            unit.session, model, registration, candidates, *blobs, actor=actor, default=lifecycle
+        )
         if not registration.anew and (
             twin := repetition.settle(
                 unit.session, locked_model, candidates, registration, actor=actor, protected=protected
@@ -228,6 +240,21 @@ def fill(
 
 def _run_state(version: Version) -> dict[str, str]:
     return {"run_state": version.run_state} if version.run_state else {}
+
+
+def _lock_model(
+    session: Session, name: str, registration: Registration, *looks: Query, actor: Actor, default: Lifecycle
+) -> Model:
+    """Lock the model and execute *looks*; create it where there is none and the registration asks for it."""
+    try:
+        return catalog.lock_model(session, name, *looks)
+    except (NotFound, Deleted):
+        if not registration.delivery.create_model:
+            raise
+    created, _ = models.lock_or_create(session, name, actor=actor, default=default)
+    for look in looks:
+        writing(session).ask(look)
+    return created
 
 
 def _check_registration(registration: Registration) -> Manifest:

@@ -4,10 +4,20 @@ from registry.services.uploads import (
     announcement,
     completion,
     credential_files,
+    delivery,
     ingest,
     multipart,
     quotas,
     verification,
 )
 
-__all__ = ["announcement", "completion", "credential_files", "ingest", "multipart", "quotas", "verification"]
+__all__ = [
+    "announcement",
+    "completion",
+    "credential_files",
+    "delivery",
+    "ingest",
+    "multipart",
+    "quotas",
+    "verification",
+]

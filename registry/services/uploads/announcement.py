@@ -68,11 +68,13 @@ class AnnouncedFile:
 class UploadLimits:
     """Limits of uploads. Sizes are bytes, spans are seconds.
 
-    The sizes are those of the largest upload, of what goes in one request, and of each part. An upload outlives the
+    The sizes are those of the largest upload, of what a registration may bring itself, of what goes in one request, and
+    of each part. An upload outlives the
     URLs signed for it. ``quota`` is for all open uploads of an account.
     """
 
     size: int
+    inline: int
     single_put: int
     part: int
     upload_expiry: int
@@ -234,13 +236,21 @@ def url_deadline(upload: Upload, limits: UploadLimits) -> datetime:
     return clock.now() + min(timedelta(seconds=limits.url_expiry), upload.expires_at - times.now())
 
 
+def require_size(size: int, limit: int) -> None:
+    """Raise Invalid, or TooLarge for more bytes than *limit*."""
+    if size < 0:
+        raise Invalid.field("size", "must be 0 or more bytes")
+    if size > limit:
+        raise TooLarge(f"one upload takes at most {limit} bytes, this file has {size}", limit=limit)
+
+
 def _announce(
     files: Sequence[AnnouncedFile], *, actor: Actor, store: Store, limits: UploadLimits, claim: Claim | None
 ) -> Batch:
     """Record the uploads in one unit of work; everything slow is done before it begins."""
     for item in files:
         validation.require(manifest.sha256_problem, "sha256", item.sha256)
-        _check_size(item.size, limits.size)
+        require_size(item.size, limits.size)
     with reading() as session:
         known = artifacts.known_blobs(session, [item.sha256 for item in files], actor=actor, genuine=row_seals.genuine)
         begun = _unfinished(session, files, actor)
@@ -362,10 +372,3 @@ def _target(store: Store, upload: Upload, limits: UploadLimits) -> Target | None
     if upload.handle:
         return None
     return store.sign_put(upload.key, sha256=upload.digest, size=upload.size, expires_at=url_deadline(upload, limits))
-
-
-def _check_size(size: int, limit: int) -> None:
-    if size < 0:
-        raise Invalid.field("size", "must be 0 or more bytes")
-    if size > limit:
-        raise TooLarge(f"one upload takes at most {limit} bytes, this file has {size}", limit=limit)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -63,6 +64,30 @@ def bring_all(
         _copy_to_store(copies, owner, store, also)
 
 
+def store_contents(contents: Mapping[AnnouncedFile, bytes], *, owner: Actor, store: Store) -> None:
+    """Store bytes that are in memory and were checked, unless they are stored, and let *owner* register them.
+
+    Writing them is short: no row is committed before. If the process dies, the collector finds the objects.
+    """
+    here = take_over(contents, owner=owner)
+    uploads = {one: _upload(one, owner, UploadState.VERIFIED) for one in contents if one.sha256 not in here}
+    if not uploads:
+        return
+    copies = [
+        _Copy(upload.id, upload.key, one.size, partial(_in_one_chunk, contents[one])) for one, upload in uploads.items()
+    ]
+    try:
+        etags = _write_objects(copies, store)
+    except Exception:
+        for copy in copies:
+            announcement.delete_quietly(store, copy.key)
+        raise
+    with unit_of_work() as unit:
+        unit.session.add_all(uploads.values())
+        arrivals = [Arrival(upload, True, etag) for upload, etag in zip(uploads.values(), etags, strict=True)]
+        completion.keep(unit, arrivals, store, actor=owner)
+
+
 def take_over(blob: Collection[AnnouncedFile], *, owner: Actor) -> set[str]:
     """Let *owner* register those of the bytes that are in the store already, whole; return their digests."""
     with transaction() as session:
@@ -96,11 +121,7 @@ class _Copy:
 
 def _copy_to_store(copies: Sequence[_Copy], owner: Actor, store: Store, also: Callable[[UnitOfWork], None]) -> None:
     try:
-        if len(copies) == 1:
-            etags = [_write_object(copies[0], store)]
-        else:
-            with ThreadPoolExecutor(max_workers=completion.THREADS) as pool:
-                etags = list(pool.map(lambda copy: _write_object(copy, store), copies))
+        etags = _write_objects(copies, store)
         marks = {copy.upload_id: etag for copy, etag in zip(copies, etags, strict=True)}
         _keep_upload(marks, owner, store, also)
     except Exception as error:
@@ -108,6 +129,18 @@ def _copy_to_store(copies: Sequence[_Copy], owner: Actor, store: Store, also: Ca
             if _close_failed_upload(copy.upload_id, getattr(error, "detail", "the copy was given up"), owner):
                 announcement.delete_quietly(store, copy.key)
         raise
+
+
+def _in_one_chunk(content: bytes) -> Iterable[bytes]:
+    return [content]
+
+
+def _write_objects(copies: Sequence[_Copy], store: Store) -> list[str]:
+    """Return the store's marks of the objects that it has now, in the order of the copies."""
+    if len(copies) == 1:
+        return [_write_object(copies[0], store)]
+    with ThreadPoolExecutor(max_workers=completion.THREADS) as pool:
+        return list(pool.map(lambda copy: _write_object(copy, store), copies))
 
 
 def _write_object(copy: _Copy, store: Store) -> str:
