@@ -68,7 +68,7 @@ WRITES = [
 FINER = {
     ("POST", "/models"): {Permission.MODEL_LIFECYCLE, Permission.VERSION_IMPORT},
     ("PATCH", "/models/fraud"): {Permission.MODEL_LIFECYCLE},
-    ("POST", "/models/fraud/versions"): {Permission.VERSION_IMPORT},
+    ("POST", "/models/fraud/versions"): {Permission.VERSION_IMPORT, Permission.FILE_UPLOAD},
     ("POST", "/models/fraud/rollback"): {Permission.VERSION_ROLLBACK},
 }
 

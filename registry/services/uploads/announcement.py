@@ -21,7 +21,7 @@ from registry.db.session import reading, transaction
 from registry.db.unknown import is_known
 from registry.domain import clock, manifest, validation
 from registry.domain.access import Actor
-from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UploadExpired
+from registry.domain.errors import Conflict, Invalid, NotFound, RegistryError, TooLarge, Unavailable, UploadExpired
 from registry.domain.states import ARRIVED, UploadState
 from registry.rules import part_sizes
 from registry.services import leases
@@ -42,11 +42,15 @@ UNSEALED = "does not bear this registry's seal: its row was changed, or written 
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """An upload and where its bytes go; ``target`` is None when there is nothing to send, or when it goes in parts."""
+    """An upload and where its bytes go; ``target`` is None when there is nothing to send, or when it goes in parts.
+
+    ``refusal`` is why this request could not complete it.
+    """
 
     upload: UploadRecord
     target: Target | None
     created: bool = False
+    refusal: RegistryError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ def _announced(upload: Upload, arrival: Arrival) -> Announced:
     upload_record = announcement.record(upload)
     if arrival.refusal is not None and upload.state == UploadState.PENDING:
         upload_record = replace(upload_record, reason=arrival.refusal.detail)
-    return Announced(upload_record, None)
+    return Announced(upload_record, None, refusal=arrival.refusal)
 
 
 def _refuse(arrivals: Sequence[Arrival], store: Store) -> None:

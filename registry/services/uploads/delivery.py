@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import partial
 
 from registry.domain.access import Actor, Permission
-from registry.domain.errors import AlreadyExists, Conflict, Invalid, RegistryError, UploadExpired, UploadMismatch
+from registry.domain.errors import AlreadyExists, Conflict, Invalid, UploadMismatch
 from registry.domain.registrations import Registration
 from registry.domain.stages import Lifecycle
-from registry.domain.states import ARRIVED, UploadState
+from registry.domain.states import ARRIVED
 from registry.services.catalog import registration as registrations
 from registry.services.catalog.registration import Registered
 from registry.services.idempotency import Claim
 from registry.services.uploads import announcement, completion, ingest
-from registry.services.uploads.announcement import Announced, AnnouncedFile, UploadLimits
+from registry.services.uploads.announcement import AnnouncedFile, UploadLimits
 from registry.storage.checked import Store
-
-_REFUSALS: Mapping[str, type[RegistryError]] = {
-    UploadState.FAILED: UploadMismatch,
-    UploadState.EXPIRED: UploadExpired,
-}
 
 
 def register(
@@ -84,14 +79,11 @@ def _store_contents(registration: Registration, *, actor: Actor, store: Store, l
 
 
 def _complete(uploads: Collection[str], *, actor: Actor, store: Store) -> None:
-    """Complete the uploads; raise why the first of those that are not complete is not."""
+    """Complete the uploads. Raises why the first of those that are not complete is not."""
     done = completion.complete_many(list(dict.fromkeys(uploads)), actor=actor, store=store)
     for item in done.items:
         if item.upload.state not in ARRIVED:
-            raise _refusal(item)
-
-
-def _refusal(incomplete: Announced) -> RegistryError:
-    upload = incomplete.upload
-    reason = upload.reason or f"it is {upload.state}; announce the bytes again"
-    return _REFUSALS.get(upload.state, Conflict)(f"the upload {upload.id} of sha256:{upload.sha256}: {reason}")
+            upload = item.upload
+            refusal = item.refusal or Conflict(f"it is {upload.state}; announce the bytes again")
+            text = f"the upload {upload.id} of sha256:{upload.sha256}: {refusal.detail}"
+            raise type(refusal)(text, **refusal.extras)

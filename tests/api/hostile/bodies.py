@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import hashlib
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from itsdangerous import URLSafeSerializer
 from marshmallow import Schema, fields
 
 from registry.api.schemas.aliases import AliasBody
-from registry.api.schemas.fields import Flag, Instant, Number, WholeNumber
+from registry.api.schemas.fields import Base64, Flag, Instant, Number, WholeNumber
 from registry.api.schemas.imports import ImportBody
 from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
 from registry.api.schemas.search import ModelSearchBody, VersionSearchBody
@@ -22,7 +23,7 @@ from registry.api.schemas.tokens import TokenBody
 from registry.api.schemas.uploads import PartsBody, UploadBatchBody, UploadBody, UploadIdsBody
 from registry.api.schemas.versions import EvaluationBody, PurgeBody, VersionBody, VersionPatchBody
 from registry.services.search.search import fingerprint
-from tests.api.hostile.world import LARGE_UPLOAD, SMALL_UPLOAD, STORED
+from tests.api.hostile.world import CONTENT, LARGE_UPLOAD, PARKED_UPLOAD, SMALL_UPLOAD, STORED
 from tests.conftest import SECRET
 
 DIGEST = "sha256:" + "ab" * 32
@@ -95,6 +96,7 @@ OPERATIONS = [
         "files": [STORED | {"media_type": "application/json"}],
         **FACTS, "source": "runs:/41/model", "run_link": "https://mlflow.test/41", "logged_model": "m-41",
         "anew": True, "update": False, "number": 9, "claimed": {"system": "mlflow"},
+        "contents": {STORED["sha256"]: b64encode(CONTENT).decode()}, "uploads": [PARKED_UPLOAD], "create_model": True,
     }, values=100_000, size=8 * 1024 * 1024),
     Operation("PATCH", "/models/fraud/versions/4", VersionPatchBody,
               {"description": "text", "tags": {"team": "risk", "old": None}, "reason": "why"}),
@@ -274,7 +276,7 @@ def _spoil(
 def _kind(field: fields.Field[Any]) -> str:
     kinds: list[tuple[type[Any], str]] = [
         (Flag, "truth"), (WholeNumber, "whole"), (Number, "fraction"), (fields.Nested, "object"),
-        (fields.Dict, "object"), (fields.List, "list"), (fields.String, "text"), (Instant, "text"),
+        (fields.Dict, "object"), (fields.List, "list"), (fields.String, "text"), (Base64, "text"), (Instant, "text"),
     ]  # fmt: skip
     return next(kind for known, kind in kinds if isinstance(field, known))
 
