@@ -5,6 +5,9 @@ Statements on both databases, and on PostgreSQL the round trips: statements that
 
 from __future__ import annotations
 
+import hashlib
+import uuid
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -111,6 +114,25 @@ def test_a_registration_asks_as_often_as_it_did(app: Flask, api: Api, registry: 
     register = {"register": (15, 4, lambda api: api.post("/models/fraud/versions", body, **keyed))}
 
     assert asked(app, api, calls_of(register)) == pinned(app, register)
+
+
+def test_a_registration_with_its_bytes_asks_as_often_as_it_did(
+    app: Flask, api: Api, registry: RegistryBuilder
+) -> None:
+    """The new model, the new files and the version; what is sent again is looked up only."""
+    registry.model("other").version()
+    contents = [uuid.uuid4().bytes for _ in range(3)]
+    lines = [
+        {"path": f"{n}.bin", "size": 16, "sha256": hashlib.sha256(one).hexdigest()} for n, one in enumerate(contents)
+    ]
+    encoded = {line["sha256"]: b64encode(one).decode() for line, one in zip(lines, contents, strict=True)}
+    body = {"files": lines, "contents": encoded, "create_model": True}
+    calls = {
+        "new": (27, 21, lambda api: api.post("/models/fraud/versions", body, headers={"Idempotency-Key": "1"})),
+        "again": (9, 9, lambda api: api.post("/models/fraud/versions", body, headers={"Idempotency-Key": "2"})),
+    }
+
+    assert asked(app, api, calls_of(calls)) == pinned(app, calls)
 
 
 def test_a_full_page_costs_no_statement_more(app: Flask, api: Api, registry: RegistryBuilder) -> None:

@@ -53,7 +53,7 @@ def main() -> int:
             db.engine.dispose()
         worst, failed = 0, False
         hostile = cases.hostile()
-        for name, case in (cases.cases(file) | hostile).items():
+        for name, case in (cases.cases(file) | cases.deliveries(file) | hostile).items():
             status, grown = _forked(app, case, token)
             worst = max(worst, grown)
             failed |= (status in REFUSED and name not in hostile) or (status >= 500 and status != UNSUPPORTED)

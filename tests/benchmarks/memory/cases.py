@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,7 @@ from registry.db.session import reading, transaction
 from registry.domain import clock
 from registry.domain.sizes import DESCRIPTION_LENGTH
 from registry.http.bodies import MANIFEST_VALUES, PART_BYTES
+from registry.rules import inline_bytes
 from registry.rules.names import TAG_VALUE_LENGTH
 from registry.rules.part_sizes import MOST_SIGNED
 from tests.support.registry_builder import RegistryBuilder
@@ -246,6 +249,19 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "versions.purge_version": Case("POST", f"{BIG}/versions/99/purge", {"reason": "x" * 2000}),
         "versions.restore_version": Case("POST", f"{BIG}/versions/99/restore", {}),
     }  # fmt: skip
+
+
+def deliveries(file: Mapping[str, Any]) -> dict[str, Case]:
+    """A registration that brings as many bytes as it may, beside the largest manifest that fits into the body then."""
+    contents = [bytes([number]) * (inline_bytes.MOST_BYTES // inline_bytes.MOST_FILES) for number in range(32)]
+    encoded = {hashlib.sha256(content).hexdigest(): b64encode(content).decode() for content in contents}
+    brought = [
+        {"path": f"{sha256}.bin", "size": len(content), "sha256": sha256}
+        for sha256, content in zip(encoded, contents, strict=True)
+    ]
+    body = {"files": [*manifest(file)[:9000], *brought], "contents": encoded, "create_model": True}
+    keyed = {"Idempotency-Key": "the-largest-delivery"}
+    return {"a registration with its bytes": Case("POST", "/api/v1/models/brought/versions", body, keyed)}
 
 
 def hostile() -> dict[str, Case]:
