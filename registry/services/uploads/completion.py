@@ -12,14 +12,17 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from registry.db import times
-from registry.db.bulk_insert import insert_missing
+from registry.db.batch import Query
+from registry.db.bulk_insert import keep_rows
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Blob, Upload
 from registry.db.session import reading
 from registry.db.unknown import is_known
+from registry.db.write_session import writing
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, NotFound, RegistryError, UploadExpired, UploadMismatch
 from registry.domain.states import ARRIVED, UploadState
@@ -34,6 +37,12 @@ from registry.storage.checked import Store
 from registry.storage.driver import Stat
 
 THREADS = 8
+_LOCK_BLOBS = FixedStatement(
+    select(Blob.__table__)
+    .where(Blob.sha256.in_(bindparam("some", expanding=True)))
+    .order_by(Blob.sha256)
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,8 @@ def keep(unit: UnitOfWork, arrivals: Sequence[Arrival], store: Store, *, actor: 
         for arrival in sorted(arrivals, key=lambda arrival: arrival.upload.digest)
     ]  # fmt: skip
     by_digest = {row["sha256"]: row for row in rows}
+    if not rows:
+        return
     for blob in _lock_blobs(unit.session, rows, by_digest):
         row = by_digest[blob.sha256]
         blob.unreferenced_since = None
@@ -126,11 +137,8 @@ def keep(unit: UnitOfWork, arrivals: Sequence[Arrival], store: Store, *, actor: 
 def _lock_blobs(session: Session, rows: Sequence[dict[str, Any]], digests: Collection[str]) -> Sequence[Blob]:
     """Return the blobs of the digests, locked; insert from *rows* those that are missing or were just collected."""
     while True:
-        insert_missing(session, Blob, rows, key=["sha256"])
-        blobs = session.scalars(
-            select(Blob).where(Blob.sha256.in_(digests)).order_by(Blob.sha256).with_for_update()
-            .execution_options(populate_existing=True)
-        ).all()  # fmt: skip
+        keep_rows(session, Blob, rows, key=["sha256"])
+        blobs = writing(session).load(Blob, Query(_LOCK_BLOBS, some=sorted(digests)))
         # Fewer rows: the collector deleted one between the two statements. Insert it again.
         if len(blobs) == len(digests):
             return blobs

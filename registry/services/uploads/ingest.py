@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db import times
+from registry.db.bulk_insert import insert_object
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Blob, Upload
 from registry.db.queries import artifacts
-from registry.db.session import transaction
+from registry.db.session import look_up, transaction
 from registry.domain.access import Actor
 from registry.domain.errors import Unavailable
 from registry.domain.states import UploadState
@@ -28,6 +30,7 @@ from registry.storage.checked import Store
 from registry.storage.keys import blob_key
 
 Read = Callable[[], Iterable[bytes]]
+_STORED = FixedStatement(select(Blob.sha256).where(Blob.sha256.in_(bindparam("some", expanding=True))))
 COPY_TIME = timedelta(days=7)  # of one file; what a process that died has left of it is deleted then
 
 
@@ -69,7 +72,7 @@ def store_contents(contents: Mapping[AnnouncedFile, bytes], *, owner: Actor, sto
 
     Writing them is short: no row is committed before. If the process dies, the collector finds the objects.
     """
-    here = take_over(contents, owner=owner)
+    here = take_over(contents, owner=owner) if look_up(_STORED, some=sorted(one.sha256 for one in contents)) else set()
     uploads = {one: _upload(one, owner, UploadState.VERIFIED) for one in contents if one.sha256 not in here}
     if not uploads:
         return
@@ -83,7 +86,8 @@ def store_contents(contents: Mapping[AnnouncedFile, bytes], *, owner: Actor, sto
             announcement.delete_quietly(store, copy.key)
         raise
     with unit_of_work() as unit:
-        unit.session.add_all(uploads.values())
+        for upload in uploads.values():
+            insert_object(unit.session, upload)
         arrivals = [Arrival(upload, True, etag) for upload, etag in zip(uploads.values(), etags, strict=True)]
         completion.keep(unit, arrivals, store, actor=owner)
 
