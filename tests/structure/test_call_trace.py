@@ -1,7 +1,8 @@
 """How much code a promotion and a registration run through. The limits fall when code gets simpler.
 
 They rose when ``registry.db`` took over the execution of these statements from SQLAlchemy and psycopg, and
-``registry.api.loading`` the loading of bodies from marshmallow: libraries are not counted.
+``registry.api.loading`` the loading of bodies from marshmallow: libraries are not counted. That of a registration rose
+by one when it could bring its bytes.
 """
 
 from __future__ import annotations
@@ -98,5 +99,5 @@ def test_a_promotion_that_displaces_another_version_runs_through_little_code(
 def test_a_registration_runs_through_little_code(register: Callable[[str], int]) -> None:
     functions, files = measured(register)
 
-    assert functions <= 224
-    assert files <= 62
+    assert functions <= 225
+    assert files <= 63

@@ -91,9 +91,12 @@ def register(
     candidates = repetition.ask_for_candidates(model, sealed.digest, registration)
     blobs = artifacts.ask_for_blobs({file.sha256 for file in sealed.files}, actor=actor, locked=True)
     with unit_of_work(claim) as unit:
-        locked_model = _lock_model(
-            unit.session, model, registration, candidates, *blobs, actor=actor, default=lifecycle
-        )
+        try:
+            locked_model = catalog.lock_model(unit.session, model, candidates, *blobs)
+        except (NotFound, Deleted):
+            if not registration.delivery.create_model:
+                raise
+            locked_model = _create_model(unit.session, model, candidates, *blobs, actor=actor, lifecycle=lifecycle)
         if not registration.anew and (
             twin := repetition.settle(
                 unit.session, locked_model, candidates, registration, actor=actor, protected=protected
@@ -242,18 +245,10 @@ def _run_state(version: Version) -> dict[str, str]:
     return {"run_state": version.run_state} if version.run_state else {}
 
 
-def _lock_model(
-    session: Session, name: str, registration: Registration, *looks: Query, actor: Actor, default: Lifecycle
-) -> Model:
-    """Lock the model and execute *looks*; create it where there is none and the registration asks for it."""
-    try:
-        return catalog.lock_model(session, name, *looks)
-    except (NotFound, Deleted):
-        if not registration.delivery.create_model:
-            raise
-    created, _ = models.lock_or_create(session, name, actor=actor, default=default)
-    for look in looks:
-        writing(session).ask(look)
+def _create_model(session: Session, name: str, *looks: Query, actor: Actor, lifecycle: Lifecycle) -> Model:
+    """Create the model, or lock the one that another request has just created, then execute *looks*."""
+    created, _ = models.lock_or_create(session, name, actor=actor, default=lifecycle)
+    writing(session).ask(*looks)
     return created
 
 
