@@ -25,7 +25,10 @@ from tests.support.servers import Caller, Fleet, Launcher, running_fleet
 
 class StartFleet(Protocol):
     def __call__(self, *, servers: int = 1, **settings: Any) -> Fleet:
-        """Servers over the test's database until the test ends; keywords are settings."""
+        """Servers over the test's database until the test ends; keywords are settings.
+
+        By default no registration brings its bytes: most of these tests are about uploads.
+        """
 
 
 @pytest.fixture
@@ -34,6 +37,7 @@ def start(database: Database, launcher: Launcher, tmp_path: Path) -> Iterator[St
 
         def start(*, servers: int = 1, **settings: Any) -> Fleet:
             url = settings.pop("database_url", database.url)
+            settings = {"inline_bytes": 0, **settings}
             return stack.enter_context(
                 running_fleet(
                     launcher,

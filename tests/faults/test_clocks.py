@@ -39,7 +39,12 @@ from tests.support.servers import Caller, Fleet, Launcher, running_fleet
 MODEL = "fraud"
 HOURS = ("+0", "+3600", "-3600", "+7200", "-60", "+0")
 PART = 100 * 1024
-IN_PARTS = {"inline_verify_bytes": 1, "single_put_bytes": PART, "part_bytes": PART}  # a worker verifies
+IN_PARTS = {
+    "inline_bytes": 0,
+    "inline_verify_bytes": 1,
+    "single_put_bytes": PART,
+    "part_bytes": PART,
+}  # a worker verifies
 PRODUCTION = f"/models/{MODEL}/stages/production"
 Record = Callable[[str, object], None]
 

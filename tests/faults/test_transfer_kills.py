@@ -31,7 +31,7 @@ from tests.support.servers import Fleet
 
 PART, PARTS = 1000, 7
 MIB = 1 << 20
-TINY = {"single_put_bytes": PART, "part_bytes": PART, "inline_bytes": 0}
+TINY = {"single_put_bytes": PART, "part_bytes": PART}
 RUN: Run = {"system": "test", "id": "1"}
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -224,7 +224,7 @@ DELIVERY_STEPS = {
 def test_a_registration_with_its_bytes_survives_a_server_killed_at_any_step(
     start: StartFleet, invariants: Invariants, tmp_path: Path, step: str
 ) -> None:
-    fleet = start(crash=DELIVERY_STEPS[step])
+    fleet = start(crash=DELIVERY_STEPS[step], inline_bytes=MIB)
     (tmp_path / "model").mkdir()
     for name in ("a", "b", "c"):
         written(tmp_path / "model" / name, PART)

@@ -214,7 +214,7 @@ def running_service(
     *where* is the ``root`` of a local store, or an S3 ``server`` with a new bucket on it, and settings.
     """
     with ExitStack() as stack:
-        sizes: dict[str, Any] = {"inline_verify_bytes": AT_ONCE}
+        sizes: dict[str, Any] = {"inline_bytes": 0, "inline_verify_bytes": AT_ONCE}
         store_editor: StoreEditor
         if kind == "local":
             root = where.pop("root")
