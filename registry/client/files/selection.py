@@ -76,9 +76,12 @@ def dropping(patterns: Sequence[str]) -> Keep:
 def _patterns(lines: Sequence[str]) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec
 
-    for line in lines:
-        try:
-            GitIgnoreSpec.from_lines([line])
-        except ValueError as error:
-            raise UnfitSource(f"{line!r} is no pattern as in .gitignore: {error}") from error
-    return GitIgnoreSpec.from_lines(lines)
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except ValueError:
+        for line in lines:
+            try:
+                GitIgnoreSpec.from_lines([line])
+            except ValueError as error:
+                raise UnfitSource(f"{line!r} is no pattern as in .gitignore: {error}") from error
+        raise

@@ -6,11 +6,9 @@ Nested values get the path to them as their key, with dots: ``{"val": {"auc": 0.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from registry.client.errors import UnfitSource
 
@@ -18,7 +16,6 @@ YAML = (".yaml", ".yml")
 MOST_BYTES = 8 << 20
 MOST_VALUES = 10_000  # a few lines of YAML can name more than memory holds
 LEVELS = 32
-_MERGE = "tag:yaml.org,2002:merge"  # "<<", whose keys others may override
 
 
 def metrics(path: Path) -> dict[str, float]:
@@ -49,24 +46,17 @@ def document(path: Path) -> dict[str, Any]:
         raise UnfitSource(f"{path} has more than {MOST_BYTES >> 20} MiB.")
     try:
         parsed = _yaml(content) if kind == "YAML" else json.loads(content, object_pairs_hook=_object)
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError) as error:
         raise UnfitSource(f"{path} is not {kind}: {' '.join(str(error).split())}.") from error
     if not isinstance(parsed, dict):
         raise UnfitSource(f"{path} holds no {kind} object.")
     return parsed
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain values only, each key once."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE]
-        _object([(repr(key), None) for key in keys])
-        return super().construct_mapping(node, deep)
-
-
 def _yaml(content: bytes) -> Any:
-    return yaml.load(content, _Loader)  # noqa: S506 -- a SafeLoader
+    from registry.client.files import yaml_documents  # the parser is slow to import, and most files are JSON
+
+    return yaml_documents.load(content, _object)
 
 
 def _object(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
