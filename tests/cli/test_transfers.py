@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -88,6 +90,31 @@ def ok(done: subprocess.CompletedProcess[str]) -> Any:
 def same(left: Path, right: Path) -> bool:
     files = [sorted(file.relative_to(place) for file in place.rglob("*")) for place in (left, right)]
     return files[0] == files[1] and all((left / name).read_bytes() == (right / name).read_bytes() for name in files[0])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([800_000, 200_000, 8_000], ["POST versions"]),
+        ([1_200_000, 8_000], ["POST uploads/batch", "PUT transfer", "PUT transfer", "POST versions"]),
+    ],
+    ids=["one MiB", "more"],
+)
+def test_a_registration_takes_as_few_requests_as_it_can(
+    run_cli: Commands, proxy: ForwardProxy, tmp_path: Path, sizes: list[int], expected: list[str]
+) -> None:
+    checkout(tmp_path)
+    (tmp_path / "model").mkdir()
+    for number, size in enumerate(sizes):
+        (tmp_path / "model" / f"{number}.bin").write_bytes(os.urandom(size))
+    name = f"few-{len(expected)}"
+
+    done = ok(run_cli("register", name, "model", "--json"))
+
+    assert done["version"]["state"] == "ready"
+    passed = [f"{one.method} {urlsplit(one.path).path}" for one in proxy.passed]
+    short = [re.sub(r"/api/v1/(models/[^/]+/)?|/(?=transfer)|(?<=transfer)/.*", "", one) for one in passed]
+    assert short == expected
 
 
 def test_a_large_file_goes_up_in_parts_and_comes_back_in_ranges(
