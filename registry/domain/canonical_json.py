@@ -26,6 +26,9 @@ def _is_simple(value: Any) -> bool:
     if isinstance(value, int):
         return -LARGEST_INTEGER <= value <= LARGEST_INTEGER
     if isinstance(value, dict):
-        return all(map(str.isascii, value)) and all(map(_is_simple, value.values()))
+        for key, item in value.items():  # most items are texts, for which there is no call
+            if not key.isascii() or not (type(item) is str or _is_simple(item)):
+                return False
+        return True
     # A named tuple is not for orjson.
     return (isinstance(value, list) or type(value) is tuple) and all(map(_is_simple, value))

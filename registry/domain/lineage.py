@@ -7,13 +7,14 @@ snapshots are one node, and a node cannot change under a version that refers to 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
 from registry.domain import clock
 from registry.domain.manifest import canonical_digest
+from registry.rules.dataclass_fields import field_names
 
 NAME_LENGTH = 512  # of a node of code: PostgreSQL indexes no text of more than 2,700 bytes
 
@@ -236,12 +237,16 @@ def _code_document(code: Code | None) -> dict[str, Any] | None:
     return {name: value for name, value in document.items() if value or name != "branch"}
 
 
+_PLAIN = frozenset({str, float, int, bool, type(None)})
+
+
 def _as_json(value: Any) -> Any:
     """Return the value as JSON has it. A registration has hundreds of them: the commonest types come first."""
-    if value is None or type(value) in {str, float, int, bool}:
+    if type(value) in _PLAIN:
         return value
     if is_dataclass(value):
-        return {one.name: _as_json(getattr(value, one.name)) for one in fields(value)}
+        kind: type = type(value)
+        return {name: _as_json(getattr(value, name)) for name in field_names(kind)}
     if isinstance(value, Mapping):
         return {key: _as_json(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

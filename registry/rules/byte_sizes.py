@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from json import JSONEncoder
 from typing import Any
+
+from registry.rules.dataclass_fields import field_names
 
 FACTS_BYTES = 2**20  # all facts of a registration, without its files and tags
 _OTHER = 8  # a number, or a comma and the quotes around a text
@@ -16,11 +17,6 @@ _json = JSONEncoder(ensure_ascii=False).encode
 def escaped(text: str) -> int:
     """Return how many bytes *text* takes within the quotes of JSON."""
     return len(_json(text).encode("utf-8", "surrogatepass")) - 2
-
-
-@functools.cache
-def _field_names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
 
 
 def octets(value: Any) -> int:
@@ -40,5 +36,5 @@ def octets(value: Any) -> int:
             waiting += one
         elif is_dataclass(one):
             kind: type = type(one)
-            waiting += [getattr(one, name) for name in _field_names(kind)]
+            waiting += [getattr(one, name) for name in field_names(kind)]
     return total
