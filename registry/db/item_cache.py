@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Revision = tuple[Any, ...]
-_OVERHEAD = 500  # bytes: the objects around the JSON of an item
+_OVERHEAD = 550  # bytes: the objects around the JSON of an item
 
 
 @dataclass(frozen=True, slots=True)

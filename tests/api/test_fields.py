@@ -10,6 +10,7 @@ from flask import Flask
 
 from registry.api.schemas.models import ModelView
 from registry.api.schemas.versions import VersionView
+from registry.db.session import db
 from registry.domain.access import GRANTABLE
 from tests.support.api import Api
 from tests.support.registry_builder import RegistryBuilder
@@ -128,3 +129,19 @@ def test_each_role_that_may_list_may_choose_fields(as_role: Callable[[str], Api]
         for path, names in LISTS.items():
             whole, some = (as_role(role).get(path, query_string=query) for query in ({}, {"fields": names[1]}))
             assert whole.status_code == some.status_code, (role, path)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.usefixtures("stocked")
+def test_no_statement_is_prepared_for_each_set_of_fields(app: Flask, api: Api) -> None:
+    """A connection prepares a limited number of statements, which those of every request need."""
+    for path in LISTS:
+        items(api, path, fields="created_at")
+    counts = []
+    for names in (["description"], ["description", "tags"], ["tags"], ["aliases"]):
+        for path in LISTS:
+            items(api, path, fields=",".join(names))
+        with app.app_context(), db.engine.connect() as connection:
+            counts.append(connection.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar_one())
+
+    assert len(set(counts)) == 1

@@ -47,6 +47,7 @@ def models(field_names: FieldNames) -> tuple[Details, Render]:
         Model.id,
         functools.partial(row_sizes.model, field_names=columns.keys()),
         name=f"models with {sorted(columns)}",
+        is_varied=True,
     )
     return details, functools.partial(_render, columns, records.shape_model, field_names)
 
@@ -69,6 +70,7 @@ def _fields_of_versions(field_names: frozenset[str]) -> tuple[Details, Render]:
         Version.id,
         functools.partial(row_sizes.version, field_names=columns.keys()),
         name=f"versions with {sorted(columns)}",
+        is_varied=True,
     )
     return details, functools.partial(_render, columns, records.shape_version, field_names)
 
@@ -86,7 +88,7 @@ def _version_keys(narrowing: frozenset[str]) -> KeyedStatements:
     return rendered_pages.bounded(VERSIONS, _versions_of_model(narrowing), NEWEST)
 
 
-@functools.lru_cache(256)
+@functools.lru_cache(64)
 def _version_page(details: Details, narrowing: frozenset[str]) -> Statements:
     return pages.bounded(details, _versions_of_model(narrowing), NEWEST)
 
@@ -101,7 +103,7 @@ def _versions_of_model(narrowing: frozenset[str]) -> Rows:
     return matching.where(*(conditions[name] for name in sorted(narrowing)))
 
 
-@functools.lru_cache(256)
+@functools.lru_cache(64)
 def model_page(details: Details, *narrowing: str, deleted: bool) -> Statements:
     """Return a page of the models, live or deleted, in the order ``BY_NAME``.
 

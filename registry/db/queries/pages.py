@@ -11,6 +11,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,7 @@ from registry.db.fixed_statements import FixedStatement
 from registry.db.queries import row_sizes
 from registry.db.queries.cached_fragments import Fixed
 from registry.db.records import Page
+from registry.db.session import planned_anew
 from registry.db.write_session import writing
 
 BUDGET = 4 * 2**20  # bytes of the texts that a page shows
@@ -61,7 +63,8 @@ class Details:
     ``weight`` is an expression of ``picked.key``.
 
     A row is built from ``rows_of_each`` rows that may be large. ``measured_until`` is a time of the monotonic clock;
-    until then, rows are measured before they are built.
+    until then, rows are measured before they are built. ``is_varied`` details are among many alike: their statements
+    are not prepared, because a connection prepares a limited number.
     """
 
     statement: Rows
@@ -69,6 +72,7 @@ class Details:
     weight: ColumnElement[int]
     measured_until: float = -math.inf
     rows_of_each: int = 1
+    is_varied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +121,21 @@ class _Column:
 
 
 def details(
-    statement: Rows, key: Any, weigh: Weigh, *, name: str, complete: bool = True, rows_of_each: int = 1
+    statement: Rows,
+    key: Any,
+    weigh: Weigh,
+    *,
+    name: str,
+    complete: bool = True,
+    rows_of_each: int = 1,
+    is_varied: bool = False,
 ) -> Details:
     """Return details whose rows *weigh* measures by their key. *name* must identify them among all pages.
 
     They are *complete* unless other statements read more of a row; then its columns do not show its size.
     """
     weight = Fixed(f"weight of {name}", weigh(literal_column("picked.key")))
-    return Details(statement, key, weight, -math.inf if complete else math.inf, rows_of_each)
+    return Details(statement, key, weight, -math.inf if complete else math.inf, rows_of_each, is_varied)
 
 
 def bounded(contents: Details, matching: Rows, order: Sequence[Sorted]) -> Statements:
@@ -214,6 +225,11 @@ def read(
     session: Session, statements: Statements, values: Mapping[str, Any], *, limit: int, budget: int = BUDGET
 ) -> Fitting:
     """Read one page. The first row is on it at any size."""
+    with planned_anew(session) if statements.shown.is_varied else nullcontext():
+        return _read(session, statements, values, limit=limit, budget=budget)
+
+
+def _read(session: Session, statements: Statements, values: Mapping[str, Any], *, limit: int, budget: int) -> Fitting:
     contents = statements.shown
     values = {**values, "limit": limit, "budget": budget}
     # SQLite would build the rows in the memory of this process.
