@@ -6,6 +6,7 @@ import functools
 import math
 import uuid
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -28,13 +29,17 @@ Find = Callable[[Key], Column | Related]
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """One page of a search: the rows ``after`` a position, in a total order."""
+    """One page of a search: the rows ``after`` a position, in a total order.
+
+    ``is_ordered`` by the client: otherwise the order is one of a few.
+    """
 
     term: Term
     order: Sequence[Order]
     after: Position | None
     limit: int
     hides_prompts: bool = False
+    is_ordered: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,13 +143,15 @@ def _page(
     statements = _statements(
         _Search(searched, contents, dialect, shape, order, nothing, query.hides_prompts, len(names), term, values)
     )
+    # Without values that decide on the plan, and with few statements like it, it can be prepared.
+    is_varied = query.is_ordered or len(names) > 1 or len(values) > len(names)
     if isinstance(statements.page, KeyedStatements):
         assert isinstance(shown, Rendered)  # noqa: S101 -- its items make such statements
         fitting = rendered_pages.read(
-            session, shown.rendering, statements.page, values, limit=query.limit, is_varied=True
+            session, shown.rendering, statements.page, values, limit=query.limit, is_varied=is_varied
         )
     else:
-        with planned_anew(session):
+        with planned_anew(session) if is_varied else nullcontext():
             fitting = pages.read(session, statements.page, values, limit=query.limit)
     width = statements.width
     several = fitting.places[0][width:] if fitting.places else ()

@@ -141,7 +141,8 @@ def _wanted(
     parsed = mlflow.parse(dialect, text, order_by)
     query = fingerprint(text or "", *order_by)
     after = _read_token(token, query) if token else None
-    return SearchPage(parsed.where, parsed.order, after, min(limit, MOST_ON_PAGE), parsed.hides_prompts), query
+    most = min(limit, MOST_ON_PAGE)
+    return SearchPage(parsed.where, parsed.order, after, most, parsed.hides_prompts, bool(order_by)), query
 
 
 def _wanted_natively(
@@ -158,7 +159,8 @@ def _wanted_natively(
     query = fingerprint(text, order_by)
     if after is not None and after[:1] != (query,):
         raise Malformed("this cursor belongs to a search with another filter or order")
-    return SearchPage(term, order, None if after is None else after[1:], limit), query
+    position = None if after is None else after[1:]
+    return SearchPage(term, order, position, limit, is_ordered=bool(order_by)), query
 
 
 def _found(find: Find, session: Session, shown: Details | Rendered, request: SearchPage) -> Fitting:
