@@ -37,7 +37,7 @@ def loads(raw: bytes, *, values: int) -> Any:
     except RecursionError as error:
         raise _too_deep() from error
     # The walk takes as long as the parser. A small body of plain texts can break neither limit.
-    if b"\\u" in raw or raw.count(b"[") + raw.count(b"{") > DEPTH:
+    if b"\\u" in raw or raw.count(b"[") + raw.count(b"{") >= DEPTH:  # what is in the last one is deeper
         _check_limits(document, values)
     return document
 

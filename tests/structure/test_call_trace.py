@@ -2,7 +2,7 @@
 
 They rose when ``registry.db`` took over the execution of these statements from SQLAlchemy and psycopg, and
 ``registry.api.loading`` the loading of bodies from marshmallow: libraries are not counted. That of a registration rose
-by one when it could bring its bytes.
+by one when it could bring its bytes, both by two for the position that a read replica needs.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def test_a_promotion_that_displaces_another_version_runs_through_little_code(
 
     functions, files = measured(promote)
 
-    assert functions <= 173
+    assert functions <= 175
     assert files <= 48
 
 

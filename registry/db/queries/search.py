@@ -129,7 +129,7 @@ def _page(
 ) -> tuple[Fitting, list[Key]]:
     dialect = SearchDialect(session.get_bind().dialect.name)
     order = tuple(query.order)
-    columns = _columns(searched, order, dialect)
+    columns = _sort_columns(searched, order, dialect)
     after = [] if query.after is None else _decode_position(columns, query.after, dialect)
     # As a condition on the version it lets an index return the versions in their order.
     names = [*required(query.term, _NAME)] if searched is _VERSIONS else []
@@ -140,7 +140,7 @@ def _page(
     values |= {f"after_{number}": value for number, value in enumerate(after)}
     contents = shown.items if isinstance(shown, Rendered) else shown
     nothing = None if query.after is None else tuple(value is None for value in after)
-    statements = _statements(
+    statements = _page_statements(
         _Search(searched, contents, dialect, shape, order, nothing, query.hides_prompts, len(names), term, values)
     )
     # Without values that decide on the plan, and with few statements like it, it can be prepared.
@@ -160,14 +160,14 @@ def _page(
 
 
 @functools.lru_cache(256)
-def _columns(searched: _Searched, order: tuple[Order, ...], dialect: SearchDialect) -> list[Sorted]:
+def _sort_columns(searched: _Searched, order: tuple[Order, ...], dialect: SearchDialect) -> list[Sorted]:
     """Return the columns of a total order."""
     last = replace(searched.unique, descending=bool(order) and order[0].descending)
     return [*(search_order.sorted_by(one, searched.field(one.key, dialect), dialect) for one in order), last]
 
 
 @functools.lru_cache(128)
-def _statements(search: _Search) -> _Statements:
+def _page_statements(search: _Search) -> _Statements:
     def find(key: Key) -> Column | Related:
         return search.searched.field(key, search.dialect)
 
@@ -179,7 +179,7 @@ def _statements(search: _Search) -> _Statements:
         matching = matching.where(Version.model_id == catalog.live_id(named))
     names = search_terms.parameter_names()
     matching = matching.where(search_terms.where(search.term, find, search.dialect, names))
-    order: Sequence[Sorted] = _columns(search.searched, search.order, search.dialect)
+    order: Sequence[Sorted] = _sort_columns(search.searched, search.order, search.dialect)
     after = None if search.nothing is None else [_place(search, number, one) for number, one in enumerate(order)]
     measured: list[Key] = []
     if after is None:
