@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +10,8 @@ from contextlib import closing, contextmanager, suppress
 
 from sqlalchemy.engine import URL, make_url
 
-WRITE, COMMIT = b"INSERT INTO audit_entries", b"COMMIT"
+# A statement comes with its text when it is prepared, and then with its name alone.
+WRITE, COMMIT = re.compile(rb"(registry_[0-9a-f]+\0)?INSERT INTO audit_entries"), b"COMMIT"
 PATIENCE = 30
 
 
@@ -21,6 +23,7 @@ class BreakableConnection:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self.listener.getsockname()[1])
         self.armed = self.writing = self.delivered = False
+        self.names: set[bytes] = set()
         self.answered = threading.Event()
 
     def cut(self, *, delivered: bool) -> None:
@@ -39,7 +42,7 @@ class BreakableConnection:
     def _pass_on(self, source: socket.socket, sink: socket.socket, asks: bool, silent: threading.Event) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                self.writing |= asks and WRITE in data
+                self.writing |= asks and self._writes(data)
                 if asks and self.armed and self.writing and COMMIT in data:
                     self.armed = False
                     silent.set()
@@ -55,6 +58,10 @@ class BreakableConnection:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
+
+    def _writes(self, data: bytes) -> bool:
+        self.names.update(name for name in WRITE.findall(data) if name)
+        return WRITE.search(data) is not None or any(name in data for name in self.names)
 
 
 @contextmanager
