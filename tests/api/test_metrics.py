@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -129,6 +131,18 @@ def test_uploads_are_counted_when_their_bytes_arrive_or_are_refused(api: Api, re
 
     assert (grown["registry_uploads_total:arrived"], grown["registry_upload_bytes_total"]) == (1, 16)
     assert sum(value for name, value in grown.items() if name.startswith("registry_refusals_total")) >= 1
+
+
+def test_bytes_that_a_registration_brings_are_counted_once(api: Api) -> None:
+    content = b"sixteen bytes .."
+    file = {"path": "a", "size": 16, "sha256": hashlib.sha256(content).hexdigest()}
+    body = {"files": [file], "contents": {file["sha256"]: b64encode(content).decode()}, "create_model": True}
+
+    with counted(api) as grown:
+        expect(201, api.post("/models/fraud/versions", body))
+        expect(200, api.post("/models/fraud/versions", body))
+
+    assert (grown["registry_uploads_total:arrived"], grown["registry_upload_bytes_total"]) == (1, 16)
 
 
 def test_what_there_is_is_counted_by_the_census(app: Flask, anonymous: Api, registry: RegistryBuilder) -> None:

@@ -22,6 +22,7 @@ from registry.domain.access import Actor
 from registry.domain.errors import Unavailable
 from registry.domain.states import UploadState
 from registry.services.audit import row_seals
+from registry.services.stages import move_counts
 from registry.services.unit_of_work import UnitOfWork, unit_of_work
 from registry.services.uploads import announcement, completion
 from registry.services.uploads.announcement import AnnouncedFile
@@ -90,6 +91,7 @@ def store_contents(contents: Mapping[AnnouncedFile, bytes], *, owner: Actor, sto
             insert_object(unit.session, upload)
         arrivals = [Arrival(upload, True, etag) for upload, etag in zip(uploads.values(), etags, strict=True)]
         completion.keep(unit, arrivals, store, actor=owner)
+        unit.after_commit(partial(move_counts.arrived, [one.size for one in uploads]))
 
 
 def take_over(blob: Collection[AnnouncedFile], *, owner: Actor) -> set[str]:
