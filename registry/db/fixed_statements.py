@@ -60,7 +60,7 @@ class CompiledStatement:
             for bind, name in compiled.bind_names.items()
             if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
         }
-        # Parameters that take a list have a text for each length of it.
+        # Parameters that take a list have a text for each padded length of it.
         self._lists = tuple(sorted(compiled.bind_names[bind] for bind in compiled.post_compile_params))
         self._texts: dict[tuple[int, ...], _Text] = {}
         self._dialect = dialect
@@ -71,6 +71,8 @@ class CompiledStatement:
     def bound(self, values: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
         """Return the SQL text, and the parameters for *values* in the order of their placeholders."""
         parameters = {**self._defaults, **values}
+        for name in self._lists:
+            parameters[name] = _padded(parameters[name])
         lengths = tuple(len(parameters[name]) for name in self._lists)
         if (text := self._texts.get(lengths)) is None:
             text = self._texts[lengths] = self._text(parameters)
@@ -114,6 +116,12 @@ class CompiledStatement:
         row = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # the statement has the names
         self._make = row._make
         return self._make
+
+
+def _padded(values: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of an IN, the last one repeated up to a power of two: few lengths need few texts."""
+    missing = (1 << (len(values) - 1).bit_length()) - len(values) if values else 0
+    return [*values, *[values[-1]] * missing] if missing else values
 
 
 def _numbered(text: str) -> tuple[str, Sequence[str]]:

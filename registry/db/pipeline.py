@@ -17,7 +17,7 @@ from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGresult
 
 # A connection prepares so many statements; others are parsed each time. The service has fewer, but for those with a
-# list of values, which have a text for each length.
+# list of values, which have a text for each padded length.
 PREPARED_MAX = 300
 _DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 _SEVERITY = DiagnosticField.SEVERITY_NONLOCALIZED

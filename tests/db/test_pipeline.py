@@ -12,6 +12,8 @@ from flask import Flask
 from sqlalchemy import LargeBinary, bindparam, cast, literal, select, text
 from sqlalchemy.exc import IntegrityError
 
+from registry.db import batch
+from registry.db.batch import Query
 from registry.db.bulk_insert import insert_rows
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Stray
@@ -198,3 +200,14 @@ def test_an_optional_command_may_fail_each_time(connection: TimedConnection) -> 
         return connection.execute_together([Command("SELECT 7"), optional])[1].rows
 
     assert [inverse(number) for number in (0, 0, 1, 0)] == [(), (), [(1,)], ()]
+
+
+@on_postgresql
+def test_lists_of_many_lengths_share_a_few_statements(app: Flask) -> None:
+    with app.app_context(), db.engine.connect() as lent:
+        driver: Any = lent.connection.driver_connection
+        before = prepared(driver)
+
+        batch.send(lent, [Query(SOME, some=["a"] * length).step() for length in range(1, 65)])
+
+        assert len(prepared(driver) - before) <= 7
