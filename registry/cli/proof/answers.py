@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from registry.client import RegistryClient
 
 SHOWN = 60
+# What is compared of a version. Named fields are always read from the database; a list without them may show what the
+# registry has rendered before.
+_FIELDS = (
+    "number", "state", "state_reason", "run_state", "stage", "rolled_back", "manifest_digest", "file_count", "size",
+    "description", "tags", "source", "created_at", "deleted_at", "purged_at", "params",
+)  # fmt: skip
 
 
 def model(registry: RegistryClient, model_id: str, log: ReplayedModel) -> Iterator[str]:
@@ -95,7 +101,7 @@ def _compare_aliases(registry: RegistryClient, log: ReplayedModel) -> Iterator[s
 
 def _versions(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
     seen = set()
-    for answer in registry.versions.list(log.name):
+    for answer in registry.versions.list(log.name, fields=_FIELDS):
         seen.add(answer["number"])
         if (version := log.versions.get(answer["number"])) is None:
             yield f"version {answer['number']} was never registered"
