@@ -55,7 +55,7 @@ def answer(call: Callable[[], Any], render: Callable[[Any], Reply], recall: Reca
     if key is None or recall is None:
         result = call()
         return result if isinstance(result, BaseResponse) else _send(request, render(result))
-    g.claim = claim = Claim(current_actor(), key, _fingerprint(request), g.get("key_query"))
+    g.claim = claim = Claim(current_actor(), key, _fingerprint(request), g.pop("key_query", None))
     try:
         with idempotency.once(claim):
             result = call()

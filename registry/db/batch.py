@@ -105,7 +105,7 @@ class _Execution:
 def _together(
     connection: Connection, driver: Any, steps: Sequence[BatchStep], *, commit: bool, then: str | None
 ) -> Any:
-    from registry.db.pipeline import Command  # psycopg is there only where PostgreSQL is used
+    from registry.db.pipeline import COMMIT, Command  # psycopg is there only where PostgreSQL is used
 
     begin = engine.take_begin(connection)
     commands = [Command(begin, is_prepared=False)] if begin else []
@@ -116,7 +116,7 @@ def _together(
         execution.begin()
         commands += [Command(text, parameters, is_prepared) for text, parameters in execution.bound]
     if commit:
-        commands.append(Command("COMMIT", is_prepared=False))
+        commands.append(Command(COMMIT, is_prepared=False))
     if then is not None:
         commands.append(Command(then, is_prepared=is_prepared, is_optional=True))
     try:

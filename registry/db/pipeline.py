@@ -22,6 +22,7 @@ PREPARED_MAX = 300
 _DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 _SEVERITY = DiagnosticField.SEVERITY_NONLOCALIZED
 _LAST = {b"FATAL", b"PANIC"}  # severities of the last message of a server process: the reason why it ends
+COMMIT = "COMMIT"
 # A prepared statement whose columns a migration has changed, and one that a pooler has dropped.
 _OUTDATED = {"0A000", "26000"}
 
@@ -109,6 +110,8 @@ class Pipeline:
             result = next(left)
             if not command.is_optional:
                 self._require_success(result, is_named=command.text in self._names)
+            if command.text == COMMIT and result.command_status == b"ROLLBACK":
+                raise psycopg.errors.InFailedSqlTransaction("a statement had failed: nothing was committed")
             done.append(result)
         try:
             return [self._loaded(result) for result in done]  # what was prepared is noted even if a value is not read

@@ -20,8 +20,9 @@ from registry.db.models import Stray
 from registry.db.pipeline import Command
 from registry.db.session import db, look_up, transaction
 from registry.db.statement_timeouts import TimedConnection
+from registry.db.write_session import writing
 from registry.domain import clock
-from registry.domain.errors import Undone
+from registry.domain.errors import Unavailable, Undone
 
 ROW = {"key": "k", "handle": "", "size": 1, "found_at": clock.now()}
 ALL = FixedStatement(select(Stray.key, Stray.size))
@@ -211,3 +212,19 @@ def test_lists_of_many_lengths_share_a_few_statements(app: Flask) -> None:
         batch.send(lent, [Query(SOME, some=["a"] * length).step() for length in range(1, 65)])
 
         assert len(prepared(driver) - before) <= 7
+
+
+@on_postgresql
+def test_a_transaction_that_goes_on_after_an_error_does_not_pass_for_committed(app: Flask) -> None:
+    def go_on() -> None:
+        with transaction() as session:
+            insert_rows(session, Stray, [ROW])
+            with suppress(IntegrityError):
+                insert_rows(session, Stray, [ROW])
+                writing(session).ask()
+
+    with app.app_context():
+        with pytest.raises(Unavailable):
+            go_on()
+
+        assert look_up(ALL) == []
