@@ -93,6 +93,8 @@ CALLS = (
     Call("resolve stage", "read", native.stage, mlflow.stage),
     Call("resolve stage, 304", "read", native.unchanged, None, against="resolve stage"),
     Call("create version", "write", native.create, mlflow.create),
+    Call("create model", "write", native.create_model, mlflow.create_model),
+    Call("set tag", "write", native.set_tag, mlflow.set_tag),
     Call("transition", "write", native.transition, mlflow.transition, stride=2),
     _search("search by tag", _team, _of_team),
     _search("search by common tag", _tier, _of_tier),

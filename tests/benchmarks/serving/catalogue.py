@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from dataclasses import dataclass
 
 from registry.domain import manifest
@@ -41,6 +42,11 @@ class Catalogue:
     def teams(self) -> int:
         """As many that each has a hundred versions, however many there are."""
         return max(self.versions // TEAM, 1)
+
+
+def new_name() -> str:
+    """The name of a model that does not exist, behind those of the catalogue."""
+    return f"{PREFIX}new-{uuid.uuid4().hex}"
 
 
 def name(ordinal: int) -> str:

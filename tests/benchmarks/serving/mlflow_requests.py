@@ -69,6 +69,23 @@ def create(server: Server, chooser: Chooser) -> Stream:
         yield _rest(server, "POST", "/model-versions/create", body, check)
 
 
+def create_model(server: Server, chooser: Chooser) -> Stream:
+    for _ in chooser.ordinals():
+        body = {"name": (name := catalogue.new_name()), "description": catalogue.DESCRIPTION}
+        yield _rest(server, "POST", "/registered-models/create", body, _same_name(name))
+
+
+def _same_name(name: str) -> Check:
+    return lambda response: expect(response["registered_model"]["name"], name)
+
+
+def set_tag(server: Server, chooser: Chooser) -> Stream:
+    for ordinal in chooser.own():
+        named = {"name": chooser.model(ordinal), "version": str(chooser.each)}
+        tag = {"key": "bench", "value": uuid.uuid4().hex}
+        yield _rest(server, "POST", "/model-versions/set-tag", named | tag, lambda response: expect(response, {}))
+
+
 def transition(server: Server, chooser: Chooser) -> Stream:
     for ordinal in chooser.own():
         model, number = chooser.model(ordinal), chooser.each

@@ -76,6 +76,29 @@ def create(server: Server, chooser: Chooser) -> Stream:
         yield server.request("POST", path, body, status=201, check=check, headers=key)
 
 
+def create_model(server: Server, chooser: Chooser) -> Stream:
+    for _ in chooser.ordinals():
+        name, key = catalogue.new_name(), {"Idempotency-Key": uuid.uuid4().hex}
+        body = {"name": name, "description": catalogue.DESCRIPTION}
+        check = _same_name(name)
+        yield server.request("POST", "/api/v1/models", body, status=201, check=check, headers=key)
+
+
+def _same_name(name: str) -> Check:
+    return lambda response: expect(response["name"], name)
+
+
+def set_tag(server: Server, chooser: Chooser) -> Stream:
+    for ordinal in chooser.own():
+        value, path = uuid.uuid4().hex, f"/api/v1/models/{chooser.model(ordinal)}/versions/{chooser.each}"
+        key = {"Idempotency-Key": value}
+        yield server.request("PATCH", path, {"tags": {"bench": value}}, check=_same_tag(value), headers=key)
+
+
+def _same_tag(value: str) -> Check:
+    return lambda response: expect(response["tags"]["bench"], value)
+
+
 def transition(server: Server, chooser: Chooser) -> Stream:
     for ordinal in chooser.own():
         model, number = chooser.model(ordinal), chooser.each
