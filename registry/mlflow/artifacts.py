@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Blueprint, Response, jsonify, redirect, request
 from flask.blueprints import BlueprintSetupState
@@ -13,7 +13,7 @@ from werkzeug import Response as BaseResponse
 from werkzeug.routing import BaseConverter
 
 from registry.domain.access import Permission
-from registry.domain.errors import Malformed, Unsupported
+from registry.domain.errors import Malformed
 from registry.http import downloads, files
 from registry.http.access import requires
 from registry.http.bodies import announced_length, load, takes_file, takes_parts
@@ -119,10 +119,14 @@ def delete(path: str) -> BaseResponse:
 @_route("/mlflow-artifacts/presigned/<anything:path>", "GET")
 @requires(Permission.FILE_DOWNLOAD)
 def presign(path: str) -> BaseResponse:
-    """Return a URL of a file that works for a while, and the file's size."""
+    """Return a URL of a file that works for a while, and the file's size.
+
+    A file that is yet to be hashed has the service's own URL and no size: its object goes away. Without a size MLflow's
+    client downloads it through the service; an error would end its download.
+    """
     signed = artifact_files.sign(path, store=store(), expires_in=settings().url_expiry)
     if signed.is_passing:
-        raise Unsupported("this file has no URL until it is hashed; download it through the service")
+        return jsonify({"url": absolute(quote(request.path.replace("/presigned/", "/artifacts/", 1))), "headers": {}})
     if signed.version:
         downloads.note(*signed.version, Way.MLFLOW)
     return jsonify({"url": absolute(signed.url), "headers": {}, "file_size": signed.size})

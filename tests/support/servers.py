@@ -282,6 +282,7 @@ def running_fleet(
         "storage_url": f"file://{store}",
         "data_dir": str(folder),
         "workers": 1,
+        "drain_seconds": 0,
         **settings,
     }
     made = [
