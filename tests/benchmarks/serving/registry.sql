@@ -65,8 +65,8 @@ SELECT ordinal, md5('model ' || ordinal)::uuid AS id, 'model-' || lpad(ordinal::
 FROM generate_series(0, {models} - 1) ordinal;
 INSERT INTO bench_models SELECT {models}, md5('hot')::uuid, '{hot_name}', {hot}, {versions} + 1, 1, '2025-01-01Z'
 WHERE {hot} > 0;
-ALTER TABLE bench_models ADD manifest text;
-UPDATE bench_models SET manifest = digest FROM bench_manifests WHERE k = ordinal;
+ALTER TABLE bench_models ADD manifest text, ADD look text;
+UPDATE bench_models SET manifest = digest, look = bench_manifests.look FROM bench_manifests WHERE k = ordinal;
 CREATE UNIQUE INDEX ON bench_models (ordinal);
 ANALYZE bench_models;
 CREATE UNLOGGED TABLE bench_versions AS
@@ -109,9 +109,9 @@ WHERE number < of;
 
 -- models
 INSERT INTO models (id, name, name_key, description, lifecycle, next_number, latest_number, row_version, created_at,
-    created_by, updated_at, revised_at, audit_seq, audit_head, clock_at)
+    created_by, updated_at, revised_at, audit_seq, audit_head, clock_at, look)
 SELECT m.id, name, name, '{model_described}', 'enforced', of + 1, of, 1 + of * 3, bench_at(first, 1),
-    '{actor}', e.at, e.at, e.seq, e.leaf_hash, e.at
+    '{actor}', e.at, e.at, e.seq, e.leaf_hash, e.at, look
 FROM bench_models m JOIN audit_entries e ON e.model_id = m.id AND e.seq = 1 + of::bigint * {entries}
 ORDER BY ordinal;
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from registry.domain import audit
+from registry.domain import audit, confusables
 from tests.benchmarks.serving import catalogue
 from tests.benchmarks.serving.catalogue import (
     ALIAS,
@@ -112,10 +112,17 @@ def _padded(key: bytes, pad: int) -> bytes:
     return bytes(byte ^ pad for byte in key.ljust(64, b"\0"))
 
 
+def _name(ordinal: int, wanted: Catalogue) -> str:
+    return HOT_NAME if ordinal == wanted.models else catalogue.name(ordinal)
+
+
 def _manifests(connection: psycopg.Connection[tuple[Any, ...]], wanted: Catalogue) -> None:
-    connection.execute("CREATE UNLOGGED TABLE bench_manifests (k int PRIMARY KEY, digest text)")
-    rows = ((ordinal, catalogue.sealed(ordinal).digest) for ordinal in range(wanted.models + 1))
-    _copy(connection, "bench_manifests (k, digest)", rows)
+    connection.execute("CREATE UNLOGGED TABLE bench_manifests (k int PRIMARY KEY, digest text, look text)")
+    rows = (
+        (ordinal, catalogue.sealed(ordinal).digest, confusables.look(_name(ordinal, wanted)))
+        for ordinal in range(wanted.models + 1)
+    )
+    _copy(connection, "bench_manifests (k, digest, look)", rows)
 
 
 def _blobs(connection: psycopg.Connection[tuple[Any, ...]], wanted: Catalogue, actor: str) -> None:
