@@ -114,11 +114,14 @@ def texts(**values: str | None) -> dict[str, str]:
     return {name: text for name, text in values.items() if text is not None}
 
 
-def lock_chain(session: Session, aggregate: str) -> Chain:
-    """Return the head of a chain that belongs to no model, locked until the transaction ends."""
+def lock_chain(session: Session, aggregate: str, *looks: Query) -> Chain:
+    """Return the head of a chain that belongs to no model, locked until the transaction ends.
+
+    The *looks* are executed once it is locked, in the same round trip.
+    """
     asked_at = times.steady()
     lock = Query(_LOCK_CHAIN, aggregate=aggregate)
-    (chain,) = writing(session).load(Chain, lock)
+    (chain,) = writing(session).load(Chain, lock, *looks)
     times.note(lock.rows[0].moment, asked_at=asked_at)
     return chain
 

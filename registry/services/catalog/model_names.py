@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session
 
+from registry.db.batch import Query
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Model
 from registry.domain import confusables
 from registry.domain.errors import AlreadyExists, Conflict
@@ -12,6 +14,12 @@ from registry.rules import names
 from registry.services import audit
 
 NAMING = "registry"  # the chain whose lock orders those who name models
+_ALIKE = or_(
+    Model.name_key == bindparam("key"), Model.look.in_(bindparam("looks", expanding=True)), Model.look.is_(None)
+)
+_RIVALS = FixedStatement(
+    select(Model.id, Model.name, Model.name_key).where(Model.deleted_at.is_(None), _ALIKE).order_by(Model.name)
+)
 
 
 def name_taken(name: str) -> AlreadyExists:
@@ -25,12 +33,11 @@ def refuse_rivals(session: Session, name: str, *, besides: str | None = None) ->
 
     Naming is serialized by the lock of a chain: two names that look alike are no conflict to a unique index.
     """
-    # Locked before the names are read: two requests could create names that look alike at the same time.
-    audit.lock_chain(session, NAMING)
     key, skeletons = names.name_key(name), confusables.looks(name)
-    alike = or_(Model.name_key == key, Model.look.in_(skeletons), Model.look.is_(None))
-    rivals = select(Model.id, Model.name, Model.name_key).where(Model.deleted_at.is_(None), alike)
-    clashes = [rival for rival in session.execute(rivals.order_by(Model.name)) if rival.id != besides]
+    # Locked before the names are read: two requests could create names that look alike at the same time.
+    rivals = Query(_RIVALS, key=key, looks=sorted(skeletons))
+    audit.lock_chain(session, NAMING, rivals)
+    clashes = [rival for rival in rivals.rows if rival.id != besides]
     if any(rival.name_key == key for rival in clashes):
         raise name_taken(name)
     for _, other, _ in clashes:
