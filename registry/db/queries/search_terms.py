@@ -43,7 +43,7 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Predicate:
     """A condition as the database is asked for it; ``values`` are bound, a list of them as one."""
 
     form: Form
@@ -133,11 +133,11 @@ def shape(term: Term, is_indexed: Callable[[Key], bool], dialect: SearchDialect)
             case Absent():
                 return term
             case Condition(key):
-                test = test_of(term, is_indexed(key), dialect)
-                values.update((next(names), value) for value in test.values)
+                predicate = predicate_of(term, is_indexed(key), dialect)
+                values.update((next(names), value) for value in predicate.values)
                 # Lists of another length have another text, too: so the statements that are kept bound the texts.
-                kinds = [(len(one), *map(type, one[:1])) for one in map(_listed, test.values)]
-                return (key, test.form, test.is_negated, *kinds)
+                kinds = [(len(one), *map(type, one[:1])) for one in map(_listed, predicate.values)]
+                return (key, predicate.form, predicate.is_negated, *kinds)
 
     return of(term), values
 
@@ -165,28 +165,30 @@ def where(
             return _is_absent(find(key))
         case Condition(key):
             place = find(key)
-            test = test_of(term, isinstance(place, Related) and place.beginning is not None, dialect)
-            return _holds(place, test, dialect, [(next(names), value) for value in test.values])
+            predicate = predicate_of(term, isinstance(place, Related) and place.beginning is not None, dialect)
+            return _holds(place, predicate, dialect, [(next(names), value) for value in predicate.values])
 
 
-def test_of(condition: Condition, is_indexed: bool, dialect: SearchDialect) -> Test:
-    """Return the test of a condition on a value that exists."""
+def predicate_of(condition: Condition, is_indexed: bool, dialect: SearchDialect) -> Predicate:
+    """Return the predicate of a condition on a value that exists."""
     operator, value = condition.operator, condition.value
     several = value if isinstance(value, tuple) else (value,)
     if is_indexed and operator in {Operator.EQ, Operator.IN}:
         texts = [str(one) for one in several]
         short = [text for text in texts if len(text) < PREFIX]
         long = [text for text in texts if len(text) >= PREFIX]
-        return Test(Form.BEGINNING, values=(short, [text[:PREFIX] for text in long], long))
+        return Predicate(Form.BEGINNING, values=(short, [text[:PREFIX] for text in long], long))
     if operator in {Operator.IN, Operator.NOT_IN}:
         fitting = [one for one in several if type(one) is not int or abs(one) <= _NUMBER_MOST]
         is_negated = operator is Operator.NOT_IN
-        return Test(Form.AMONG, is_negated, (fitting,)) if fitting else Test(Form.NEVER, is_negated)
+        return Predicate(Form.AMONG, is_negated, (fitting,)) if fitting else Predicate(Form.NEVER, is_negated)
     if form := _PATTERNS.get(operator):
-        return Test(form, operator in {Operator.NOT_LIKE, Operator.NOT_ILIKE}, (dialect.pattern(form, str(value)),))
+        return Predicate(
+            form, operator in {Operator.NOT_LIKE, Operator.NOT_ILIKE}, (dialect.pattern(form, str(value)),)
+        )
     if type(value) is int and abs(value) > _NUMBER_MOST:
-        return Test(Form.NEVER, _beyond(operator, above=value > 0))
-    return Test(Form(operator.value), values=(value,))
+        return Predicate(Form.NEVER, _beyond(operator, above=value > 0))
+    return Predicate(Form(operator.value), values=(value,))
 
 
 _PATTERNS = {Operator.LIKE: Form.LIKE, Operator.NOT_LIKE: Form.LIKE, Operator.ILIKE: Form.ILIKE,
@@ -218,24 +220,24 @@ def _is_absent(place: Column | Related) -> ColumnElement[bool]:
 
 
 def _holds(
-    place: Column | Related, test: Test, dialect: SearchDialect, values: Sequence[tuple[str, Any]]
+    place: Column | Related, predicate: Predicate, dialect: SearchDialect, values: Sequence[tuple[str, Any]]
 ) -> ColumnElement[bool]:
     if isinstance(place, Related):
-        return place.statement.where(_compared(place.value, place.beginning, test, dialect, values)).exists()
-    condition = _compared(place.expression, None, test, dialect, values)
+        return place.statement.where(_compared(place.value, place.beginning, predicate, dialect, values)).exists()
+    condition = _compared(place.expression, None, predicate, dialect, values)
     return and_(place.expression.is_not(None), condition) if place.nullable else condition
 
 
 def _compared(
-    column: Any, beginning: Any, test: Test, dialect: SearchDialect, values: Sequence[tuple[str, Any]]
+    column: Any, beginning: Any, predicate: Predicate, dialect: SearchDialect, values: Sequence[tuple[str, Any]]
 ) -> ColumnElement[bool]:
     """Return one comparison with a column that has a value."""
-    if test.form is Form.NEVER:
-        return true() if test.is_negated else false()
-    if test.form is Form.BEGINNING:
+    if predicate.form is Form.NEVER:
+        return true() if predicate.is_negated else false()
+    if predicate.form is Form.BEGINNING:
         return _is_one_of(column, beginning, values)
     (value,) = (parameter(name, value, column) for name, value in values)
-    match test.form:
+    match predicate.form:
         case Form.AMONG:
             condition: ColumnElement[bool] = column.in_(value)
         case Form.LIKE:
@@ -243,8 +245,8 @@ def _compared(
         case Form.ILIKE:
             condition = dialect.ilike(column, value)
         case _:
-            return _PLAIN[test.form](column, value)
-    return not_(condition) if test.is_negated else condition
+            return _PLAIN[predicate.form](column, value)
+    return not_(condition) if predicate.is_negated else condition
 
 
 def _is_one_of(column: Any, beginning: Any, values: Sequence[tuple[str, Any]]) -> ColumnElement[bool]:
@@ -254,10 +256,10 @@ def _is_one_of(column: Any, beginning: Any, values: Sequence[tuple[str, Any]]) -
     both it would expect the square of their selectivity.
     """
     short, begins, long = values
-    tests = [beginning.in_(parameter(*short, beginning))] if short[1] else []
+    parts = [beginning.in_(parameter(*short, beginning))] if short[1] else []
     if long[1]:
-        tests.append(and_(beginning.in_(parameter(*begins, beginning)), column.in_(parameter(*long, column))))
-    return or_(*tests)
+        parts.append(and_(beginning.in_(parameter(*begins, beginning)), column.in_(parameter(*long, column))))
+    return or_(*parts)
 
 
 _PLAIN: dict[Form, Callable[[Any, Any], ColumnElement[bool]]] = {
