@@ -1,7 +1,7 @@
 """A cache of rendered items: the JSON of a row of a page, for as long as the row does not change.
 
-The caller names the revision that it needs, which it has just read in the database. So a cache never has to be told
-of a change, and those of several processes need not agree.
+The caller names the revision that it needs, which it has just read in the database. So a change invalidates an item
+without a message to the cache, and the caches of several processes need not agree.
 """
 
 from __future__ import annotations

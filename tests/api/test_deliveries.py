@@ -36,7 +36,7 @@ def bringing(*contents: bytes, **fields: Any) -> dict[str, Any]:
 
 
 def sent(api: Api, registry: RegistryBuilder, content: bytes) -> dict[str, Any]:
-    """An upload whose bytes are in the store, and that nobody has completed."""
+    """An upload whose bytes are in the store, and that is not completed."""
     upload = expect(201, api.post("/uploads", {key: line(content)[key] for key in ("sha256", "size")}))
     assert registry.send(upload["target"], content).status_code == 204
     return dict(upload)
