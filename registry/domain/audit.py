@@ -17,7 +17,7 @@ from typing import Any
 
 from registry.domain import canonical_json, clock
 from registry.domain.access import Actor
-from registry.rules.audit_hashes import FORMAT, commitment, leaf_hash
+from registry.rules.audit_log.entries import FORMAT, commitment, leaf_hash
 
 __all__ = ["FORMAT", "AuditEntryDraft", "body", "commitment", "key_id", "leaf_hash", "seal"]
 

@@ -18,7 +18,7 @@ from registry.cli.proof.verification import verify
 from registry.client import RegistryClient
 from registry.config import Settings
 from registry.db.session import db
-from registry.rules.audit_hashes import leaf_hash
+from registry.rules.audit_log.entries import leaf_hash
 from tests.services.audit.tampering.attacks import ATTACKS
 from tests.services.audit.tampering.test_tampering import OnSqlite
 

@@ -1,0 +1,35 @@
+"""The actions that format 1 has, by the kind of their chain; a verifier cannot judge an entry with another one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_EVERYWHERE = frozenset({"audit.baselined", "text.erased"})
+
+ACTIONS: Mapping[str, frozenset[str]] = {
+    "model": _EVERYWHERE
+    | {
+        "alias.deleted", "alias.dropped", "alias.protected", "alias.set", "alias.unprotected", "import.failed",
+        "import.parked", "import.requested", "import.retried", "model.created", "model.deleted", "model.edited",
+        "model.renamed", "model.renumbered", "model.restored", "refresh.parked", "refresh.retried", "version.archived",
+        "version.deleted", "version.demoted", "version.edited", "version.failed", "version.fetched",
+        "version.measured", "version.promoted", "version.purged", "version.refresh_retried", "version.refreshed",
+        "version.registered", "version.restored", "version.rolled_back", "version.rolled_back_unchecked",
+        "version.undeleted", "version.verified",
+    },
+    "auth": _EVERYWHERE | {"account.erased", "bootstrap.issued", "token.created", "token.revoked"},
+    "storage": _EVERYWHERE
+    | {
+        "artifact.deleted", "artifact.hashed", "artifact.lost", "artifact.parked", "artifact.retried",
+        "artifact.written", "blob.collected", "blob.corrupt", "blob.missing", "blob.repaired", "object.collected",
+        "store.adopted", "upload.collected", "upload.parked", "upload.retried",
+    },
+    "log": _EVERYWHERE | {"log.checkpointed"},
+    "registry": _EVERYWHERE
+    | {"clock.accepted", "registry.restored", "secret_key.replaced", "secret_key.rotated"},
+}  # fmt: skip
+
+
+def is_known(chain: str, action: str) -> bool:
+    """Return whether an entry of *chain* (``model:<id>``, or a name) can have the action."""
+    return action in ACTIONS.get(chain.partition(":")[0], frozenset())
