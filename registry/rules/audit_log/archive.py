@@ -5,6 +5,8 @@ So an archive can be written again from what it holds, and one that differs in a
 
 from __future__ import annotations
 
+import errno
+import struct
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +16,8 @@ from typing import IO
 _PIECE = 1 << 20
 _UNIX = 3  # the system that the archive names; it has no influence on how it is read
 _MODE = 0o100644 << 16
+# What zipfile raises for an archive that is not as it should be.
+_DAMAGED = (zipfile.BadZipFile, struct.error, EOFError, LookupError, NotImplementedError, RuntimeError, UnicodeError)
 
 
 class ArchiveError(ValueError):
@@ -32,20 +36,33 @@ def write_archive(file: IO[bytes], members: Mapping[str, Iterable[bytes]]) -> No
 
 
 def require_canonical(path: Path) -> None:
-    """Write the archive again to a temporary file and compare both. Raises ArchiveError, or what zipfile raises."""
-    with zipfile.ZipFile(path) as archive, tempfile.TemporaryFile() as again, path.open("rb") as original:
-        names = archive.namelist()
-        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-            raise ArchiveError("a file in the archive is compressed")
-        if len(set(names)) < len(names):
-            raise ArchiveError("a name is twice in the archive")
-        write_archive(again, {name: _pieces(archive, name) for name in names})
+    """Write the archive again to a temporary file and compare both. Raises ArchiveError, or OSError."""
+    with path.open("rb") as original, tempfile.TemporaryFile() as again:
+        try:
+            _write_again(original, again)
+        except _DAMAGED as error:
+            raise ArchiveError(f"the archive is damaged: {error}") from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # an offset outside of the file
+                raise
+            raise ArchiveError("the archive is damaged: an offset in it is wrong") from error
+        original.seek(0)
         again.seek(0)
         while piece := original.read(_PIECE):
             if again.read(len(piece)) != piece:
                 raise ArchiveError("the archive was changed: its bytes are not those that its files have")
         if again.read(1):
             raise ArchiveError("the archive was changed: its bytes are not those that its files have")
+
+
+def _write_again(original: IO[bytes], again: IO[bytes]) -> None:
+    with zipfile.ZipFile(original) as archive:
+        names = archive.namelist()
+        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+            raise ArchiveError("a file in the archive is compressed")
+        if len(set(names)) < len(names):
+            raise ArchiveError("a name is twice in the archive")
+        write_archive(again, {name: _pieces(archive, name) for name in names})
 
 
 def _pieces(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:

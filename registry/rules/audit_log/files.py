@@ -46,7 +46,7 @@ def verify_file(path: Path, keys: Sequence[VerifierKey], *, state: State | None 
                 seen = state.checkpoint if state else None
                 return verify_selection(note, everything, keys, seen=seen), state
             return verify_log(note, everything, keys, state)
-    except (FileError, ArchiveError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (FileError, ArchiveError) as error:
         report = Report()
         report.problem(f"{path.name}: {error}")
         return report, state
@@ -112,7 +112,7 @@ def _chained(first: SealedEntry | None, rest: Iterator[SealedEntry]) -> Iterator
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[bytes, Iterator[bytes]]]:
-    """Open the checkpoint and the lines of the entries. Raises FileError, or what zipfile raises."""
+    """Open the checkpoint and the lines of the entries. Raises FileError, ArchiveError or OSError."""
     if path.is_dir():
         with (path / CHECKPOINT).open("rb") as note, (path / ENTRIES).open("rb") as entries:
             yield _read_note(note), _lines(entries)
