@@ -60,7 +60,7 @@ def read_entry(body: bytes) -> dict[str, Any]:
     """
     if len(body) > MAX_BODY:
         raise ValueError(f"an entry has at most {MAX_BODY} bytes")
-    document = json.loads(body, parse_float=_refuse_fraction, parse_constant=_refuse_constant)
+    document = json.loads(body, parse_int=_integer, parse_float=_refuse_fraction, parse_constant=_refuse_constant)
     if document["v"] != FORMAT:
         raise Unfamiliar(f"its format {document['v']!r} is unknown to this release")
     spelled = _encode_sorted(document) if body.isascii() else _encode(_ordered(document))
@@ -76,6 +76,13 @@ def _ordered(value: Any) -> Any:
     if isinstance(value, list):
         return [_ordered(item) for item in value]
     return value
+
+
+def _integer(digits: str) -> int:
+    number = int(digits)
+    if abs(number) > LARGEST_INTEGER:
+        raise ValueError(f"the number {digits} is not below 2**53")
+    return number
 
 
 def _refuse_fraction(number: str) -> NoReturn:
