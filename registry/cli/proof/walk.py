@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from registry.domain.replay.chain import MALFORMED, Broken, ChainWalk, Unfamiliar, broken
+from registry.domain.replay.chain import MALFORMED, Broken, EntryWalk, Unfamiliar, broken
 from registry.domain.replay.entry import Entry
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Walk(ChainWalk):
+class Walk(EntryWalk):
     """The state of a walk over one chain. ``known`` has the hashes that must be met, by the number of the entry."""
 
     known: dict[int, str] = field(default_factory=dict)

@@ -11,11 +11,11 @@ from registry.rules.audit_log import chains
 from registry.rules.audit_log.chains import Text, broken
 from registry.rules.audit_log.entries import MALFORMED, Broken, Unfamiliar
 
-__all__ = ["MALFORMED", "Broken", "ChainWalk", "Text", "Unfamiliar", "broken"]
+__all__ = ["MALFORMED", "Broken", "EntryWalk", "Text", "Unfamiliar", "broken"]
 
 
 @dataclass(slots=True)
-class ChainWalk(chains.ChainWalk):
+class EntryWalk(chains.ChainWalk):
     """The state of the walk, as the auditor's library has it."""
 
     def entry(self, number: int, document: Mapping[str, Any], stored: Mapping[str, Text]) -> Entry:

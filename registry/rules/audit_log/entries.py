@@ -12,7 +12,6 @@ import json
 from typing import Any, NoReturn
 
 from .tiles import MAX_ENTRY
-from .tree import leaf_hash as tree_leaf_hash
 
 FORMAT = 1  # of an entry's bytes
 MAX_BODY = 16 * 1024 * 1024
@@ -33,7 +32,7 @@ class Unfamiliar(Broken):
 
 def leaf_hash(body: bytes) -> str:
     """Return the hash by which a chain links an entry: RFC 6962's leaf hash of its bytes, as hex."""
-    return tree_leaf_hash(body).hex()
+    return hashlib.sha256(b"\x00" + body).hexdigest()
 
 
 def leaf_data(body: bytes) -> bytes:
@@ -63,18 +62,20 @@ def read_entry(body: bytes) -> dict[str, Any]:
     document = json.loads(body, parse_int=_integer, parse_float=_refuse_fraction, parse_constant=_refuse_constant)
     if document["v"] != FORMAT:
         raise Unfamiliar(f"its format {document['v']!r} is unknown to this release")
-    spelled = _encode_sorted(document) if body.isascii() else _encode(_ordered(document))
+    spelled = _encode_sorted(document) if body.isascii() else _encode(_sorted_as_utf16(document))
     if spelled.encode() != body:
         raise ValueError("the bytes are not the RFC 8785 form of their document")
     return dict(document)
 
 
-def _ordered(value: Any) -> Any:
+def _sorted_as_utf16(value: Any) -> Any:
     """Return *value* with the members of its objects in the order of RFC 8785: by UTF-16 code units."""
     if isinstance(value, dict):
-        return {name: _ordered(value[name]) for name in sorted(value, key=lambda name: name.encode("utf-16-be"))}
+        return {
+            name: _sorted_as_utf16(value[name]) for name in sorted(value, key=lambda name: name.encode("utf-16-be"))
+        }
     if isinstance(value, list):
-        return [_ordered(item) for item in value]
+        return [_sorted_as_utf16(item) for item in value]
     return value
 
 

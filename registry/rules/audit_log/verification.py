@@ -83,8 +83,8 @@ def verify_selection(
 ) -> Report:
     """Verify entries by their inclusion proofs.
 
-    *seen* is a checkpoint that was verified before; *consistency* is the proof between it and *note*, in whichever
-    order their sizes are.
+    *seen* is a checkpoint that was verified before, of a smaller or a larger log. *consistency* is the proof between
+    both.
     """
     report = Report()
     checkpoint = _opened(note, keys, report)
@@ -116,7 +116,7 @@ def verify_checkpoint(
     checkpoint = _opened(note, keys, report)
     if checkpoint is not None and seen is not None:
         if checkpoint.size < seen.size:
-            report.problem(_shortened(checkpoint, seen))
+            report.problem(_cut_log(checkpoint, seen))
         else:
             _check_consistency(seen, checkpoint, consistency, report)
     return report
@@ -138,7 +138,7 @@ def _follows(checkpoint: Checkpoint, state: State | None, report: Report) -> boo
     if checkpoint.origin != seen.origin:
         report.problem(_another_log(checkpoint, seen))
     elif checkpoint.size < seen.size:
-        report.problem(_shortened(checkpoint, seen))
+        report.problem(_cut_log(checkpoint, seen))
     elif checkpoint.size == seen.size and checkpoint.root != seen.root:
         report.problem(f"two checkpoints of size {seen.size} have different roots: the log was forked")
     return not report.problems
@@ -167,7 +167,7 @@ def _another_log(checkpoint: Checkpoint, seen: Checkpoint) -> str:
     )
 
 
-def _shortened(checkpoint: Checkpoint, seen: Checkpoint) -> str:
+def _cut_log(checkpoint: Checkpoint, seen: Checkpoint) -> str:
     return (
         f"the log has {checkpoint.size} entries, and an earlier checkpoint has {seen.size}: it was cut, or a "
         "backup was restored"

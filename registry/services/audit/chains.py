@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from registry.db.base import Rows
 from registry.db.models import AuditEntry, AuditText, Version
 from registry.domain import clock
-from registry.domain.replay.chain import MALFORMED, Broken, ChainWalk, broken
+from registry.domain.replay.chain import MALFORMED, Broken, EntryWalk, broken
 from registry.domain.replay.entry import BASELINE, Entry
 from registry.services.audit import sealing
 from registry.services.audit.streams import Cursors, Stream
@@ -33,7 +33,7 @@ class ChainHead:
 
 
 @dataclass(slots=True)
-class Walk(ChainWalk):
+class Walk(EntryWalk):
     """The state of a walk over one chain; :meth:`entries` does it.
 
     ``unsealed`` counts the entries before the first seal of this service that no baseline covers, ``intruder`` is the
