@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         keys = tuple(map(VerifierKey.parse, options.key))
         known = options.state is not None and options.state.exists()
-        state = State.load(options.state.read_bytes(), keys) if known else None
+        state = State.load(options.state.read_bytes()) if known else None
         if not keys and state is None:
             parser.error("give the log's key, which its operator has published: --key name+id+base64")
         report, kept = verify_file(options.path, keys or (state.keys if state else ()), state=state)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,15 +18,16 @@ FORMAT = "audit-log-state@1"
 
 
 class StateError(ValueError):
-    """A state file that is damaged, of a later release, or of keys that are not trusted."""
+    """A state file that is damaged or of a later release."""
 
 
 @dataclass(slots=True)
 class State:
     """The verified part of a log.
 
-    ``note`` is its signed checkpoint, ``tree`` the complete subtrees at that size, and ``chains`` the number and the
-    hash of each chain's last entry. ``later_release`` has what an entry of a later release left unchecked.
+    ``keys`` are those that were trusted then. ``note`` is its signed checkpoint, ``tree`` the complete subtrees at that
+    size, and ``chains`` the number and the hash of each chain's last entry. ``later_release`` has what an entry of a
+    later release left unchecked.
     """
 
     keys: tuple[VerifierKey, ...]
@@ -50,15 +50,15 @@ class State:
         return json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
 
     @classmethod
-    def load(cls, data: bytes, keys: Sequence[VerifierKey] = ()) -> State:
-        """Return the state; *keys*, when given, are trusted instead of those in it. Raises StateError."""
+    def load(cls, data: bytes) -> State:
+        """Return the state. Raises StateError."""
         try:
             document = json.loads(data)
             if document["format"] != FORMAT:
                 raise StateError(f"the format {document['format']!r} of the state file is unknown to this release")
-            trusted = tuple(keys) or tuple(map(VerifierKey.parse, document["keys"]))
+            keys = tuple(map(VerifierKey.parse, document["keys"]))
             note = document["checkpoint"].encode()
-            checkpoint = open_checkpoint(note, trusted)
+            checkpoint = open_checkpoint(note, keys)
             tree = CompactRange(checkpoint.size, map(decode64, document["tree"]))
             chains = {str(chain): (int(seq), str(leaf)) for chain, (seq, leaf) in document["chains"].items()}
             later_release = document["later_release"]
@@ -70,7 +70,7 @@ class State:
             raise StateError(f"the state file is damaged: {error}") from error
         if tree.root() != checkpoint.root:
             raise StateError("the state file is damaged: its hashes do not have the root of its checkpoint")
-        return cls(trusted, note, checkpoint, tree, chains, later_release)
+        return cls(keys, note, checkpoint, tree, chains, later_release)
 
     def write(self, path: Path) -> None:
         """Replace the file as a whole and make it durable: after a crash it has the old state or the new one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from . import actions
 from .chains import ChainWalk, Text
@@ -37,18 +38,23 @@ class SealedEntry:
 def verify_log(
     note: bytes, entries: Iterable[SealedEntry], keys: Sequence[VerifierKey], state: State | None = None
 ) -> tuple[Report, State | None]:
-    """Verify a log from its entries: all of them, or with *state* those after its checkpoint, up to *note*'s size.
+    """Verify a log from all of its entries, up to the size that the checkpoint *note* has.
 
-    Return the report, and the state to keep: the new one unless there is a problem, else *state*. Memory grows with
-    the number of chains and of missing texts, not with that of entries.
+    With *state* the entries may begin after its checkpoint. When they begin at 0 they are all verified again, and
+    compared with it. Return the report, and the state to keep: the new one unless there is a problem, else *state*.
+    Memory grows with the number of chains and of missing texts, not with that of entries.
     """
     report = Report()
     checkpoint = _opened(note, keys, report)
     if checkpoint is None or not _follows(checkpoint, state, report):
         return report, state
-    tree = CompactRange(state.tree.size, state.tree.hashes) if state else CompactRange()
-    walks = _Walks(report, state)
-    for entry in entries:
+    ahead = iter(entries)
+    first = next(ahead, None)
+    seen = state.checkpoint if state else None
+    known = None if first is not None and first.position == 0 else state
+    tree = CompactRange(known.tree.size, known.tree.hashes) if known else CompactRange()
+    walks = _Walks(report, known)
+    for entry in chain([] if first is None else [first], ahead):
         if entry.position != tree.size:
             report.problem(f"the entry at position {tree.size} is missing: {entry.position} follows")
             return report, state
@@ -57,11 +63,13 @@ def verify_log(
             return report, state
         tree.append(tree_leaf_hash(leaf_data(entry.body)))
         walks.step(entry)
+        if seen is not None and tree.size == seen.size and tree.root() != seen.root:
+            report.problem(f"the first {seen.size} entries are not those of the checkpoint that was seen before")
     if tree.size < checkpoint.size:
         report.problem(f"the entry at position {tree.size} is missing: the checkpoint has {checkpoint.size} entries")
         return report, state
     if tree.root() != checkpoint.root:
-        before = f", or those before position {state.checkpoint.size} were rewritten" if state else ""
+        before = f", or those before position {known.checkpoint.size} were rewritten" if known else ""
         report.problem(
             "the entries do not have the root that the checkpoint signs: one was changed, removed, added or moved"
             + before
@@ -69,8 +77,7 @@ def verify_log(
     walks.end(whole=True)
     if report.problems:
         return report, state
-    kept = State(tuple(keys), note, checkpoint, tree, walks.heads(), walks.later_release)
-    return report, kept
+    return report, State(tuple(keys), note, checkpoint, tree, walks.heads(), walks.later_release)
 
 
 def verify_selection(
@@ -182,7 +189,7 @@ class _Walks:
         self.later_release = state.later_release if state else None
         self._unknown_action = False
         self._walks = {
-            chain: ChainWalk(chain, seq, leaf) for chain, (seq, leaf) in (state.chains if state else {}).items()
+            name: ChainWalk(name, seq, leaf) for name, (seq, leaf) in (state.chains if state else {}).items()
         }
         self._read: set[str] = set()
 
@@ -195,55 +202,58 @@ class _Walks:
             if self.later_release is None:
                 self.later_release = f"the entry at position {entry.position}: {error}"
         except Broken as error:
-            if self.later_release is None:  # one of a later release may have been a link of this chain
-                self._report.problem(f"the entry at position {entry.position}: {error}")
+            self._report.problem(f"the entry at position {entry.position}: {error}")
         except MALFORMED as error:
             self._report.problem(f"the entry at position {entry.position}: its bytes are no audit entry: {error}")
 
     def _step(self, entry: SealedEntry, may_skip: bool) -> None:
         document = read_entry(entry.body)
-        chain, seq, action = document["agg"], document["seq"], document["action"]
+        name, seq, action = document["agg"], document["seq"], document["action"]
         _require_types(document)
-        walk = self._walks.get(chain)
+        walk = self._walks.get(name)
         if walk is None:
-            walk = self._walks[chain] = ChainWalk(chain)
-        self._read.add(chain)
-        if may_skip and seq > walk.seq + 1:
+            walk = self._walks[name] = ChainWalk(name)
+        self._read.add(name)
+        # The entry of a later release may have been a link of this chain, too.
+        if (may_skip and seq > walk.seq + 1) or self.later_release is not None:
             walk.seq, walk.leaf = seq - 1, document["prev"]
-        if not actions.is_known(chain, action):
+        if not actions.is_known(name, action):
             self._unknown_action = True
             self._report.undecidable(
-                f"the entry at position {entry.position}: its action {action!r} in the chain {chain} is unknown to "
+                f"the entry at position {entry.position}: its action {action!r} in the chain {name} is unknown to "
                 "this release"
             )
         try:
             walk.follow(seq, action, document["prev"], leaf_hash(entry.body))
-            stored = {name: text for name, text in entry.texts.items() if text is not None}
+            stored = {field: text for field, text in entry.texts.items() if text is not None}
             if unknown := entry.texts.keys() - document["commit"].keys():
                 raise Broken(f"its text {min(unknown)!r} was added")
             walk.texts(document["id"], action, document["commit"], stored)
         except Broken as error:
-            raise Broken(f"{chain}, {error}") from error
-        walk.erase((uid, name) for uid, name in document.get("facts", {}).get("erased", ()))
+            raise Broken(f"{name}, {error}") from error
+        walk.erase((uid, field) for uid, field in document.get("facts", {}).get("erased", ()))
 
     def end(self, *, whole: bool) -> None:
         """Judge what is left at the end: texts that are missing, and entries of a later release."""
         report = self._report
         report.chains = len(self._read)
-        for chain in sorted(self._read):
-            walk = self._walks[chain]
+        for name in sorted(self._read):
+            walk = self._walks[name]
             report.redacted += walk.redacted
             for problem in walk.missing.values():
                 if whole and not self._unknown_action and self.later_release is None:
-                    report.problem(f"{chain}, {problem}")
+                    report.problem(f"{name}, {problem}")
                 else:
-                    report.undecidable(f"{chain}, {problem} here")
+                    report.undecidable(f"{name}, {problem} here")
         if self.later_release is not None:
-            report.undecidable(f"{self.later_release}; of the entries after it the chains were not checked")
+            report.undecidable(
+                f"{self.later_release}; after it the links of chains were not checked: verify again from position 0 "
+                "with that release"
+            )
 
     def heads(self) -> dict[str, tuple[int, str]]:
         """Return the number and the hash of each chain's last entry."""
-        return {chain: (walk.seq, walk.leaf) for chain, walk in self._walks.items()}
+        return {name: (walk.seq, walk.leaf) for name, walk in self._walks.items()}
 
 
 def _require_types(document: Mapping[str, object]) -> None:

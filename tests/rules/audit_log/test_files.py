@@ -8,12 +8,15 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import registry
+from registry.domain import canonical_json
 from registry.rules.audit_log.archive import write_archive
+from registry.rules.audit_log.entries import read_entry
 from registry.rules.audit_log.files import CHECKPOINT, ENTRIES, MAX_LINE, verify_file
 from registry.rules.audit_log.reports import Outcome
 from tests.support.sealed_log import KEY, SealedLog
@@ -158,6 +161,9 @@ def test_a_second_implementation_comes_to_the_same_outcomes(tmp_path: Path, log:
     chain = [entry.position for entry in log.entries if b'"agg":"model:0"' in entry.body]
     unknown = SealedLog().fill(3)
     unknown.add("model:1", "version.blessed")
+    later = SealedLog().fill(6)
+    document = read_entry(later.entries[3].body)
+    later.entries[3] = replace(later.entries[3], body=canonical_json.dumps({**document, "v": 2}))
     changed = log.write(tmp_path / "changed")
     data = (changed / ENTRIES).read_bytes()
     (changed / ENTRIES).write_bytes(data.replace(b"Grund 5", b"Grund 6"))
@@ -165,6 +171,7 @@ def test_a_second_implementation_comes_to_the_same_outcomes(tmp_path: Path, log:
         log.write(tmp_path / "whole"): 0,
         log.write(tmp_path / "selection", log.selected(chain)): 0,
         unknown.write(tmp_path / "unknown"): 2,
+        later.write(tmp_path / "later"): 2,
         log.write(tmp_path / "withheld", log.selected([3])): 2,
         changed: 1,
         log.write(tmp_path / "cut", log.entries[:-1]): 1,

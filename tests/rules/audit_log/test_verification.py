@@ -86,8 +86,12 @@ def _moved(log: SealedLog) -> None:
 
 
 def _text_changed(log: SealedLog) -> None:
-    salt, _ = log.entries[1].texts["reason"] or (b"", "")
-    log.entries[1] = replace(log.entries[1], texts={"reason": (salt, "another reason")})
+    _text_changed_at(log, 1)
+
+
+def _text_changed_at(log: SealedLog, position: int) -> None:
+    salt, _ = log.entries[position].texts["reason"] or (b"", "")
+    log.entries[position] = replace(log.entries[position], texts={"reason": (salt, "another reason")})
 
 
 def _text_added(log: SealedLog) -> None:
@@ -181,6 +185,33 @@ def _note_of_another(log: SealedLog, key: SigningKey) -> bytes:
     return sign_checkpoint(replace(log.checkpoint(), origin=key.verifier.name), [key])
 
 
+def test_a_whole_log_is_compared_with_what_was_seen_of_it() -> None:
+    log = SealedLog().fill(10)
+    state = state_of(log)
+    log.fill(5)
+    forged = SealedLog().fill(15)
+    _rehashed(forged)
+    report, kept = verify_log(log.note(), log.entries, KEYS, state)
+
+    assert (report.outcome, report.entries) == (Outcome.VERIFIED, 15)
+    assert kept is not None
+    assert kept.checkpoint.size == 15
+    report, kept = verify_log(forged.note(), forged.entries, KEYS, state)
+    assert report.problems == ["the first 10 entries are not those of the checkpoint that was seen before"]
+    assert kept is state
+
+
+def test_the_key_of_a_log_is_replaced_between_two_runs() -> None:
+    log, new_key = SealedLog().fill(10), SigningKey(ORIGIN, bytes(32))
+    state = State.load(state_of(log).dump())
+    log.fill(1)
+    report, kept = verify_log(log.note(None, KEY, new_key), log.entries[10:], [new_key.verifier], state)
+
+    assert report.outcome is Outcome.VERIFIED
+    assert kept is not None
+    assert State.load(kept.dump()).keys == (new_key.verifier,)
+
+
 def test_only_what_is_new_is_read_again() -> None:
     log = SealedLog().fill(10)
     state: State | None = State.load(state_of(log).dump())
@@ -237,6 +268,8 @@ def test_an_entry_of_another_format_is_not_judged_nor_are_the_chains_after_it() 
     assert "the entry at position 3: its format 2 is unknown to this release" in report.undecided[0]
     assert state is not None
     assert verify_log(log.note(), [], KEYS, state)[0].outcome is Outcome.UNDECIDED
+    _text_changed_at(log, 7)
+    assert verified(log).outcome is Outcome.TAMPERED
     assert verify_log(SealedLog().fill(8).note(), log.entries, KEYS)[0].outcome is Outcome.TAMPERED
 
 

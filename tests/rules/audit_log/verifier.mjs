@@ -149,9 +149,8 @@ function verifyDirectory(directory, key, known) {
       tree.append(leafHash(leafData(body)));
     }
     last = item.position;
-    if (isLater) continue;
     try {
-      checkEntry(readEntry(body), body, item.texts, { chains, missing, undecided, isSelection, known });
+      checkEntry(readEntry(body), body, item.texts, { chains, missing, undecided, isSelection, isLater, known });
     } catch (error) {
       if (!(error instanceof Unfamiliar)) throw error;
       isLater = true;
@@ -167,9 +166,9 @@ function verifyDirectory(directory, key, known) {
   return undecided;
 }
 
-function checkEntry(document, body, texts, { chains, missing, undecided, isSelection, known }) {
+function checkEntry(document, body, texts, { chains, missing, undecided, isSelection, isLater, known }) {
   let head = chains.get(document.agg) ?? { seq: 0, leaf: "" };
-  if (isSelection && document.seq > head.seq + 1) head = { seq: document.seq - 1, leaf: document.prev };
+  if ((isSelection && document.seq > head.seq + 1) || isLater) head = { seq: document.seq - 1, leaf: document.prev };
   refuse(document.seq !== head.seq + 1 || document.prev !== head.leaf, "the entry does not follow the one before it");
   chains.set(document.agg, { seq: document.seq, leaf: leafHash(body).toString("hex") });
   if (!known[document.agg.split(":")[0]]?.has(document.action)) undecided.push(`the action ${document.action}`);
