@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from registry.db.session import db
+from registry.domain import canonical_json
 from registry.services import audit
 from registry.services.audit import ChainReport
 from tests.support.databases import Database
@@ -224,7 +225,7 @@ def test_an_entry_made_up_at_the_end_is_not_the_head(
     told = json.loads(last.body)
     forged = uuid.uuid4()
     told |= {"id": str(forged), "seq": HISTORY + 1, "prev": hashlib.sha256(b"\x00" + bytes(last.body)).hexdigest()}
-    body = json.dumps(told).encode()
+    body = canonical_json.dumps(told)
     vandal.do(
         "INSERT INTO audit_entries (uid, aggregate, seq, at, action, actor_id, issuer_id, model_id, version_id, "
         "related_version_id, commit_order, leaf_hash, body) SELECT :uid, aggregate, seq + 1, at, action, actor_id, "

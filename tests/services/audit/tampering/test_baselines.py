@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from registry.config import Secret
+from registry.domain import canonical_json
 from registry.domain.audit import leaf_hash
 from registry.domain.errors import Conflict, NotFound
 from registry.services import audit
@@ -144,7 +145,7 @@ def _strip_facts(path: Path) -> None:
                     connection.execute("DELETE FROM audit_texts WHERE entry_uid = ?", [entry["id"].replace("-", "")])
                     entry["commit"] = {}
             entry["prev"] = heads.get(aggregate, "")
-            stripped = json.dumps(entry).encode()
+            stripped = canonical_json.dumps(entry)
             heads[aggregate] = leaf_hash(stripped)
             connection.execute(
                 "UPDATE audit_entries SET body = ?, leaf_hash = ?, seal = NULL WHERE id = ?",

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from registry.config import Secret, Settings
 from registry.db import migrate
 from registry.db.session import db
-from registry.domain import audit
+from registry.domain import audit, canonical_json
 from tests.services.audit.tampering.attacks import ATTACKS, FRAUD, REFUSED, STRUCTURE, Attack
 from tests.services.audit.tampering.history import DATABASE, Installation, live
 
@@ -202,7 +202,7 @@ def test_an_entry_that_is_forged_with_its_head_has_no_seal(changed: Lived) -> No
             "commit": {},
             "facts": {},
         }
-        body = json.dumps(entry).encode()
+        body = canonical_json.dumps(entry)
         leaf = audit.leaf_hash(body)
         row = last._asdict() | {"uid": forged.hex if changed.kind == "sqlite" else forged, "seq": last.seq + 1}
         row |= {"action": "model.edited", "version_id": None, "related_version_id": None, "leaf_hash": leaf}
