@@ -91,7 +91,7 @@ def verify_consistency(old_size: int, old_root: bytes, size: int, root: bytes, p
     if old_size in {0, size}:
         if proof:
             raise ProofError("the consistency proof has too many hashes")
-        if old_size and not hmac.compare_digest(old_root, root):
+        if old_size == size and not hmac.compare_digest(old_root, root):
             raise ProofError(f"two trees of size {size} have different roots")
         return
     hashes = list(proof)

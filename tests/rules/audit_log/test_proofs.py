@@ -160,4 +160,6 @@ def test_an_empty_tree_is_the_beginning_of_any_other_with_an_empty_proof_only() 
     with pytest.raises(ProofError, match="another one"):
         verify_consistency(0, bytes(32), 5, ALL[5], [])
     with pytest.raises(ProofError, match="different roots"):
+        verify_consistency(0, EMPTY_ROOT, 0, bytes(32), [])
+    with pytest.raises(ProofError, match="different roots"):
         verify_consistency(5, ALL[4], 5, ALL[5], [])

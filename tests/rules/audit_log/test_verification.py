@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from registry.domain import canonical_json
 from registry.rules.audit_log.entries import leaf_data, read_entry
@@ -300,6 +302,20 @@ def test_bytes_that_two_readers_could_understand_in_two_ways_are_refused(spellin
     report = verified(log)
     assert report.outcome is Outcome.TAMPERED
     assert "its bytes are no audit entry" in report.problems[0]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+def test_whatever_the_registry_writes_is_read(value: object) -> None:
+    document = {"after": value, "v": 1}
+
+    assert read_entry(canonical_json.dumps(document)) == document
 
 
 def test_a_number_with_a_fraction_belongs_to_another_format() -> None:
