@@ -113,6 +113,29 @@ def test_what_is_no_archive_of_the_registry_is_refused(tmp_path: Path, log: Seal
         assert text in report.problems[0]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'{"body"', b'{ "body"'),
+        (b'"position":0', b'"position":false'),
+        (b'"position":0', b'"position":0.0'),
+        (b'"texts":{}', b'"texts":{},"more":1'),
+        (b'"texts":{}', b'"text":{}'),
+        (b'"salt":', b'"pepper":"","salt":'),
+        (b'"text":"Grund 1', b'"text":1,"text":"Grund 1'),
+    ],
+)
+def test_a_line_that_is_spelled_in_another_way_is_refused(
+    tmp_path: Path, log: SealedLog, old: bytes, new: bytes
+) -> None:
+    directory = log.write(tmp_path / "files")
+    data = (directory / ENTRIES).read_bytes()
+    (directory / ENTRIES).write_bytes(data.replace(old, new, 1))
+
+    assert old in data
+    assert "is not an entry" in verify_file(directory, KEYS)[0].problems[0]
+
+
 def test_a_line_that_is_too_long_is_not_read(tmp_path: Path, log: SealedLog) -> None:
     directory = log.write(tmp_path / "files")
     with (directory / ENTRIES).open("wb") as file:

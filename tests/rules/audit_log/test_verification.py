@@ -108,6 +108,10 @@ def _text_marked_as_erased(log: SealedLog) -> None:
     log.entries[1] = replace(log.entries[1], texts={"reason": None})
 
 
+def _text_invented_as_erased(log: SealedLog) -> None:
+    log.entries[0] = replace(log.entries[0], texts={"reason": None})
+
+
 def _no_document(log: SealedLog) -> None:
     _changed(log, 9, b"\xff")
 
@@ -122,6 +126,7 @@ TAMPERED: dict[Tamper, str] = {
     _text_changed: "its text 'reason' was changed",
     _text_added: "its text 'reason' was added",
     _text_deleted: "its text 'reason' is gone",
+    _text_invented_as_erased: "its text 'reason' was added",
     _text_marked_as_erased: "its text 'reason' is gone",
     _no_document: "its bytes are no audit entry",
 }
@@ -145,6 +150,16 @@ def test_tampering_with_a_log_whose_key_was_stolen_is_found_in_its_chains(tamper
     tamper(log)
 
     assert verified(log).outcome is Outcome.TAMPERED
+
+
+def test_an_entry_that_was_left_out_before_sealing_is_missed_in_its_chain() -> None:
+    log = SealedLog().fill(10)
+    del log.entries[4]
+    log.entries[4:] = [replace(entry, position=entry.position - 1) for entry in log.entries[4:]]
+
+    assert verified(log).problems == [
+        "the entry at position 6: model:1, entry 3 (version.promoted): entry 2 is missing before it"
+    ]
 
 
 def test_a_log_that_was_rewritten_with_its_key_is_found_by_who_saw_it_before() -> None:
