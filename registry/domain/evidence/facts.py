@@ -1,0 +1,314 @@
+"""The facts of an evidence archive: one class for each of its documents.
+
+Each document is a JSON lines file, ``facts/<name>.jsonl``, with one fact on a line; :func:`document` gives the JSON
+object of a fact, and :func:`fact` the fact of an object. Times are RFC 3339 in UTC, as the audit log has them. An
+absent value is null; where a text was erased from the log, ``redacted`` names the member that is therefore null.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+Kind = TypeVar("Kind")
+
+
+class Basis(StrEnum):
+    """What a fact rests on.
+
+    ``entries``: it follows from the entries in the archive. ``digest``: it is a row of the database, and an entry in
+    the archive has its digest. ``row``: it is a row of the database, and no entry covers it.
+    """
+
+    ENTRIES = "entries"
+    DIGEST = "digest"
+    ROW = "row"
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceQuery:
+    """The request that an archive answers; the facts are those as of ``until`` and of the checkpoint."""
+
+    model: str
+    version: int | None = None
+    since: str | None = None
+    until: str | None = None
+    profile: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedState:
+    """The state of the sealed log that the archive is made from. ``at`` is the time of the latest entry in it."""
+
+    origin: str
+    size: int
+    root: str
+    at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """An entry of the audit log as the attestation of a fact: who did it, with which roles, when and why.
+
+    ``name`` is null where the account's name was erased. ``token`` and ``roles`` are null for what the registry did by
+    itself. ``issuer`` is the account that created the token, where that is another one. ``redacted`` states that the
+    reason was erased.
+    """
+
+    position: int
+    entry: str
+    at: str
+    action: str
+    account: str
+    name: str | None
+    kind: str
+    token: str | None
+    roles: tuple[str, ...] | None
+    issuer: str | None
+    reason: str | None
+    redacted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierName:
+    """A name that a model had until ``until``."""
+
+    name: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFact:
+    """A model that has or had the name. ``entries`` counts those of its chain that the facts are made from."""
+
+    model: str
+    name: str
+    former_names: tuple[EarlierName, ...]
+    created: Act
+    deleted: Act | None
+    lifecycle: str
+    description: str | None
+    tags: Mapping[str, str] | None
+    protected_aliases: tuple[str, ...]
+    versions: int
+    entries: int
+    redacted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFact:
+    """A version. ``basis`` has the basis of the members that do not follow from entries alone.
+
+    ``manifest`` is the digest of the version's files, ``lineage`` that of its lineage, ``size`` the sum of its files in
+    bytes. A member is null with the basis ``row`` where its row was changed after the checkpoint.
+    """
+
+    model: str
+    name: str
+    version: int
+    registered: Act
+    verified: Act | None
+    deleted: Act | None
+    purged_at: str | None
+    state: str
+    stage: str
+    rolled_back: bool
+    manifest: str | None
+    files: int
+    size: int
+    lineage: str
+    description: str | None
+    tags: Mapping[str, str] | None
+    source: str | None
+    location: str | None
+    claimed: Any
+    run_state: str | None
+    framework: str | None
+    signature: Any
+    run: str | None
+    logged_model: str | None
+    params: Mapping[str, str] | None
+    basis: Mapping[str, str]
+    redacted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """A file of a version, as the manifest lists it; the version's ``manifest`` is the digest of all of them."""
+
+    model: str
+    version: int
+    path: str
+    size: int
+    sha256: str
+    media_type: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementFact:
+    """A metric of a version. ``value`` is text: JSON has no NaN. ``entry`` recorded it."""
+
+    model: str
+    version: int
+    key: str
+    value: str
+    step: int | None
+    dataset: str | None
+    dataset_digest: str | None
+    recorded_at: str
+    recorded_by: str
+    entry: str | None
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineageFact:
+    """An edge from a version to what it came from.
+
+    ``kind`` is that of the edge (``produced_by``, ``built_from``, ``ran_in``, ``used``, ``derived_from``), ``role``
+    that of a dataset. ``target`` is run, code, environment, dataset or version, ``attributes`` its recorded content.
+    """
+
+    model: str
+    version: int
+    kind: str
+    role: str
+    target: str
+    name: str
+    key: str
+    digests: tuple[str, ...]
+    attributes: Mapping[str, Any]
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenureFact:
+    """A period of a version in a stage: from ``since`` up to, and without, ``until``; null while it lasts.
+
+    The kinds are those of transitions: promote, demote, archive, restore, supersede, rollback.
+    """
+
+    model: str
+    name: str
+    version: int
+    stage: str
+    since: str
+    until: str | None
+    started_kind: str
+    ended_kind: str | None
+    started: Act
+    ended: Act | None
+
+
+@dataclass(frozen=True, slots=True)
+class AliasFact:
+    """A period in which an alias pointed at a version; ``until`` is null while it does."""
+
+    model: str
+    name: str
+    alias: str
+    version: int
+    since: str
+    until: str | None
+    started: Act
+    ended: Act | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFact:
+    """An account that acted on the models, or that gave a role to one which did; null ``name``: it was erased."""
+
+    account: str
+    name: str | None
+    kind: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoleFact:
+    """Roles that an account held through a token: from ``since`` up to, and without, ``until``.
+
+    ``granted`` is the entry that gave them. ``acts`` counts the entries of the models that were done with the token.
+    """
+
+    account: str
+    name: str | None
+    token: str
+    roles: tuple[str, ...]
+    since: str
+    until: str
+    granted: Act
+    revoked: Act | None
+    acts: int
+    first_act: str | None
+    last_act: str | None
+
+
+class EvidenceFacts(Protocol):
+    """All facts of an archive. Each call begins to read again, and holds one fact at a time.
+
+    Facts stand in the order of their models, which is that of creation; then of versions by number, of periods and
+    measurements by time, of files by path, of roles by the time of their grant.
+    """
+
+    @property
+    def query(self) -> EvidenceQuery: ...
+    @property
+    def sealed(self) -> SealedState: ...
+    def models(self) -> Iterator[ModelFact]: ...
+    def versions(self) -> Iterator[VersionFact]: ...
+    def files(self) -> Iterator[FileFact]: ...
+    def measurements(self) -> Iterator[MeasurementFact]: ...
+    def lineage(self) -> Iterator[LineageFact]: ...
+    def tenures(self) -> Iterator[TenureFact]: ...
+    def aliases(self) -> Iterator[AliasFact]: ...
+    def accounts(self) -> Iterator[AccountFact]: ...
+    def roles(self) -> Iterator[RoleFact]: ...
+
+
+DOCUMENTS: Mapping[str, type] = {
+    "models": ModelFact,
+    "versions": VersionFact,
+    "files": FileFact,
+    "measurements": MeasurementFact,
+    "lineage": LineageFact,
+    "tenures": TenureFact,
+    "aliases": AliasFact,
+    "accounts": AccountFact,
+    "roles": RoleFact,
+}
+
+
+def document(value: Any) -> Any:
+    """Return a fact as a JSON document."""
+    if is_dataclass(value):
+        return {field.name: document(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return list(map(document, value))
+    return value
+
+
+def fact(kind: type[Kind], read: Mapping[str, Any]) -> Kind:
+    """Return the fact of a JSON document. Raises ValueError for a document with other members."""
+    hints = typing.get_type_hints(kind)
+    if read.keys() != hints.keys():
+        raise ValueError(f"a {kind.__name__} has other members than {', '.join(sorted(read))}")
+    return kind(**{name: _value(hints[name], value) for name, value in read.items()})
+
+
+def _value(hint: Any, value: Any) -> Any:
+    """Return *value* with the objects and lists in it as *hint* has them."""
+    if value is None:
+        return None
+    if isinstance(hint, types.UnionType):
+        (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
+    if is_dataclass(hint):
+        return fact(typing.cast("type", hint), value)
+    if typing.get_origin(hint) is tuple:
+        return tuple(_value(typing.get_args(hint)[0], item) for item in value)
+    return value
