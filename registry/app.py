@@ -17,7 +17,7 @@ from registry.auth.login_failures import LoginFailures
 from registry.config import Settings, Tracking
 from registry.db import session
 from registry.domain.secret_keys import derived, fingerprint
-from registry.http import access, bodies, context, database_position
+from registry.http import access, bodies, context, database_position, receipts
 from registry.http.routing import OnceCompiledRule
 from registry.mlflow.routes import BLUEPRINTS as MLFLOW
 from registry.services import audit
@@ -140,9 +140,11 @@ def _check() -> None:
 
 
 def _complete(response: Response) -> Response:
+    request = context.current_request()
     access.warn_of_expiry(response)
+    receipts.attach(response, request)
     _secure(response)
-    requests.finish(response, context.current_request())
+    requests.finish(response, request)
     return response
 
 

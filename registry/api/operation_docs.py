@@ -17,6 +17,7 @@ from marshmallow import Schema
 from registry.api import refusal_docs
 from registry.api.prose import markdown
 from registry.domain import errors
+from registry.http import receipts
 from registry.http.access import WRITES, permission_of
 from registry.http.database_position import is_replicable
 from registry.rules.database_positions import HEADER
@@ -62,6 +63,13 @@ REPLAYED = {
         "description": "`true` where an earlier request with the same Idempotency-Key was done. The response "
         "shows what it wrote, as it is now.",
         "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+RECEIPT = {
+    receipts.HEADER: {
+        "description": "The audit entry that the request appended: its id, and the hash of its leaf in the sealed log. "
+        "Absent where nothing was appended.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f-]{36}; leaf=[0-9a-f]{64}$"},
     }
 }
 AFTER = {
@@ -175,7 +183,7 @@ def _implied(operation: Operation) -> dict[str, Any]:
     is_write = writes(operation.methods, view)
     responses = dict(refusal_docs.responses(refusal_docs.declared(view)))
     if is_write:
-        responses |= {status: {"headers": REPLAYED | WRITTEN} for status in _success_codes(view)}
+        responses |= {status: {"headers": REPLAYED | RECEIPT | WRITTEN} for status in _success_codes(view)}
     elif _takes_conditions(operation.methods, view):
         responses[304] = UNCHANGED
     permission = str(permission_of(view))

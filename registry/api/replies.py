@@ -21,6 +21,7 @@ from registry.http import bodies, strict_json
 from registry.http.access import idempotency_key
 from registry.http.context import below_prefix, current_actor, current_request
 from registry.services import idempotency
+from registry.services.audit import receipts
 from registry.services.idempotency import Claim, Outcome, Repeated
 
 Recall = Callable[[Outcome], Any]
@@ -60,6 +61,7 @@ def answer(call: Callable[[], Any], render: Callable[[Any], Reply], recall: Reca
         with idempotency.once(claim):
             result = call()
     except Repeated as repeated:
+        receipts.keep(repeated.receipt)
         if kept := repeated.reply:
             return _send(request, Reply(kept.status, kept.body, kept.etag, kept.location), replayed=True)
         return _send(request, render(recall(repeated.outcome)), replayed=True)

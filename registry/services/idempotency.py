@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from registry.db.session import look_up
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import Conflict, IdempotencyMismatch, RegistryError, Unavailable, Uncertain
 from registry.services.audit import row_seals
+from registry.services.audit.receipts import Receipt
 
 Outcome = Mapping[str, Any]
 KEPT_FOR = timedelta(days=7)
@@ -57,11 +58,15 @@ class StoredReply:
 
 
 class Repeated(Exception):
-    """The request of a claim was done before: with this *outcome*, or with the *reply* that an earlier release kept."""
+    """The request of a claim was done before: with this *outcome*, or with the *reply* that an earlier release kept.
 
-    def __init__(self, outcome: Outcome, reply: StoredReply | None = None) -> None:
+    *receipt* is that of the entry which the request appended, if any.
+    """
+
+    def __init__(self, outcome: Outcome, receipt: Receipt | None, reply: StoredReply | None = None) -> None:
         super().__init__("this request was done before")
         self.outcome = outcome
+        self.receipt = receipt
         self.reply = reply
 
 
@@ -124,18 +129,19 @@ def once(claim: Claim) -> Iterator[None]:
         raise
 
 
-def keep(session: Session, claim: Claim, outcome: Outcome) -> None:
+def keep(session: Session, claim: Claim, outcome: Outcome, receipt: Receipt | None) -> None:
     """Use the key of *claim* up, in the transaction that does its request.
 
     The second of two equal requests at the same time waits for the first when it commits. It ends with an
     IntegrityError then, which undoes it.
     """
+    kept = {**_FOR_THE_PREVIOUS_RELEASE, "outcome": outcome, "receipt": receipt and asdict(receipt)}
     row = {
         "principal": claim.actor.id,
         "key": claim.key,
         "fingerprint": claim.fingerprint,
         "status": _UNREADABLE,
-        "reply": json.dumps({**_FOR_THE_PREVIOUS_RELEASE, "outcome": outcome}),
+        "reply": json.dumps(kept),
         "etag": None,
         "location": None,
         "created_at": times.now(),
@@ -165,8 +171,9 @@ def _require_unused(claim: Claim, earlier: Sequence[Any]) -> None:
         claim.actor.require(Permission(permission), because="the reply to the first request with this Idempotency-Key")
     document = json.loads(kept.reply)
     if kept.status == _UNREADABLE:
-        raise Repeated(document["outcome"])
-    raise Repeated({}, StoredReply(kept.status, document, kept.etag, kept.location))
+        receipt = document.get("receipt")  # earlier releases kept none
+        raise Repeated(document["outcome"], receipt and Receipt(**receipt))
+    raise Repeated({}, None, StoredReply(kept.status, document, kept.etag, kept.location))
 
 
 def _require_seal(claim: Claim, kept: Any) -> None:

@@ -16,7 +16,7 @@ from registry.api.schemas.problem import ProblemView
 View = Callable[..., Any]
 FAULTS = "tests.documented"
 MEMBERS = frozenset(ProblemView().fields)
-HEADERS = ("ETag", "Location", "Idempotency-Replayed")
+HEADERS = ("ETag", "Location", "Idempotency-Replayed", "Audit-Event")
 
 
 def watched(app: Flask) -> Flask:

@@ -1,6 +1,6 @@
 """The audit log: append to it (recording), read it (reading, incremental), prove it unchanged (verification)."""
 
-from registry.services.audit import row_seals, sealing
+from registry.services.audit import receipts, row_seals, sealing
 from registry.services.audit.acceptance import Acceptance, accept_clock
 from registry.services.audit.baseline import record_baseline
 from registry.services.audit.checkpoints import checkpoint
@@ -54,6 +54,7 @@ __all__ = [
     "lock_chain",
     "model_history",
     "newest",
+    "receipts",
     "record",
     "record_baseline",
     "require_certain",

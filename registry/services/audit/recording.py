@@ -21,7 +21,7 @@ from registry.db.write_session import writing
 from registry.domain import audit
 from registry.domain.access import Actor
 from registry.domain.audit import AuditEntryDraft
-from registry.services.audit import clocks, sealing
+from registry.services.audit import clocks, receipts, sealing
 from registry.telemetry import logs
 
 _LOCK_CHAIN = FixedStatement(
@@ -66,10 +66,12 @@ def record(
     version: Version | None = None,
     related: Version | None = None,
     position: int | None = None,
+    aside: bool = False,
 ) -> None:
     """Append the entry of this unit of work to the locked aggregate's chain.
 
-    *position* is its id, greater than any before; the next one by default.
+    *position* is its id, greater than any before; the next one by default. An entry *aside* is about what the unit of
+    work did besides: the answer to the request names another one, if there is any (``receipts``).
     """
     salts = {name: secrets.token_bytes(16) for name in draft.texts}
     aggregate, chain.audit_seq = aggregate_of(chain), chain.audit_seq + 1
@@ -85,6 +87,7 @@ def record(
     )
     chain.audit_head, chain.clock_at = audit.leaf_hash(entry), event.at
     logs.concerning(draft.subject)
+    receipts.note(session, event.uid, entry, aside=aside)
     written = {
         "uid": event.uid,
         "aggregate": aggregate,

@@ -171,4 +171,4 @@ def _archive_beside(
     tenures.enter(session, model, other, Stage.ARCHIVED, kind, event)
     archived = Move(other.number, stage, Stage.ARCHIVED, TransitionKind.ARCHIVE)
     draft = draft_entry(model, other, archived, mover, reason)
-    audit.record(session, model, event, draft, actor=actor, version=other, related=mover)
+    audit.record(session, model, event, draft, actor=actor, version=other, related=mover, aside=True)
