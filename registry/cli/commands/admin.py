@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -225,22 +226,43 @@ def _job(job: JobRecord) -> dict[str, Any]:
     }
 
 
-@admin.command()
+@admin.command("forget-person")
+@click.argument("name")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, without the name; history shows it.")
+@server.settings
+def forget_person(name: str, reason: str, **overrides: Any) -> None:
+    """Remove the account name NAME wherever it is shown, and the names of the account's tokens.
+
+    The log records it, and every proof stays valid. Revoke the account's tokens first. On PostgreSQL run it with the
+    URL of the tables' owner: the service itself may not erase. Copies elsewhere (backups, exports) are not touched.
+    Other texts that mention the person: registry audit find-text, then registry audit redact.
+
+    \b
+    Example:
+      registry admin forget-person alice --reason "left the company"
+      registry audit find-text alice
+    """
+    _forget(name, reason, **overrides)
+
+
+@admin.command(hidden=True)
 @click.option("--account", metavar="NAME", required=True, help="The account whose name is erased wherever it is shown.")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; history shows it.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, without the name; history shows it.")
 @server.settings
 def erase(account: str, reason: str, **overrides: Any) -> None:
-    """Erase the name of an account. The log stays provable, and records the erasure.
-
-    On PostgreSQL run it with the URL of the tables' owner: the service itself may not erase. Copies elsewhere
-    (backups, exports, kept replies of the last seven days) are not touched. For other texts: registry audit redact.
+    """Do the same as forget-person, as earlier builds spelled it.
 
     \b
     Example:
       registry admin erase --account alice --reason "left the company"
     """
-    left = server.erase_account(account, reason=reason, **overrides)
-    output.line(f"Erased; {left} stands in its place.")
+    _forget(account, reason, **overrides)
+
+
+def _forget(name: str, reason: str, **overrides: Any) -> None:
+    pseudonym = server.erase_account(name, reason=reason, **overrides)
+    output.line(f"Erased; {pseudonym} stands in its place.")
+    output.note(f"Texts may still mention the person: registry audit find-text {shlex.quote(name)}")
 
 
 @admin.command("replace-key")

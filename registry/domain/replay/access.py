@@ -99,6 +99,8 @@ def _revoked(access: Access, entry: Entry) -> None:
 def _erased(access: Access, entry: Entry) -> None:
     account = entry.subject["account"]
     access.accounts[account].name = erased_name(account)
+    for token, digest in entry.facts.get("tokens", {}).items():
+        access.tokens[token].digest = digest
 
 
 def _baselined(access: Access, entry: Entry) -> None:

@@ -68,7 +68,7 @@ def erase_text(entry_id: str, field: str, *, reason: str, keys: Collection[str] 
             there = ", ".join(sorted(has)) or "none"
             raise NotFound(f"the audit entry {entry_id} has no text {field!r}; its texts: {there}")
         if entry.aggregate == AUTH and field != "reason":
-            raise Conflict(f"the text {field!r} is an account's name; erase that: registry admin erase --account NAME")
+            raise Conflict(f"the text {field!r} is an account's name; erase that: registry admin forget-person NAME")
         value = text.text
         session.expunge(text)
         _delete(session, [(entry.uid, field)])
@@ -145,10 +145,12 @@ def _forget_imported(session: Session, version: Version, field: str) -> None:
 def erase_account(name: str, *, reason: str) -> str:
     """Replace an account's name by a meaningless one, everywhere it is shown; return the new name.
 
-    Raises NotFound, Invalid without a reason, or Conflict while a token of the account is valid, or where the
-    database's user may not.
+    Removes the names of its tokens too. Raises NotFound, Invalid without a reason or for one that contains the name,
+    or Conflict while a token of the account is valid, or where the database's user may not.
     """
     _require(reason)
+    if re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", reason.casefold()):
+        raise Invalid.field("reason", f"must not contain {name!r}: the history shows the reason")
     with _allowed() as session:
         chain = lock_chain(session, AUTH)
         account = session.scalars(select(Account).where(Account.name == name)).first()
@@ -163,10 +165,8 @@ def erase_account(name: str, *, reason: str) -> str:
         account.look = confusables.look(account.name)
         gone = _naming(session, account.id, name)
         _delete(session, gone)
-        draft = AuditEntryDraft(
-            "account.erased", {"account": account.id},
-            texts=texts(reason=reason), facts={"erased": [list(each) for each in gone]},
-        )  # fmt: skip
+        facts = {"erased": [list(each) for each in gone], "tokens": _clear_token_names(session, account.id)}
+        draft = AuditEntryDraft("account.erased", {"account": account.id}, texts=texts(reason=reason), facts=facts)
         record(session, chain, begin(chain), draft, actor=SYSTEM)
         return account.name
 
@@ -188,6 +188,14 @@ def _naming(session: Session, account_id: str, name: str) -> list[tuple[str, str
         )
     )
     return [(uid, field) for uid, field in session.execute(statement)]
+
+
+def _clear_token_names(session: Session, account_id: str) -> dict[str, str]:
+    """Remove the names of the account's tokens; return the digest of each token that had one."""
+    named = list(session.scalars(select(Token).where(Token.account_id == account_id, Token.name != "")))
+    for token in named:
+        token.name = ""
+    return {token.id: fact_digests.token(token.hash, token.name) for token in named}
 
 
 def _delete(session: Session, gone: Sequence[tuple[str, str]]) -> int:

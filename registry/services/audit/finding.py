@@ -39,7 +39,7 @@ from registry.domain.access import ActorKind
 from registry.services.audit.streams import Cursors
 
 AROUND = 30  # characters of an excerpt on each side
-ACCOUNT = "registry admin erase --account NAME"
+ACCOUNT = "registry admin forget-person NAME"
 KEPT = "none: history keeps it; version purge gives up the bytes of files"
 COUNTED = "none: it is deleted after 30 days"
 _DOCUMENTS = frozenset({"tags", "claimed", "reply"})
@@ -106,7 +106,7 @@ _SHOWN = (Version.framework, Version.signature, Version.run_id, Version.run_link
 _ALIASES = select(Model.name, literal("alias"), AliasTenure.alias).join(Model, Model.id == AliasTenure.model_id)
 # Place, remedy, and a statement for subject, field and value of each row.
 _ELSEWHERE: tuple[tuple[str, str, Rows], ...] = (
-    ("token", "none: the list of tokens keeps it", select(Token.id, _NAME, Token.name)),
+    ("token", "registry admin forget-person, for its owner", select(Token.id, _NAME, Token.name)),
     ("account", ACCOUNT, select(Account.name, _NAME, Account.name).where(Account.kind == ActorKind.USER)),
     ("model", "registry model rename; the log keeps the name", select(Model.name, _NAME, Model.name)),
     ("former name", KEPT, select(Model.name, _NAME, FormerName.name).join(FormerName, FormerName.model_id == Model.id)),

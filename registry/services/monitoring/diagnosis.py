@@ -204,7 +204,7 @@ def alike_names() -> Check:
         True,
         f"names look alike: {'; '.join(kinds)}",
         "Find out whose each is. Rename such a model with a client of MLflow, or delete it (registry model delete). "
-        "Revoke such an account's tokens and erase its name (registry admin erase --account). Known ones may stay.",
+        "Revoke such an account's tokens and erase its name (registry admin forget-person). Known ones may stay.",
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from registry.db.models import Model, Version, VersionTag
+from registry.db.models import Model, Token, Version, VersionTag
 from registry.db.session import transaction
 from registry.services.maintenance import heartbeats
 from tests.cli.conftest import CommandLine, Done, Place
@@ -201,18 +201,41 @@ def test_a_secret_that_sealed_nothing_proves_nothing_until_a_baseline(
     assert "(fraud): 5 entries, whole, facts of earlier releases covered since " in after.out
 
 
-def test_an_operator_erases_a_name(admin: CommandLine, api: Api) -> None:
-    made = expect(201, api.post("/tokens", {"owner": "dave", "roles": ["reader"]}))
+@pytest.mark.parametrize("command", [["forget-person", "dave"], ["erase", "--account", "dave"]])
+def test_an_operator_erases_a_name(admin: CommandLine, api: Api, command: list[str]) -> None:
+    made = expect(201, api.post("/tokens", {"owner": "dave", "name": "dave's laptop", "roles": ["reader"]}))
     expect(200, api.delete(f"/tokens/{made['id']}"))
 
-    name = admin("admin", "erase", "--account", "dave", "--reason", "a request")
-    neither = admin("admin", "erase", "--reason", "a request")
+    naming = admin("admin", *command, "--reason", "Dave left")
+    done = admin("admin", *command, "--reason", "a request")
+    again = admin("admin", *command, "--reason", "a request")
+    found = document(admin("audit", "find-text", "dave", "--json"))["items"]
 
-    assert (name.code, neither.code) == (0, 2)
-    assert name.out.startswith("Erased; erased-")
+    assert (naming.code, done.code, again.code) == (2, 0, 4)
+    assert "reason: must not contain 'dave'" in naming.err
+    assert done.out.startswith("Erased; erased-")
+    assert "registry audit find-text dave" in done.err
+    assert {item["place"] for item in found} <= {"kept reply"}
     verified = admin("audit", "verify", "--local")
     assert verified.code == 0
     assert next(line for line in lines(verified) if line.startswith("auth: ")).endswith("whole, 1 text redacted")
+    listed = {token["id"]: token for token in expect(200, api.get("/tokens"))["items"]}
+    assert (listed[made["id"]]["name"], listed[made["id"]]["owner"]) == ("", lines(done)[0].split()[1])
+
+
+def test_a_token_that_gets_another_name_after_its_owner_is_forgotten_is_found(
+    admin: CommandLine, app: Flask, api: Api
+) -> None:
+    made = expect(201, api.post("/tokens", {"owner": "dave", "name": "laptop", "roles": ["reader"]}))
+    expect(200, api.delete(f"/tokens/{made['id']}"))
+    assert admin("admin", "forget-person", "dave", "--reason", "a request").code == 0
+
+    with app.app_context(), transaction() as session:
+        session.execute(update(Token).where(Token.id == made["id"]).values(name="laptop"))
+    verified = admin("audit", "verify", "--local")
+
+    assert verified.code == 1
+    assert f"the secret or name of token {made['id']}" in verified.out
 
 
 def test_personal_data_in_edited_texts_is_found_and_redacted(

@@ -96,7 +96,7 @@ def test_the_doctor_warns_of_names_that_look_alike(
     assert f"accounts: 'bob' and {bob!r} (U+043E CYRILLIC SMALL LETTER O)" in found["detail"]
     assert f"{root!r} (U+043E CYRILLIC SMALL LETTER O) like the name 'root'" in found["detail"]
     assert "model1" not in found["detail"]
-    assert "registry admin erase" in found["fix"]
+    assert "registry admin forget-person" in found["fix"]
 
 
 @pytest.mark.usefixtures("worker")
