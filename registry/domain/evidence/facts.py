@@ -104,7 +104,8 @@ class VersionFact:
     """A version. ``basis`` has the basis of the members that do not follow from entries alone.
 
     ``manifest`` is the digest of the version's files, ``lineage`` that of its lineage, ``size`` the sum of its files in
-    bytes. A member is null with the basis ``row`` where its row was changed after the checkpoint.
+    bytes. ``framework``, ``signature``, the members of the run and ``logged_model`` have one basis, ``frozen``. A
+    member is null with the basis ``row`` where its row is not the one that the entries have: it was changed after them.
     """
 
     model: str
@@ -113,7 +114,7 @@ class VersionFact:
     registered: Act
     verified: Act | None
     deleted: Act | None
-    purged_at: str | None
+    purged: Act | None
     state: str
     stage: str
     rolled_back: bool
@@ -129,7 +130,9 @@ class VersionFact:
     run_state: str | None
     framework: str | None
     signature: Any
-    run: str | None
+    run_id: str | None
+    run_key: str | None
+    run_link: str | None
     logged_model: str | None
     params: Mapping[str, str] | None
     basis: Mapping[str, str]
