@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from registry.db.session import transaction
 from registry.services import idempotency
 from registry.services.audit import receipts
+from registry.services.audit.receipts import RECORDED
 from registry.services.idempotency import Claim, Outcome
 
 log = structlog.get_logger(__name__)
@@ -55,7 +56,7 @@ class UnitOfWork:
     def _use_up(self, claim: Claim) -> None:
         if self._outcome is None:
             raise LookupError("a unit of work with an idempotency key must remember its outcome")
-        idempotency.keep(self.session, claim, self._outcome, receipts.recorded(self.session))
+        idempotency.keep(self.session, claim, self._outcome, self.session.info.get(RECORDED))
 
     def _follow(self) -> None:
         for follower in self._followers:
@@ -73,12 +74,12 @@ def unit_of_work(claim: Claim | None = None) -> Iterator[UnitOfWork]:
     """
     try:
         with transaction() as session:
-            receipts.begin(session)
+            session.info.pop(RECORDED, None)  # of an earlier transaction of the session
             unit = UnitOfWork(session)
             yield unit
             if claim is not None:
                 unit._use_up(claim)
-            receipt = receipts.recorded(session)
+            receipt = session.info.get(RECORDED)
     except IntegrityError:
         if claim is not None:
             idempotency.require_unused(claim)  # an equal request used it up at the same time

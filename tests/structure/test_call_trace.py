@@ -2,7 +2,8 @@
 
 They rose when ``registry.db`` took over the execution of these statements from SQLAlchemy and psycopg, and
 ``registry.api.loading`` the loading of bodies from marshmallow: libraries are not counted. That of a registration rose
-by one when it could bring its bytes, both by two for the position that a read replica needs.
+by one when it could bring its bytes, both by two for the position that a read replica needs, and by two,
+in one file, for the receipt of a write.
 """
 
 from __future__ import annotations
@@ -92,12 +93,12 @@ def test_a_promotion_that_displaces_another_version_runs_through_little_code(
 
     functions, files = measured(promote)
 
-    assert functions <= 175
-    assert files <= 48
+    assert functions <= 177
+    assert files <= 49
 
 
 def test_a_registration_runs_through_little_code(register: Callable[[str], int]) -> None:
     functions, files = measured(register)
 
-    assert functions <= 231
-    assert files <= 63
+    assert functions <= 233
+    assert files <= 64

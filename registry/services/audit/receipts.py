@@ -8,8 +8,9 @@ from flask import g
 from sqlalchemy.orm import Session
 
 from registry.rules.audit_log.entries import leaf_data, leaf_hash
+from registry.rules.audit_log.tiles import MAX_ENTRY
 
-_RECORDED = "audit_receipt"  # of a session's info: the receipt of its transaction
+RECORDED = "audit_receipt"  # of a session's info: the receipt of its transaction, if it has appended an entry
 _COMMITTED = "audit_receipt"  # of flask.g: that of the request
 
 
@@ -21,20 +22,13 @@ class Receipt:
     leaf: str
 
 
-def begin(session: Session) -> None:
-    """Forget what an earlier transaction of the session has recorded."""
-    session.info.pop(_RECORDED, None)
+def note(session: Session, entry: str, body: bytes, link: str, *, aside: bool) -> None:
+    """Note an entry of the session's transaction; the latest one is that of the answer, or the first one *aside*.
 
-
-def note(session: Session, entry: str, body: bytes, *, aside: bool) -> None:
-    """Note an entry of the session's transaction; the latest one is that of the answer, or the first one *aside*."""
-    if not aside or _RECORDED not in session.info:
-        session.info[_RECORDED] = Receipt(entry, leaf_hash(leaf_data(body)))
-
-
-def recorded(session: Session) -> Receipt | None:
-    """Return the receipt of the session's transaction; None when it has appended no entry."""
-    return session.info.get(_RECORDED)
+    *link* is the hash of its bytes, by which its chain links it.
+    """
+    if not aside or RECORDED not in session.info:
+        session.info[RECORDED] = Receipt(entry, link if len(body) <= MAX_ENTRY else leaf_hash(leaf_data(body)))
 
 
 def keep(receipt: Receipt | None) -> None:

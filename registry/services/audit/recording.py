@@ -87,7 +87,7 @@ def record(
     )
     chain.audit_head, chain.clock_at = audit.leaf_hash(entry), event.at
     logs.concerning(draft.subject)
-    receipts.note(session, event.uid, entry, aside=aside)
+    receipts.note(session, event.uid, entry, chain.audit_head, aside=aside)
     written = {
         "uid": event.uid,
         "aggregate": aggregate,
