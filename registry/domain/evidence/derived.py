@@ -178,8 +178,8 @@ class DerivedFacts:
         return self.query.since is None or period.ended_at is None or period.ended_at > self.query.since
 
     def _version(self, history: ModelHistory, log: ReplayedVersion, row: FrozenRow) -> VersionFact:
-        frozen, frozen_basis = _compared(row, log.frozen, fact_digests.frozen(row))
-        params, params_basis = _compared(row, log.params, fact_digests.params(row.params))
+        frozen, frozen_basis = _proved(row, log.frozen, fact_digests.frozen(row))
+        params, params_basis = _proved(row, log.params, fact_digests.params(row.params))
         return VersionFact(
             model=history.model,
             name=history.log.name,
@@ -251,7 +251,7 @@ class DerivedFacts:
         return (None if stored == erased_name(account) else stored), Basis.ROW
 
 
-def _compared(row: FrozenRow, logged: str | Unknown, digest: str) -> tuple[FrozenRow | None, Basis]:
+def _proved(row: FrozenRow, logged: str | Unknown, digest: str) -> tuple[FrozenRow | None, Basis]:
     """Return the row with its basis; None where an entry has another digest of it."""
     if isinstance(logged, Unknown):
         return row, Basis.ROW
