@@ -1,7 +1,7 @@
-"""The background loop: verify uploads, fetch imports, scrub, collect garbage. Any number of them may run.
+"""The background loop: seal the audit log, verify uploads, fetch imports, scrub, collect garbage.
 
-Verification and imports, which clients wait for, are polled every second; other work runs in periodic rounds. Work
-that may take long has a separate thread.
+Any number of them may run. Sealing, verification and imports, which clients wait for, are polled; other work runs in
+periodic rounds. Work that may take long has a separate thread.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from flask import Flask
 from registry.db import times
 from registry.domain.errors import Unavailable
 from registry.domain.import_documents import registration_of
+from registry.domain.sealing import Forked
 from registry.http.context import EXTENSION, Adapters
-from registry.services import audit, leases
+from registry.services import audit, leases, sealed_log
 from registry.services.artifacts import mlflow_sources, multipart
 from registry.services.imports import import_jobs, import_kinds, run_refreshes, upstream
 from registry.services.imports.import_kinds import Kind
@@ -33,6 +34,8 @@ from registry.services.uploads import verification
 
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 1.0
+SEALING_SECONDS = 0.5
+FAILED_SECONDS = 5.0
 REFRESH_SECONDS = 2.0
 UPKEEP_SECONDS = 60.0
 CHECKPOINT_SECONDS = 600.0
@@ -41,12 +44,16 @@ PARTING_SECONDS = 10.0
 
 @dataclass
 class Round:
-    """Work that is due every *seconds*. ``work`` returns whether there may be more of it at once."""
+    """Work that is due every *seconds*, or *after_failure* if that is longer and it failed.
+
+    ``work`` returns whether there may be more of it at once.
+    """
 
     name: str
     seconds: float
     work: Callable[[], bool]
     due_at: float = 0.0
+    after_failure: float = 0.0
 
 
 @dataclass
@@ -142,7 +149,7 @@ def _beat(app: Flask, stop: threading.Event, standing: Standing, kind: str) -> N
 def _work(app: Flask, lane: Sequence[Round], stop: threading.Event, standing: Standing) -> None:
     while not stop.is_set():
         _do_what_is_due(app, lane, stop, standing)
-        stop.wait(IDLE_SECONDS)
+        stop.wait(min(IDLE_SECONDS, *(task.seconds for task in lane)))
 
 
 def _do_what_is_due(app: Flask, lane: Sequence[Round], stop: threading.Event, standing: Standing) -> None:
@@ -170,7 +177,8 @@ def _more(app: Flask, task: Round, standing: Standing) -> bool:
         log.exception("failed")  # the other work goes on, and this is tried again
     finally:
         standing.doing.discard(task.name)
-    task.due_at = time.monotonic() + task.seconds
+    failed = task.name in standing.failing
+    task.due_at = time.monotonic() + (max(task.seconds, task.after_failure) if failed else task.seconds)
     return False
 
 
@@ -212,6 +220,12 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
     def checkpoint() -> bool:
         return audit.checkpoint()
 
+    def seal() -> bool:
+        try:
+            return sealed_log.seal_next(adapters.signer, adapters.pin)
+        except Forked as error:
+            raise Unavailable(f"nothing is sealed: {error}") from error
+
     def scrub() -> bool:
         return scrubbing.scrub_next(store=store, interval=timedelta(seconds=settings.scrub_interval))
 
@@ -223,6 +237,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
         return False
 
     return [
+        [Round("sealing", SEALING_SECONDS, seal, after_failure=FAILED_SECONDS)],
         [Round("verification", IDLE_SECONDS, verify)],
         [Round("imports", IDLE_SECONDS, fetch)],
         [Round("artifacts", IDLE_SECONDS, hash_artifacts)],

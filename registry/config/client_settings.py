@@ -41,5 +41,15 @@ CLIENT_SETTINGS = {
         "none",
         "as above: creates the role with this password where it does not exist",
     ),
+    "database_sealer_role": Declaration(
+        None,
+        "none",
+        "as above: [the role as which workers connect](audit.md#two-roles-on-postgresql), which alone may seal",
+    ),
+    "database_sealer_password": Declaration(
+        None,
+        "none",
+        "as above: creates that role with this password where it does not exist",
+    ),
 }
 CLIENT_VARIABLES = frozenset(map(variable, CLIENT_SETTINGS))

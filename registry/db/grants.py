@@ -2,6 +2,9 @@
 
 The owner of the tables migrates; the application connects as another role. A table that is not named here may be read
 and written freely: only tables that history and answers rest on are restricted.
+
+The tables of the sealed log are written by the sealer, which runs in a worker. Where a second role was given that
+right, the workers connect as it and the servers cannot seal; otherwise the application's role has it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ VERSION_TABLE = "alembic_version"
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Rights on a table besides SELECT. DELETE is never granted.
+    """Rights on a table besides SELECT.
 
     ``given`` are columns that the database fills on insert. ``update`` names the columns that may change; with ``kept``
     all may but those.
@@ -31,6 +34,7 @@ class Rights:
     given: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    delete: bool = False
 
     def insertable(self, table: str) -> set[str]:
         """Return the columns that an insert may fill."""
@@ -71,6 +75,14 @@ RESTRICTED: Mapping[str, Rights] = {
     ),
 }
 
+SEALING: Mapping[str, Rights] = {
+    "audit_pending": Rights(insert=False, delete=True),
+    "audit_leaves": APPEND,
+    "audit_tiles": Rights(update=("hashes",)),
+    "audit_tree": Rights(insert=False, kept=("id",)),
+    "audit_checkpoints": Rights(update=("published_at",)),
+}
+
 
 def ensure_role(connection: Connection, role: str, password: str) -> None:
     """Make the role *role* that logs in with *password*, or give it that password; does not commit.
@@ -88,8 +100,10 @@ def ensure_role(connection: Connection, role: str, password: str) -> None:
     connection.exec_driver_sql(f"{verb} ROLE {quoted} LOGIN PASSWORD '{verifier}'")
 
 
-def grant(connection: Connection, role: str) -> None:
+def grant(connection: Connection, role: str, *, seals: bool) -> None:
     """Give *role* what the application needs, and take everything else from it. May be repeated; does not commit.
+
+    With *seals* it may also write the sealed log.
 
     Raises Unavailable when there is no such role, or when it could take back what is refused to it.
     """
@@ -100,7 +114,7 @@ def grant(connection: Connection, role: str) -> None:
     )
     # Concurrent GRANTs on one table fail with "tuple concurrently updated".
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
-    for statement in _statements(connection, quoted, schema):
+    for statement in _statements(connection, quoted, schema, seals=seals):
         connection.exec_driver_sql(statement)
 
 
@@ -113,6 +127,14 @@ def roles(connection: Connection) -> list[str]:
         " AND NOT pg_has_role(grantee::name, tableowner, 'MEMBER') ORDER BY grantee"
     )
     return list(connection.scalars(statement))
+
+
+def may_seal(connection: Connection, role: str) -> bool:
+    """Return whether *role* was given the sealer's rights."""
+    statement = text(
+        "SELECT has_column_privilege(CAST(:role AS name), to_regclass('audit_leaves')::oid, 'leaf', 'INSERT')"
+    )
+    return bool(connection.scalar(statement, {"role": role}))
 
 
 def power(connection: Connection) -> str | None:
@@ -181,7 +203,7 @@ def _require_modest(connection: Connection, role: str) -> None:
         raise Unavailable(f"the role {role!r} {reason}: the application needs a role that cannot change history")
 
 
-def _statements(connection: Connection, role: str, schema: str) -> Iterator[str]:
+def _statements(connection: Connection, role: str, schema: str, *, seals: bool) -> Iterator[str]:
     database = connection.dialect.identifier_preparer.quote(connection.scalar(text("SELECT current_database()")) or "")
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}"
     yield f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM {role}"
@@ -191,21 +213,22 @@ def _statements(connection: Connection, role: str, schema: str) -> Iterator[str]
     yield f"GRANT CONNECT ON DATABASE {database} TO {role}"
     yield f"GRANT USAGE ON SCHEMA {schema} TO {role}"
     yield f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
-    for table, rights in _tables(connection):
+    for table, rights in _tables(connection, seals=seals):
         name = connection.dialect.identifier_preparer.quote(table)
         if rights is None:
             yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {role}"
             continue
-        yield f"GRANT SELECT ON {name} TO {role}"
+        yield f"GRANT SELECT{', DELETE' if rights.delete else ''} ON {name} TO {role}"
         for right, columns in (("INSERT", rights.insertable(table)), ("UPDATE", rights.changeable(table))):
             if columns:
                 yield f"GRANT {right} ({_quoted(columns)}) ON {name} TO {role}"
 
 
-def _tables(connection: Connection) -> Iterator[tuple[str, Rights | None]]:
+def _tables(connection: Connection, *, seals: bool) -> Iterator[tuple[str, Rights | None]]:
+    restricted = {**RESTRICTED, **(SEALING if seals else dict.fromkeys(SEALING, READ))}
     there = set(connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")))
     for table in sorted(there & {*Base.metadata.tables, VERSION_TABLE}):
-        yield table, RESTRICTED.get(table)
+        yield table, restricted.get(table)
 
 
 def _columns(table: str) -> set[str]:
@@ -230,7 +253,7 @@ def _problems(connection: Connection, role: str) -> Iterator[str]:
     creates = text("SELECT has_schema_privilege(:role, current_schema(), 'CREATE')")
     if connection.scalar(creates, {"role": role}):
         yield f"the role {role} may create objects in the schema: run registry db upgrade --app-role {role}"
-    for table, rights in _tables(connection):
+    for table, rights in _tables(connection, seals=may_seal(connection, role)):
         has = connection.execute(_HAS, {"role": role, "table": table}).one()
         if rights is not None and (excess := _excess(table, rights, has)):
             yield f"the role {role} may {excess} {table}: history can be changed"
@@ -241,7 +264,7 @@ def _problems(connection: Connection, role: str) -> Iterator[str]:
 def _excess(table: str, rights: Rights, has: Any) -> str | None:
     if has.structure:
         return "truncate or put triggers on"
-    if has.deletes:
+    if has.deletes and not rights.delete:
         return "delete from"
     if more := set(has.updates) - rights.changeable(table):
         return f"update {min(more)} of"
@@ -255,4 +278,4 @@ def _lacks(table: str, rights: Rights | None, has: Any) -> bool:
         columns = _columns(table)
         return not has.reads or not has.deletes or bool(columns - set(has.inserts) or columns - set(has.updates))
     lacking = rights.insertable(table) - set(has.inserts) or rights.changeable(table) - set(has.updates)
-    return not has.reads or bool(lacking)
+    return not has.reads or (rights.delete and not has.deletes) or bool(lacking)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -24,7 +25,9 @@ from registry.domain.errors import Unavailable
 
 # The tables that are written once; triggers refuse every change of them.
 FROZEN = (
+    "audit_checkpoints",
     "audit_entries",
+    "audit_leaves",
     "lineage_digests",
     "lineage_edges",
     "lineage_nodes",
@@ -36,6 +39,7 @@ DEADLOCK = "40P01"
 TRIES = 10
 PAUSE = 0.5  # seconds between two tries, at most
 COMMIT_ORDER = "audit_entries_commit_order"  # sets the column of that name, on PostgreSQL
+PENDING = "audit_entries_pending"  # notes each entry for the sealer
 # Indexes on expressions, which databases do not return as they were written: compared by name.
 EXPRESSED = (
     "ix_model_tags_value",
@@ -45,48 +49,67 @@ EXPRESSED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseRole:
+    """A role on PostgreSQL that is to get rights; with a password it is made where it is not there."""
+
+    name: str
+    password: str | None = None
+
+
 def upgrade(
-    url: str, revision: str = "head", *, app_role: str | None = None, app_password: str | None = None
-) -> list[str]:
+    url: str, revision: str = "head", *, app: DatabaseRole | None = None, sealer: DatabaseRole | None = None
+) -> dict[str, bool]:
     """Apply what is missing, and let new audit entries follow restored ones in commit order.
 
     Any number of processes may do this at once: one works, the others wait.
 
-    On PostgreSQL *app_role*, and every role that was named in an earlier upgrade, gets the application's rights on the
-    schema as it is then; returns those roles. With *app_password* that role is made where it is not there. A newer
-    schema stays as it is. Raises Unavailable when this release does not work with it, or when a role is not fit.
+    On PostgreSQL *app* and *sealer*, and every role that was named in an earlier upgrade, get the application's rights
+    on the schema as it is then; returns those roles, each with whether it may write the sealed log. That is the
+    *sealer* alone, or else those that could before, or else all of them. A newer schema stays as it is.
+
+    Raises Unavailable when this release does not work with the schema, or when a role is not fit.
     """
     with schema.connected(url) as connection:
         current = schema.revision_over(connection)
         if schema.is_newer(current) and (problem := schema.mismatch(connection)):
             raise Unavailable(problem)
     if schema.is_newer(current):
-        return []
+        return {}
     if current != schema.head():
         _run_migration(command.upgrade, url, revision)
     with schema.connected(url) as connection:
         if schema.revision_over(connection) == schema.head() and commit_order.rebase(connection):
             connection.commit()
-    return _grant(url, app_role, app_password)
+    return _grant(url, app, sealer)
 
 
-def _grant(url: str, app_role: str | None, app_password: str | None) -> list[str]:
+def _grant(url: str, app: DatabaseRole | None, sealer: DatabaseRole | None) -> dict[str, bool]:
+    named = [role for role in (app, sealer) if role is not None]
     with schema.connected(url) as connection:
         if connection.dialect.name != "postgresql":
-            if app_role is not None:
-                raise Unavailable("SQLite has no roles: leave --app-role out")
-            return []
+            if named:
+                raise Unavailable("SQLite has no roles: leave --app-role and --sealer-role out")
+            return {}
         if grants.power(connection) is None:
-            if app_role is not None:
+            if named:
                 raise Unavailable("only the owner of the tables gives rights: use the owner's REGISTRY_DATABASE_URL")
-            return []
-        if app_role is not None and app_password is not None:
-            grants.ensure_role(connection, app_role, app_password)
-        roles = sorted({*grants.roles(connection), *filter(None, [app_role])})
-        for role in roles:
-            grants.grant(connection, role)
+            return {}
+        for role in named:
+            if role.password is not None:
+                grants.ensure_role(connection, role.name, role.password)
+        roles = sorted({*grants.roles(connection), *(role.name for role in named)})
+        sealers = {sealer.name} if sealer else _sealers(connection, roles)
+        for name in roles:
+            grants.grant(connection, name, seals=name in sealers)
         connection.commit()
-        return roles
+        return {role: role in sealers for role in roles}
+
+
+def _sealers(connection: Connection, roles: Sequence[str]) -> set[str]:
+    """Return those of *roles* that may seal: the ones that had the right before, or else all."""
+    present = [role for role in roles if grants.may_seal(connection, role)]
+    return set(present or roles)
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -153,6 +176,8 @@ def _missing_triggers(connection: Connection) -> list[str]:
     problems = [
         f"the trigger {name} is gone or disabled: history can be changed" for name in expected if name not in existing
     ]
+    if PENDING not in existing:
+        problems.append(f"the trigger {PENDING} is gone or disabled: new entries are not sealed")
     if connection.dialect.name == "postgresql" and COMMIT_ORDER not in existing:
         problems.append(f"the trigger {COMMIT_ORDER} is gone or disabled: incremental exports lose entries")
     return problems

@@ -18,6 +18,8 @@ from registry.domain.errors import Malformed
 from registry.services.idempotency import Claim
 from registry.services.imports.inline import Places
 from registry.services.imports.upstream import Upstream
+from registry.services.sealed_log.pins import Pin
+from registry.services.sealed_log.signer import Signer
 from registry.services.uploads.announcement import UploadLimits
 from registry.services.uploads.quotas import Quota
 from registry.services.usage.downloads import DownloadCounts
@@ -42,6 +44,8 @@ class Adapters:
     refusals: Counts
     downloads: DownloadCounts
     places: Places
+    signer: Signer | None = None
+    pin: Pin | None = None
 
 
 def current_request() -> Request:

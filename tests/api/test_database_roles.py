@@ -15,13 +15,16 @@ from registry.app import create_app
 from registry.config import Settings
 from registry.db import migrate
 from registry.db.session import db
+from registry.domain.access import LOCAL_DEV, Role
 from registry.serve import check_key_and_store
+from registry.services.accounts import accounts
 from tests.conftest import SECRET
 from tests.support.api import Api
 from tests.support.crashes import command
 from tests.support.databases import empty_postgres
 from tests.support.processes import environment
 from tests.support.replies import expect
+from tests.support.sealing import Sealed, require_whole, seal_all
 
 EVENT = "database_role_can_change_history"
 
@@ -37,7 +40,7 @@ class Roles:
         for role in (self.owner, self.app):
             self.do(f"CREATE ROLE {role} LOGIN PASSWORD '{mark}'")
         self.do(f"GRANT ALL ON DATABASE {url.database} TO {self.owner}", f"ALTER SCHEMA public OWNER TO {self.owner}")
-        migrate.upgrade(self.url(self.owner), app_role=self.app)
+        migrate.upgrade(self.url(self.owner), app=migrate.DatabaseRole(self.app))
 
     def url(self, role: str) -> str:
         return self._admin.url.set(username=role, password=self.password).render_as_string(hide_password=False)
@@ -109,3 +112,33 @@ def test_a_role_that_could_change_history_is_reported(
         return str(done.stderr)
 
     assert (work(owner).count(EVENT), work(app).count(EVENT)) == (1, 0)
+
+
+def test_once_there_is_a_role_for_sealing_only_it_seals(
+    roles: Roles, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    sealer = f"sealer_{roles.password}"
+    roles.do(f"CREATE ROLE {sealer} LOGIN PASSWORD '{roles.password}'")
+
+    def seal(role: str) -> Sealed:
+        app = create_app(make_settings(roles.url(role), storage_url=f"file://{tmp_path / 'store'}"))
+        with app.app_context():
+            accounts.create_token(f"of-{uuid.uuid4().hex}", [Role.READER], actor=LOCAL_DEV, pepper=b"pepper")
+        try:
+            seal_all(app)
+            return require_whole(app)
+        finally:
+            with app.app_context():
+                db.engine.dispose()
+
+    assert len(seal(roles.app).ids) == 1
+    owner = roles.url(roles.owner)
+    assert migrate.upgrade(owner, sealer=migrate.DatabaseRole(sealer)) == {roles.app: False, sealer: True}
+    assert migrate.check(owner) == []
+    with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+        seal(roles.app)
+    assert len(seal(sealer).ids) == 3
+    assert migrate.upgrade(owner) == {roles.app: False, sealer: True}
+    roles.do(f"GRANT INSERT ON audit_leaves TO {roles.app}")
+    assert "lacks rights on audit_pending" in "".join(migrate.check(owner))
+    roles.do(f"DROP OWNED BY {sealer}", f"DROP ROLE {sealer}")

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
 from registry.db.engine import SQLITE_PRAGMAS
 from tests.migrations.test_migrations import FROZEN
 from tests.support.databases import Database
 from tests.support.registry_builder import RegistryBuilder
+from tests.support.sealing import seal_all
 
 
 @pytest.fixture
-def connection(database: Database, registry: RegistryBuilder) -> Iterator[sa.Connection]:
+def connection(app: Flask, database: Database, registry: RegistryBuilder) -> Iterator[sa.Connection]:
     """An open connection, tuned as the service's own, to a database in which every frozen table has rows."""
     registry.model("fraud").version(
         params={"depth": "6"},
@@ -23,6 +25,7 @@ def connection(database: Database, registry: RegistryBuilder) -> Iterator[sa.Con
         datasets=[{"name": "train", "digests": ["sha256:" + "a" * 64]}],
     )
     registry.model("fraud").version(stage="production")
+    seal_all(app)
     engine = sa.create_engine(database.url, poolclass=sa.NullPool)
     with engine.connect() as connection:
         if database.kind == "sqlite":

@@ -26,7 +26,9 @@ from tests.support.registry_builder import RegistryBuilder
 
 ROOT = Path(__file__).parents[2]
 FROZEN = (
+    "audit_checkpoints",
     "audit_entries",
+    "audit_leaves",
     "lineage_digests",
     "lineage_edges",
     "lineage_nodes",

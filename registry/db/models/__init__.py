@@ -12,6 +12,7 @@ from registry.db.models.refreshes import RunRefresh
 from registry.db.models.refusals import Download, LoginFailure, Refusal
 from registry.db.models.registry import Registry
 from registry.db.models.releases import CompatibleRelease
+from registry.db.models.sealed_log import Leaf, PendingEntry, SignedCheckpoint, TileRow, Tree
 
 __all__ = [
     "Account",
@@ -31,18 +32,23 @@ __all__ = [
     "Heartbeat",
     "IdempotencyKey",
     "Import",
+    "Leaf",
     "LineageDigest",
     "LineageEdge",
     "LineageNode",
     "LoginFailure",
     "Model",
     "ModelTag",
+    "PendingEntry",
     "Refusal",
     "Registry",
     "RunRefresh",
+    "SignedCheckpoint",
     "Stray",
     "Tenure",
+    "TileRow",
     "Token",
+    "Tree",
     "UncertainTime",
     "Upload",
     "Version",

@@ -86,7 +86,7 @@ class OnPostgres:
         self.do(f"CREATE ROLE {self.role} LOGIN PASSWORD '{mark}'", f"CREATE DATABASE {self.name} TEMPLATE template0")
         self.owner_url = make_url(server).set(database=self.name).render_as_string(hide_password=False)
         self.url = make_url(self.owner_url).set(username=self.role, password=mark).render_as_string(hide_password=False)
-        assert migrate.upgrade(self.owner_url, app_role=self.role) == [self.role]
+        assert migrate.upgrade(self.owner_url, app=migrate.DatabaseRole(self.role)) == {self.role: True}
         self.installation = Installation.at(make(self.url), root)
         live(self.installation, owner=Installation.at(make(self.owner_url), root))
         self.do(f"CREATE DATABASE {self.kept} TEMPLATE {self.name}")
