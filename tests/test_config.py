@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
 import importlib
@@ -16,8 +17,10 @@ from typing import Any
 import pytest
 
 from registry.config import VARIABLES, Secret, Settings, SettingsError
+from registry.domain import log_keys
 
 KEY = "a secret key that is long enough to be one"
+LOG_KEY = bytes(range(32)).hex()
 POSTGRES = "postgresql://registry:hunter2@db.test/registry"
 
 # A value that is wrong, for each variable.
@@ -36,6 +39,9 @@ WRONG = {
     "REGISTRY_S3_CHECKSUM_MODE": ["never", "WHEN_REQUIRED"],
     "REGISTRY_SECRET_KEY": ["hunter2", "a" * 31],
     "REGISTRY_SECRET_KEY_PREVIOUS": ["hunter2", f"{KEY.replace(' ', '-')} hunter2"],
+    "REGISTRY_LOG_KEY": ["hunter2", "0" * 64, LOG_KEY[1:], f"{LOG_KEY}0", "aHVudGVyMg==", "*" * 43 + "=", "\u0660" * 64,
+                         f"{LOG_KEY} {LOG_KEY}"],
+    "REGISTRY_LOG_KEY_PREVIOUS": ["hunter2", f"{LOG_KEY} hunter2"],
     "REGISTRY_PUBLIC_URL": ["models.test", "https://u:hunter2@models.test", "javascript:alert(1)", "http://h:70000"],
     "REGISTRY_ALLOWED_HOSTS": ["https://models.test", "models.test:443", "a b", "a,b/c", "*", "caf\u00e9.test",
                                "[::1]:80"],
@@ -265,25 +271,78 @@ def test_postgresql_needs_a_key_that_every_replica_shares(load: Callable[..., Se
     assert not (tmp_path / "data" / "secret-key").exists()
 
 
-def test_the_key_of_a_single_node_is_made_once_and_private(load: Callable[..., Settings], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "file"), [("secret_key", "secret-key"), ("log_key", "log-key")])
+def test_the_keys_of_a_single_node_are_made_once_and_private(
+    load: Callable[..., Settings], tmp_path: Path, name: str, file: str
+) -> None:
     first, second = load(), load()
-    path = tmp_path / "data" / "secret-key"
+    path = tmp_path / "data" / file
 
-    assert first.secret_key == second.secret_key == Secret(path.read_text())
+    assert getattr(first, name) == getattr(second, name) == Secret(path.read_text())
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [other.name for other in path.parent.iterdir()] == ["secret-key"]
-    assert load(data_dir=tmp_path / "other").secret_key != first.secret_key
+    assert sorted(other.name for other in path.parent.iterdir()) == ["log-key", "secret-key"]
+    assert getattr(load(data_dir=tmp_path / "other"), name) != getattr(first, name)
 
 
 @pytest.mark.parametrize("left", ["", "\n", "short", "a" * 31])
-def test_a_key_file_that_lost_its_key_is_refused(load: Callable[..., Settings], tmp_path: Path, left: str) -> None:
+@pytest.mark.parametrize(("variable", "file"), [("REGISTRY_SECRET_KEY", "secret-key"), ("REGISTRY_LOG_KEY", "log-key")])
+def test_a_key_file_that_lost_its_key_is_refused(
+    load: Callable[..., Settings], tmp_path: Path, variable: str, file: str, left: str
+) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "secret-key").write_text(left)
+    (tmp_path / "data" / file).write_text(left)
 
     found = problems(load, {})
 
-    assert found.keys() == {"REGISTRY_SECRET_KEY"}
-    assert str(tmp_path / "data" / "secret-key") in found["REGISTRY_SECRET_KEY"]
+    assert found.keys() == {variable}
+    assert str(tmp_path / "data" / file) in found[variable]
+
+
+def test_a_log_key_has_one_meaning_as_hex_digits_and_in_base_64(load: Callable[..., Settings], tmp_path: Path) -> None:
+    encoded = base64.b64encode(bytes.fromhex(LOG_KEY)).decode()
+    (tmp_path / "log-key").write_text(f"{encoded}\n")
+    keys = [
+        load({name: value}).log_keys
+        for name, value in {"REGISTRY_LOG_KEY": LOG_KEY, "REGISTRY_LOG_KEY_FILE": str(tmp_path / "log-key")}.items()
+    ]
+
+    assert [log_keys.seed(key.reveal()).hex() for key_texts in keys for key in key_texts] == [LOG_KEY, LOG_KEY]
+
+
+def test_a_service_on_postgresql_makes_no_log_key(load: Callable[..., Settings], tmp_path: Path) -> None:
+    settings = load({"REGISTRY_DATABASE_URL": POSTGRES, "REGISTRY_SECRET_KEY": KEY})
+
+    assert settings.log_keys == []
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_command_makes_no_log_key(load: Callable[..., Settings], tmp_path: Path) -> None:
+    load()
+    (tmp_path / "data" / "registry.db").touch()
+    (tmp_path / "data" / "log-key").unlink()
+
+    assert load(create=False).log_keys == []
+    assert not (tmp_path / "data" / "log-key").exists()
+
+
+def test_a_log_key_is_no_other_key(load: Callable[..., Settings]) -> None:
+    variables = {"REGISTRY_DATABASE_URL": POSTGRES, "REGISTRY_SECRET_KEY": KEY, "REGISTRY_SECRET_KEY_PREVIOUS": LOG_KEY}
+    without = {"REGISTRY_DATABASE_URL": POSTGRES, "REGISTRY_SECRET_KEY": KEY, "REGISTRY_SECRET_KEY_PREVIOUS": ""}
+
+    assert "secret key" in problems(load, variables | {"REGISTRY_LOG_KEY": LOG_KEY})["REGISTRY_LOG_KEY"]
+    assert problems(load, without | {"REGISTRY_LOG_KEY": "", "REGISTRY_LOG_KEY_PREVIOUS": LOG_KEY}).keys() == {
+        "REGISTRY_LOG_KEY_PREVIOUS"
+    }
+
+
+def test_earlier_log_keys_follow_the_present_one_and_none_of_them_is_logged(load: Callable[..., Settings]) -> None:
+    old, older = bytes(range(1, 33)).hex(), bytes(range(2, 34)).hex()
+
+    settings = load({"REGISTRY_LOG_KEY": LOG_KEY, "REGISTRY_LOG_KEY_PREVIOUS": f"{old}\n{older} {old}"})
+
+    assert [key.reveal() for key in settings.log_keys] == [LOG_KEY, old, older]
+    assert {LOG_KEY, old, older} <= set(settings.secrets())
+    assert all(seed not in repr(settings) for seed in (LOG_KEY, old, older))
 
 
 def test_a_data_directory_that_cannot_be_is_a_mistake_like_any_other(

@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from registry.config.environment import ProcessEnvironment
 from registry.config.rules import postgres_options_problem, several_hosts_problem, storage_url_problem
 from registry.config.secret import Secret, own_secret
 from registry.config.tracking import Tracking
+from registry.domain import log_keys
 
 Values = Mapping[str, Any]
 SECRET_LENGTH = 32
@@ -24,6 +26,7 @@ METRICS_TOKEN_LENGTH = 16
 _OTLP = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PORT = re.compile(r"[0-9]{1,5}\Z")
 _ADVICE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))' makes one"
+_LOG_KEY_ADVICE = "python3 -c 'import secrets; print(secrets.token_hex(32))' makes one"
 
 
 def data_dir(environment: ProcessEnvironment, _name: str, _values: Values) -> Path:
@@ -104,7 +107,7 @@ def secret_key(environment: ProcessEnvironment, name: str, values: Values) -> Se
     """Return the secret key; with SQLite it is kept in the data directory unless the variable has it."""
     text = environment.text(name)
     if text is None and uses_sqlite(values):
-        return Secret("" if environment.problems else _kept_secret(environment, environment.data_dir / "secret-key"))
+        return Secret("" if environment.problems else _kept_secret_key(environment))
     if text is None:
         environment.problems.setdefault("REGISTRY_SECRET_KEY", "must be set, the same for every replica: " + _ADVICE)
     elif len(text) < SECRET_LENGTH:
@@ -120,6 +123,40 @@ def previous_keys(environment: ProcessEnvironment, name: str, _values: Values) -
             name, f"must be earlier keys of {SECRET_LENGTH} characters or more, separated by spaces or lines"
         )
     return tuple(map(Secret, dict.fromkeys(keys)))
+
+
+def log_key(environment: ProcessEnvironment, name: str, values: Values) -> Secret | None:
+    """Return the key that signs checkpoints of the audit log; None where this process has none.
+
+    With SQLite it is kept in the data directory unless the variable has it. A process that may not make files there
+    (``create``) does without a file that is missing: only sealing needs the key.
+    """
+    text = environment.text(name)
+    if text is None and uses_sqlite(values) and not environment.problems:
+        return _kept_log_key(environment)
+    if text is None:
+        return None
+    try:
+        log_keys.seed(text)
+    except ValueError as error:
+        environment.note(name, f"must be {error}: {_LOG_KEY_ADVICE}")
+    if text in {secret.reveal() for secret in (values["secret_key"], *values["secret_key_previous"])}:
+        environment.note(name, f"must not be the secret key, which the web processes have: {_LOG_KEY_ADVICE}")
+    return Secret(text)
+
+
+def previous_log_keys(environment: ProcessEnvironment, name: str, values: Values) -> tuple[Secret, ...]:
+    """Return the earlier log keys that sign as well, each once."""
+    texts = (environment.text(name) or "").split()
+    try:
+        for text in texts:
+            log_keys.seed(text)
+    except ValueError as error:
+        environment.note(name, f"must be earlier log keys, separated by spaces or lines; each is {error}")
+        return ()
+    if texts and values["log_key"] is None and not environment.problems:
+        environment.note(name, "needs the present key in REGISTRY_LOG_KEY")
+    return tuple(map(Secret, dict.fromkeys(texts)))
 
 
 def tracking_servers(environment: ProcessEnvironment, name: str, _values: Values) -> tuple[Tracking, ...]:
@@ -182,25 +219,46 @@ def _require_file(environment: ProcessEnvironment, path: Path) -> None:
         )
 
 
-def _kept_secret(environment: ProcessEnvironment, path: Path) -> str:
-    try:
-        secret = own_secret(path) if environment.create or path.exists() else None
-    except (OSError, ValueError) as error:
-        environment.note("data_dir", f"cannot keep the secret key in {path}: {error}")
-        return ""
-    if secret is None:
+def _kept_secret_key(environment: ProcessEnvironment) -> str:
+    path = environment.data_dir / "secret-key"
+    secret = _kept(environment, path, "secret key", lambda: secrets.token_urlsafe(48))
+    if secret is None and not environment.problems:
         environment.note(
             "secret_key",
             f"is not set, and there is no {path}: set REGISTRY_DATA_DIR as for registry serve, whose key is there",
         )
-        return ""
-    if len(secret) < SECRET_LENGTH:
+    if secret is not None and len(secret) < SECRET_LENGTH:
         environment.note(
             "secret_key",
             f"the file {path} has fewer than {SECRET_LENGTH} characters: restore it, or remove it for a new one, "
             "which voids every token",
         )
-    return secret
+    return secret or ""
+
+
+def _kept_log_key(environment: ProcessEnvironment) -> Secret | None:
+    path = environment.data_dir / "log-key"
+    text = _kept(environment, path, "log key", lambda: secrets.token_hex(log_keys.SEED_BYTES))
+    if text is None:
+        return None
+    try:
+        log_keys.seed(text)
+    except ValueError as error:
+        environment.note(
+            "log_key",
+            f"the file {path} does not have {error}: restore it, or remove it for a new one, whose verifier key "
+            "auditors must be given",
+        )
+    return Secret(text)
+
+
+def _kept(environment: ProcessEnvironment, path: Path, what: str, generate: Callable[[], str]) -> str | None:
+    """Return the secret in a file of the data directory; None without one where it must not be made, or cannot."""
+    try:
+        return own_secret(path, generate) if environment.create or path.exists() else None
+    except (OSError, ValueError) as error:
+        environment.note("data_dir", f"cannot keep the {what} in {path}: {error}")
+        return None
 
 
 def _installed(module: str) -> bool:

@@ -1,9 +1,10 @@
-"""Secrets: a text that does not show itself, and the key that a single-node registry keeps for itself."""
+"""Secrets: a text that does not show itself, and the keys that a single-node registry keeps for itself."""
 
 from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,13 +32,15 @@ class Secret:
         return self._text
 
 
-def own_secret(path: Path) -> str:
-    """Return the secret of a single-node registry: created at first use, next to its database, owner-readable."""
+def own_secret(path: Path, generate: Callable[[], str]) -> str:
+    """Return a secret of a single-node registry: generated at first use, next to its database, owner-readable."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
+            file.write(generate())
+            file.flush()
+            os.fsync(file.fileno())  # what was signed with it must not outlive it in a power cut
         with suppress(FileExistsError):  # another process was first: its secret stands
             os.link(draft, path)
         draft.unlink()

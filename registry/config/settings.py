@@ -59,7 +59,7 @@ class Settings:
         readers.data_dir,
         Path("registry-data"),
         default_text="`registry-data`",
-        about="where the embedded default keeps its database, files and secret",
+        about="where the embedded default keeps its database, files and keys",
     )
     database_url: Secret = setting(
         readers.database_url,
@@ -111,6 +111,21 @@ class Settings:
         (),
         default_text="none",
         about="earlier keys, separated by spaces, whose tokens, addresses and seals [are still accepted](keys.md)",
+    )
+    log_key: Secret | None = setting(
+        readers.log_key,
+        None,
+        default_text="made in the data directory for SQLite",
+        about="32 random bytes as 64 hex digits or in base 64, for `registry worker` only; [signs the audit log]"
+        "(keys.md#the-log-key)",
+        is_last=True,
+    )
+    log_key_previous: tuple[Secret, ...] = setting(
+        readers.previous_log_keys,
+        (),
+        default_text="none",
+        about="earlier log keys, separated by spaces, that [sign as well](keys.md#the-log-key)",
+        is_last=True,
     )
     public_url: str | None = url(default_text="the request's host", about="how clients reach the service")
     allowed_hosts: tuple[str, ...] = texts(
@@ -274,7 +289,7 @@ class Settings:
         passwords = [urlsplit(one.reveal()).password for one in databases]
         upstream = [secret for one in self.mlflow_tracking for secret in (one.token, one.password) if secret]
         secret_texts = [*self.secret_keys, *(unquote(one or "") for one in passwords)]
-        secret_texts += [secret.reveal() for secret in upstream]
+        secret_texts += [secret.reveal() for secret in (*upstream, *self.log_keys)]
         secret_texts.append(self.metrics_token.reveal() if self.metrics_token else "")
         return [*secret_texts, *(os.environ.get(name, "") for name in _STORE_SECRETS)]
 
@@ -282,6 +297,11 @@ class Settings:
     def secret_keys(self) -> list[str]:
         """The secret key, and after it the previous ones whose tokens, addresses and seals are still accepted."""
         return [self.secret_key.reveal(), *(secret.reveal() for secret in self.secret_key_previous)]
+
+    @property
+    def log_keys(self) -> list[Secret]:
+        """The log key, and after it the previous ones that sign as well; empty where this process has none."""
+        return [self.log_key, *self.log_key_previous] if self.log_key else []
 
     @property
     def uses_sqlite(self) -> bool:

@@ -19,6 +19,7 @@ from registry.domain.errors import (
     Unsupported,
     UploadMismatch,
 )
+from registry.rules.audit_log.notes import MAX_NOTE
 from registry.rules.part_sizes import MOST_PARTS
 from registry.storage import keys
 from registry.storage.announced import SourceFailed, announced
@@ -124,6 +125,19 @@ class Store:
         """Write the store's identity. Without *replace* an existing one stays: read ``identity`` afterwards."""
         with self._guard.operation("claim"):
             self.driver.write_identity(content, replace=replace)
+
+    def pin(self) -> tuple[bytes, str] | None:
+        """Return the pinned checkpoint of the audit log, as it is, and its tag; None when there is none."""
+        with self._guard.operation("pin"):
+            return self.driver.read_pin(max_bytes=MAX_NOTE)
+
+    def move_pin(self, content: bytes, *, tag: str | None) -> bool:
+        """Write the pin if it still has *tag* (None: if there is none); return whether it was written.
+
+        After a lost answer it may have been written all the same: read ``pin`` after False.
+        """
+        with self._guard.operation("move_pin", changes=True):
+            return self.driver.write_pin(content, tag=tag)
 
     def gave_no_answer(self) -> None:
         """Count an operation whose end its caller did not wait for as a failure of the store."""

@@ -193,6 +193,12 @@ class Driver(Protocol):
     def write_identity(self, content: bytes, *, replace: bool) -> None:
         """Write that object durably. Without *replace* one that exists stays, where the store can compare: read it."""
 
+    def read_pin(self, *, max_bytes: int) -> tuple[bytes, str] | None:
+        """Return at most *max_bytes* of the object that pins the audit log, and its tag; None when there is none."""
+
+    def write_pin(self, content: bytes, *, tag: str | None) -> bool:
+        """Write that object durably if it has *tag*, or with None if there is none; return whether it was written."""
+
     def check(self) -> None:
         """Raise StoreError or OSError, saying why, when the store cannot be used."""
 

@@ -9,6 +9,7 @@ import re
 
 BLOBS, INCOMING = "blobs/", "incoming/"
 IDENTITY = "registry-id"  # which registry the store belongs to; no listing of objects has it
+PIN = "log-pin"  # the last published checkpoint of the audit log; no listing of objects has it either
 PLACES = (BLOBS, INCOMING)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

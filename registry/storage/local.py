@@ -34,9 +34,10 @@ from registry.storage.driver import (
     download_name,
     unavailable,
 )
-from registry.storage.keys import IDENTITY, PLACES
-from registry.storage.local_files import copy, link, sync_directory, temporary, written_before
+from registry.storage.keys import IDENTITY, PIN, PLACES
+from registry.storage.local_files import copy, link, replace_file, temporary, written_before
 from registry.storage.local_multipart import PartsDirectory, Plan
+from registry.storage.local_pin import PinFile
 
 
 class LocalDriver:
@@ -49,6 +50,7 @@ class LocalDriver:
             raise ValueError("the local store needs a secret to sign its addresses with")
         self._root = root
         self._parts = PartsDirectory(root)
+        self._pin = PinFile(self._path(PIN), drafts=self._arriving)
         self._puts = _signer([*previous, secret], "put")
         self._gets = _signer([*previous, secret], "get")
 
@@ -180,17 +182,23 @@ class LocalDriver:
     def write_identity(self, content: bytes, *, replace: bool) -> None:
         """Write that file, whole and durably; without *replace* the first of several writers succeeds."""
         self._require_root()
+        if replace:
+            replace_file(self._path(IDENTITY), content, drafts=self._arriving)
+            return
         with temporary(self._arriving) as (file, arriving):
             file.write(content)
-            if replace:
-                file.flush()
-                os.fsync(file.fileno())
-                spare = arriving.with_suffix(".identity")
-                os.link(arriving, spare)  # the file that was lent is removed by its lender
-                spare.replace(self._path(IDENTITY))
-                sync_directory(self._root)
-            else:
-                self._keep(file, arriving, IDENTITY)
+            self._keep(file, arriving, IDENTITY)
+
+    def read_pin(self, *, max_bytes: int) -> tuple[bytes, str] | None:
+        """Return the file that pins the audit log, and its tag. Raises StoreError without a directory."""
+        self._require_root()
+        return self._pin.read(max_bytes)
+
+    def write_pin(self, content: bytes, *, tag: str | None) -> bool:
+        """Write that file, whole and durably, if it has *tag*; return whether it was written."""
+        self._require_root()
+        with self._naming_full(len(content)):
+            return self._pin.write(content, tag)
 
     def check(self) -> None:
         """Raise when the directory is missing, cannot be written or has no hard links, by trying all that."""

@@ -40,6 +40,18 @@ def link(arriving: Path, path: Path, *, root: Path) -> None:
         sync_directory(parent)
 
 
+def replace_file(path: Path, content: bytes, *, drafts: Path) -> None:
+    """Give a file below the directory of *drafts* other bytes: after a crash it has the old or the new ones."""
+    with temporary(drafts) as (file, draft):
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        spare = draft.with_suffix(f".{path.name}")
+        os.link(draft, spare)  # the file that was lent is removed by its lender
+        spare.replace(path)
+        sync_directory(path.parent)
+
+
 def sync_directory(path: Path) -> None:
     """Make what was created, renamed and removed in a directory outlive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

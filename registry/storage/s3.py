@@ -32,9 +32,10 @@ from registry.storage.driver import (
     Unfinished,
     attachment,
 )
-from registry.storage.keys import BLOBS, IDENTITY, PLACES
+from registry.storage.keys import BLOBS, IDENTITY, PIN, PLACES
 from registry.storage.s3_client import ChecksumMode, Clients, checksum, naming_errors, seconds_until
 from registry.storage.s3_multipart import S3Parts
+from registry.storage.s3_pin import PinObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -68,6 +69,7 @@ class S3Driver:
             checksum_mode=checksum_mode,
         )
         self._parts = S3Parts(self._clients, bucket, self._prefix, lambda: self.verifies_on_arrival)
+        self._pin = PinObject(self._clients, bucket, self._prefix + PIN)
         self._probing = threading.Lock()
         self._verifies: bool | None = None
 
@@ -252,6 +254,22 @@ class S3Driver:
             except ClientError as error:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _EXISTS:
                     raise
+
+    def read_pin(self, *, max_bytes: int) -> tuple[bytes, str] | None:
+        """Return the object that pins the audit log, and its ETag; None when there is none."""
+        try:
+            return self._pin.read(max_bytes)
+        except Missing:
+            self.check()
+            return None
+        except Denied:
+            if self._is_absent(PIN):
+                return None
+            raise
+
+    def write_pin(self, content: bytes, *, tag: str | None) -> bool:
+        """Write that object if it has *tag*, where the server supports conditions; return whether it was written."""
+        return self._pin.write(content, tag)
 
     def check(self) -> None:
         """Raise StoreError when the bucket does not exist, is not ours or cannot be reached."""
