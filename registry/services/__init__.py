@@ -10,5 +10,6 @@ search/        both filter dialects       downloads/  signed URLs, archives     
 integrity/     checks before production, damage, scrubbing, ownership of the store
 lineage/       runs, code, environments, datasets, parents
 usage/         hourly counts of downloads and refusals
+sealed_log/    positions of entries in one tree, signed checkpoints, the pin
 audit/         append, read, verify, erase
 """
