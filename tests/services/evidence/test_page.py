@@ -1,0 +1,116 @@
+"""The page of an evidence archive: readable alone, and inert with any texts."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+
+from registry.domain.evidence.facts import EvidenceFacts
+from registry.domain.evidence.ordered import order
+from registry.domain.evidence.profiles import PROFILES
+from registry.domain.evidence.statements import collect
+from registry.services.evidence import page
+from tests.support.evidence_facts import HOSTILE, MemoryFacts, poor, rich, version_fact
+
+VOID = {"meta"}
+
+
+class Outline(HTMLParser):
+    """The elements of a page with their attributes, and its text; fails where a tag is not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[tuple[str, str | None], ...]]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def rendered(facts: EvidenceFacts, name: str | None = "eu-ai-act-annex-iv") -> str:
+    statements = collect(facts)
+    ordered = order(PROFILES[name], statements, query=facts.query, sealed=facts.sealed) if name else None
+    return b"".join(page.render(facts, statements, ordered)).decode()
+
+
+def test_hostile_texts_add_no_element_and_no_attribute() -> None:
+    harmless, hostile = Outline(rendered(rich())), Outline(rendered(rich(HOSTILE)))
+
+    assert hostile.elements == harmless.elements
+    assert "<script>alert(1)</script>" in "".join(hostile.texts)
+
+
+def test_characters_that_hide_or_reorder_text_are_spelled_out() -> None:
+    text = rendered(rich(HOSTILE))
+
+    assert "\\u202egnp.exe\\u0000" in text
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]", text)
+
+
+@pytest.mark.parametrize("name", [None, *PROFILES])
+def test_the_page_has_no_script_and_loads_nothing(name: str | None) -> None:
+    text = rendered(rich(), name)
+
+    addresses = [value for _, attrs in Outline(text).elements for key, value in attrs if key in {"href", "src"}]
+    assert all(address and address.startswith("#") for address in addresses)
+    assert not re.search(r"url\(|@import|<script|<link|<img|<iframe|javascript:", text)
+    assert not any(key.startswith("on") or key == "style" for _, attrs in Outline(text).elements for key, _ in attrs)
+
+
+@pytest.mark.parametrize("facts", [rich(), poor()], ids=["rich", "poor"])
+def test_headings_tables_and_links_are_accessible(facts: MemoryFacts) -> None:
+    elements = Outline(rendered(facts)).elements
+
+    levels = [int(tag[1]) for tag, _ in elements if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    tags = [tag for tag, _ in elements]
+    assert tags.count("table") == tags.count("caption") == tags.count("thead")
+    assert all(dict(attrs).get("scope") in {"col", "row"} for tag, attrs in elements if tag == "th")
+    ids = [value for _, attrs in elements for key, value in attrs if key == "id"]
+    assert len(ids) == len(set(ids))
+    targets = {value[1:] for _, attrs in elements for key, value in attrs if key == "href" and value}
+    assert targets <= set(ids)
+    assert ("html", (("lang", "en"),)) in elements
+
+
+def test_the_same_facts_give_the_same_bytes() -> None:
+    assert rendered(rich()) == rendered(rich())
+
+
+def test_a_gap_is_marked_and_says_what_to_add() -> None:
+    text = "".join(Outline(rendered(poor())).texts)
+
+    assert re.search(r"8: EU declaration of conformity \(Article 47\)\s+GAP", text)
+    assert "The archive has no fact for this clause. To add: A copy of the declaration." in text
+    assert "This is no legal advice." in text
+
+
+def test_the_page_shows_who_attested_a_fact() -> None:
+    text = re.sub(r"\s+", " ", "".join(Outline(rendered(rich())).texts))
+
+    assert "move: promote to: production reason: blocks card payments; not for loans ana (promoter)" in text
+    assert "version.promoted 20 019aa000-0000-7000-8000-000000000020" in text
+
+
+def test_rows_beyond_the_limit_are_counted() -> None:
+    many = MemoryFacts(
+        poor().query, poor().sealed, version_facts=tuple(version_fact(n, n) for n in range(1, page.MOST_ROWS + 3))
+    )
+
+    assert "2 more rows are in" in rendered(many, None)
