@@ -233,6 +233,7 @@ _PROMOTION_ENTRY = {
     "client_request_id": None,
     "aggregate": "model:1dc34f19-5f1a-4ef8-9783-ec58c495751d",
     "seq": 9,
+    "position": 57,
     "previous_hash": "d3380ae3e875a33acf70fa75618cdf46ffa457eb7ffda9049ea02b381559b4b0",
     "leaf_hash": "46b533adb260c69625fd2edcad145f395c554ea168c719e3545c24b77bdd733b",
 }

@@ -1,13 +1,15 @@
-"""The order in which audit entries became readable, and up to where it is final.
+"""The order in which releases before the sealed log read audit entries.
 
 On PostgreSQL ``AuditEntry.commit_order`` is ``base`` plus the id of the writing transaction (see migration
-``0008``). An entry is *settled* when every transaction that could write a smaller order has ended: then no entry can
-appear before it. SQLite has one writer at a time, so there the order is 0 and the id decides.
+``0008``). SQLite has one writer at a time, so there the order is 0 and the id decides.
+
+This release reads by position (``services.audit.incremental``). It keeps the order for the release before it, which may
+serve next to it, and for the positions that such a release returned. `deploy/docs/contributing.md` has its end.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, cast, func, select, text, true
+from sqlalchemy import BigInteger, ColumnElement, Connection, cast, func, select, text
 from sqlalchemy.orm import Session
 from sqlalchemy.types import String
 
@@ -18,16 +20,6 @@ _NEWEST = (
     select(AuditEntry.commit_order).order_by(AuditEntry.commit_order.desc(), AuditEntry.id.desc()).limit(1)
 ).scalar_subquery()
 _BASE = select(CommitBase.base).scalar_subquery()
-
-
-def settled(session: Session) -> ColumnElement[bool]:
-    """Return the condition that an entry, and all before it in commit order, are visible for good.
-
-    Any transaction that writes holds it back, also one of another database of the same PostgreSQL cluster.
-    """
-    if session.get_bind().dialect.name != "postgresql":
-        return true()
-    return AuditEntry.commit_order < _BASE + _as_integer(func.pg_snapshot_xmin(func.pg_current_snapshot()))
 
 
 def mismatch(connection: Connection) -> str | None:

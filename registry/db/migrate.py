@@ -179,7 +179,7 @@ def _missing_triggers(connection: Connection) -> list[str]:
     if PENDING not in existing:
         problems.append(f"the trigger {PENDING} is gone or disabled: new entries are not sealed")
     if connection.dialect.name == "postgresql" and COMMIT_ORDER not in existing:
-        problems.append(f"the trigger {COMMIT_ORDER} is gone or disabled: incremental exports lose entries")
+        problems.append(f"the trigger {COMMIT_ORDER} is gone or disabled: exports of the release before lose entries")
     return problems
 
 

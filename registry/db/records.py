@@ -212,7 +212,10 @@ class AliasRecord:
 
 @dataclass(frozen=True, slots=True)
 class EntryRecord:
-    """One audit entry, opened: ``body`` holds the hashed bytes, the other fields are read from it."""
+    """One audit entry, opened: ``body`` holds the hashed bytes, the other fields are read from it.
+
+    ``position`` is its place in the sealed log, None until it is sealed.
+    """
 
     id: str
     at: datetime
@@ -232,6 +235,7 @@ class EntryRecord:
     client_request_id: str | None
     aggregate: str
     seq: int
+    position: int | None
     previous_hash: str
     leaf_hash: str
     body: bytes

@@ -99,6 +99,8 @@ def test_the_tutorial_prints_what_its_pages_show_and_removes_what_it_wrote(
         script = f"\necho '{END}'\n".join(commands).replace("local-dev", site.actor)
         printed = site.run(script).split(f"{END}\n")
         versions = json.loads(site.run("registry version list fraud --json"))["items"]
+        if site.actor != "local-dev":  # this server does not seal the log itself
+            site.run("registry worker --once")
         others = [
             site.run(command, place="home")
             for page in ("search.md", "audit.md")

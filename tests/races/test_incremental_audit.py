@@ -39,7 +39,7 @@ class Auditor:
                 found = client.audit.changes(after, limit=50)
                 self.items += found["items"]  # type: ignore[arg-type]  # a TypedDict is a dict
                 after = found["next_after"]
-                if last and not found["more"]:
+                if last and not found["more"] and not found["waiting"]:
                     return
 
 
@@ -49,6 +49,7 @@ class Auditor:
 def test_an_incremental_reader_misses_nothing_and_repeats_nothing(
     fleet: Fleet, audit_reader: AuditReader, each: int
 ) -> None:
+    fleet.worker().launch()
     models = [f"model-{uuid.uuid4().hex[:12]}" for _ in range(2)]
     with fleet.caller() as caller:
         for model in models:

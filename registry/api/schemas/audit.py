@@ -13,11 +13,13 @@ from registry.api.schemas.paging import NEXT_CURSOR, PageQuery, page_of, seal, u
 from registry.domain.access import ActorKind
 from registry.domain.errors import Malformed
 from registry.rules import names
-from registry.services.audit import Criteria, Position
+from registry.services.audit import Criteria, FormerPlace, Position
 
 START = "start"
 _POSITION = "audit position"
-_FORM = 1  # of what a position holds; sealed positions will be another one
+# The first member of what a position holds says what follows it.
+_FORMER = 1  # order, id and uid: of releases before the sealed log
+_SEALED = 2  # position and uid, and order, id and uid of where a release before the sealed log had been
 
 
 class HistoryQuery(CriteriaQuery):
@@ -35,8 +37,8 @@ class AuditQuery(HistoryQuery):
         least=1,
         most=4096,
         metadata=about(
-            "Read incrementally: every entry once, in commit order, oldest first. `start`, or the `next_after` of an "
-            "earlier response (of an export: its header X-Audit-Next-After), which may be kept for as long as the "
+            "Read incrementally: every sealed entry once, in the order of positions. `start`, or the `next_after` of "
+            "an earlier response (of an export: its header X-Audit-Next-After), which may be kept for as long as the "
             "database is."
         ),
     )
@@ -70,7 +72,7 @@ class ActorView(View):
 
 
 class EntryView(View):
-    """An entry of the audit log, which never changes."""
+    """An entry of the audit log. It never changes; its position is added, and its texts can be redacted."""
 
     id = fields.String(**output("The id of the entry."))
     at = Instant(**output("When it happened."))
@@ -93,7 +95,10 @@ class EntryView(View):
     request_id = fields.String(**output("The `X-Request-Id` of the response.", null=True))
     client_request_id = fields.String(**output("The `X-Request-Id` that the client sent.", null=True))
     aggregate = fields.String(**output("The chain that the entry is part of."))
-    seq = fields.Integer(**output("Its position in the chain, counted from 1."))
+    seq = fields.Integer(**output("Its place in the chain, counted from 1."))
+    position = fields.Integer(
+        **output("Its position in the sealed log, counted from 0; null until it is sealed.", null=True)
+    )
     previous_hash = fields.String(**output("The leaf hash of the entry before it in the chain."))
     leaf_hash = fields.String(**output("The hash of the entry."))
 
@@ -120,7 +125,7 @@ class ChainEntryView(View):
     """An entry as it is stored, with all that verification needs but the service's key."""
 
     chain = fields.String(**output("The chain that the entry is part of."))
-    seq = fields.Integer(**output("Its position in the chain, counted from 1."))
+    seq = fields.Integer(**output("Its place in the chain, counted from 1."))
     id = fields.String(**output("The id of the entry."))
     action = fields.String(**output("What was done."))
     actor = fields.String(**output("The id of the actor's account."))
@@ -173,18 +178,29 @@ class AuditPage(View):
     next_after = fields.String(metadata=about("The `after` of the next request."))
     more = fields.Boolean(metadata=about("Whether other entries can be read now."))
     waiting = fields.Boolean(
-        metadata=about("Whether committed entries are held back until transactions that began before them end.")
+        metadata=about(
+            "Whether committed entries are not sealed yet. Workers seal within seconds; where none runs, it stays true."
+        )
     )
 
 
 def position_text(position: Position | None) -> str:
     """Return the opaque text of a position."""
-    return START if position is None else seal(_POSITION, [_FORM, position.order, position.id, position.uid])
+    if position is None:
+        return START
+    former = [] if position.former is None else [position.former.order, position.former.id, position.former.uid]
+    if position.number is None:
+        return seal(_POSITION, [_FORMER, *former])
+    return seal(_POSITION, [_SEALED, position.number, position.uid, *former])
 
 
 def position_in(text: str) -> Position:
     """Return the position that *text* stands for. Raises Malformed."""
     match unseal(_POSITION, text):
-        case [form, order, id, uid] if form == _FORM:
-            return Position(order, id, uid)
+        case [form, order, id, uid] if form == _FORMER:
+            return Position(None, None, FormerPlace(order, id, uid))
+        case [form, number, uid] if form == _SEALED:
+            return Position(number, uid)
+        case [form, number, uid, *former] if form == _SEALED:
+            return Position(number, uid, FormerPlace(*former))
     raise Malformed("this release does not read the form of this audit position; start again with after=start")

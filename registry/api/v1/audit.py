@@ -37,8 +37,8 @@ from registry.services.audit import Criteria, Position
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1", description="Who did what, when and why.")
 COLUMNS = ("at", "action", "actor", "model", "version", "related_version", "token", "reason", "texts", "before",
            "after", "digests", "id", "request_id", "aggregate", "seq", "previous_hash", "leaf_hash",
-           "body", "client_request_id", "credential", "issuer", "redacted")  # fmt: skip
-NEXT_AFTER = "X-Audit-Next-After"
+           "body", "client_request_id", "credential", "issuer", "redacted", "position")  # fmt: skip
+NEXT_AFTER, WAITING = "X-Audit-Next-After", "X-Audit-Waiting"
 EXPORTS = {"application/x-ndjson": "jsonl", "text/csv": "csv"}
 
 
@@ -76,7 +76,11 @@ def list_version_history(query: dict[str, Any], model: str, number: int) -> dict
                 NEXT_AFTER: {
                     "description": "Of an export with `after`: where to go on, once all of it has arrived.",
                     "schema": {"type": "string"},
-                }
+                },
+                WAITING: {
+                    "description": "Of an export with `after`: whether committed entries are not sealed yet.",
+                    "schema": {"type": "string", "enum": ["false", "true"]},
+                },
             },
         }
     }
@@ -85,8 +89,8 @@ def list_version_history(query: dict[str, Any], model: str, number: int) -> dict
 def list_audit(query: dict[str, Any]) -> Any:
     """Search the audit log, newest first, or export it (format=jsonl or csv), oldest first.
 
-    With `after` it is read incrementally: every entry once, in commit order. `since` alone can miss entries that were
-    committed late.
+    With `after` it is read incrementally: every sealed entry once, in the order of positions. `since` alone can miss
+    entries that were committed late.
     """
     form = query.pop("format", None) or EXPORTS.get(request.accept_mimetypes.best or "")
     if form is not None:
@@ -134,9 +138,9 @@ def _export(form: str, *, criteria: Criteria, **query: Any) -> Response:
     audit.require_exportable(criteria)
     headers = {"Content-Disposition": f'attachment; filename="audit.{form}"'}
     if "position" in query:
-        until = audit.newest(query["position"])
+        until, waiting = audit.newest(query["position"])
         entries = audit.between(criteria, query["position"], until)
-        headers[NEXT_AFTER] = position_text(until)
+        headers |= {NEXT_AFTER: position_text(until), WAITING: json.dumps(waiting)}
     else:
         entries = audit.export(criteria)
     lines, media_type = WRITERS[form]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
     from registry.client.types import EntryView
     from registry.services.audit import ChainReport
 
-START = "start"
+START, POLL_SECONDS = "start", 0.25
+UNSEALED = "Committed entries are not sealed yet. They follow within seconds, if a worker runs (registry doctor)."
 REPORTED = ("aggregate", "label", "entries", "problems", "uncovered", "baseline", "redacted")  # of a chain, in JSON
 
 
@@ -45,16 +48,19 @@ REPORTED = ("aggregate", "label", "entries", "problems", "uncovered", "baseline"
 @click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Export all that match, oldest first.")
 @click.option("--after", metavar="POSITION", help="Only what follows: start, or the position of an earlier answer.")
 @click.option("--bodies", is_flag=True, help="With --json: also the hashed bytes of each entry, in base64.")
+@click.option("--wait", type=click.FloatRange(0, 60), default=3, show_default=True, metavar="SECONDS",
+              help="With --after or --state: how long to wait for entries that are not sealed yet.")  # fmt: skip
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Export what is new since this file was last written; it keeps the position. CSV has its header once.",
 )
 @connected
-def audit(session: Session, limit: int, model: str | None, **query: Any) -> None:
+def audit(session: Session, limit: int, model: str | None, wait: float, **query: Any) -> None:
     """Search the audit log, newest first, or export it. Needs the role auditor or admin.
 
-    With --after or --state each entry is read once, however late its transaction was committed; --since can miss some.
+    With --after or --state each sealed entry is read once, however late its transaction was committed; --since can miss
+    some. Entries are sealed within seconds.
 
     \b
     Example:
@@ -80,28 +86,48 @@ def audit(session: Session, limit: int, model: str | None, **query: Any) -> None
         position = state.read_text().strip() if goes_on else START
         headless = goes_on and form == "csv"
         quiet = not sys.stderr.isatty()  # nothing new is usual for a job that runs often
-        _keep_export(
-            state, _export(session, form or "jsonl", without_header=headless, quiet=quiet, after=position, **query)
-        )
+        export = _export(session, form or "jsonl", headless=headless, wait=wait, after=position, **query)
+        export.report(quiet=quiet)
+        _keep_export(state, export.next_after)
     elif form:
-        if position := _export(session, form, after=after, **query):
-            output.note(f"Go on with: --after {position}")
+        export = _export(session, form, wait=wait, after=after, **query)
+        export.report()
+        if export.next_after:
+            output.note(f"Go on with: --after {export.next_after}")
     elif after:
-        _show_changes(session, after, limit, bodies, query)
+        _show_changes(session, after, limit, bodies, query, wait=wait)
     else:
         rows = (_entry_without_bytes(entry, bodies) for entry in session.registry.audit.entries(**query))
         session.list(rows, ENTRY_COLUMNS, entry_row, empty=NO_ENTRIES, limit=limit)
 
 
-def _export(
-    session: Session, form: Any, *, without_header: bool = False, quiet: bool = False, **query: Any
-) -> str | None:
-    """Write the file to stdout; return the position after it. Unless *quiet*, a note on stderr reports an empty one."""
-    export, lines = session.registry.audit.export(form, **query), ExportLines()
-    output.pass_on(_after_first_line(lines.of(export)) if without_header else lines.of(export))
-    if lines.count <= (form == "csv") and not quiet:
-        output.note(NO_ENTRIES)
-    return export.next_after
+@dataclass(slots=True)
+class WrittenExport:
+    """An export that was written to stdout: where it ends, and whether it has entries."""
+
+    next_after: str | None
+    waiting: bool
+    is_empty: bool
+
+    def report(self, *, quiet: bool = False) -> None:
+        """Report on stderr that there are no entries, or that some are not sealed yet; if *quiet*, only both."""
+        if self.waiting and (self.is_empty or not quiet):
+            output.note(UNSEALED)
+        elif self.is_empty and not quiet:
+            output.note(NO_ENTRIES)
+
+
+def _export(session: Session, form: Any, *, wait: float, headless: bool = False, **query: Any) -> WrittenExport:
+    """Write the file to stdout, and what is sealed in *wait* seconds while entries wait for that."""
+    end, is_empty = time.monotonic() + wait, True
+    while True:
+        export, lines = session.registry.audit.export(form, **query), ExportLines()
+        output.pass_on(_after_first_line(lines.of(export)) if headless else lines.of(export))
+        is_empty = is_empty and lines.count <= (form == "csv")
+        if not export.waiting or time.monotonic() >= end:
+            return WrittenExport(export.next_after, export.waiting, is_empty)
+        time.sleep(POLL_SECONDS)
+        query["after"], headless = export.next_after, form == "csv"
 
 
 class ExportLines:
@@ -156,20 +182,29 @@ def _entry_without_bytes(entry: EntryView, bodies: bool) -> EntryView:
     return entry
 
 
-def _show_changes(session: Session, after: str, limit: int, bodies: bool, query: dict[str, Any]) -> None:
-    """Show at most *limit* entries (0: all) after a position."""
+def _show_changes(
+    session: Session, after: str, limit: int, bodies: bool, query: dict[str, Any], *, wait: float
+) -> None:
+    """Show at most *limit* entries (0: all) after a position, with those that are sealed in *wait* seconds."""
     items: list[Any] = []
+    end = time.monotonic() + wait
     while True:
         size = min(limit - len(items), 200) if limit else 200
         changes = session.registry.audit.changes(after, limit=size, **query)
         items += (_entry_without_bytes(entry, bodies) for entry in changes["items"])
         after = changes["next_after"]
-        if not changes["more"] or (limit and len(items) >= limit):
+        if limit and len(items) >= limit:
             break
+        if not changes["more"]:
+            if not changes["waiting"] or time.monotonic() >= end:
+                break
+            time.sleep(POLL_SECONDS)
     answer = {"items": items, "next_after": after, "more": changes["more"], "waiting": changes["waiting"]}
     rows = [entry_row(entry) for entry in items]
     session.show(answer, lambda: tables.table(ENTRY_COLUMNS, rows, empty="no entries match after this position"))
     if not session.as_json:
+        if changes["waiting"]:
+            output.note(UNSEALED)
         output.note(f"Go on with: --after {after}")
 
 

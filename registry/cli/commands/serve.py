@@ -46,8 +46,8 @@ def serve(
 def worker(once: bool, **overrides: Any) -> None:
     """Run the registry's background work; any number of workers share it.
 
-    It verifies large uploads, fetches imports, and closes uploads that expired. It also reads the bytes of production
-    versions again, and collects unreferenced objects.
+    It seals the audit log, verifies large uploads, fetches imports, and closes uploads that expired. It also reads the
+    bytes of production versions again, and collects unreferenced objects.
 
     \b
     Example:

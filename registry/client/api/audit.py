@@ -88,9 +88,10 @@ class Audit:
         since: When | None = None,
         until: When | None = None,
     ) -> ChangesView:
-        """Return at most *limit* entries after a position, oldest first; each is read once, however late its commit.
+        """Return at most *limit* sealed entries after a position; each is read once, however late its commit.
 
-        Keep ``next_after`` and give it as *after* the next time. Raises PositionLost when the log has no such entry.
+        They are in the order of their positions, and are sealed within seconds. Keep ``next_after`` and give it as
+        *after* the next time. Raises PositionLost when the log has no such entry.
         """
         query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
         return self._transport.one(ChangesView, "GET", "/audit", query={**query, "after": after, "limit": limit})
@@ -108,7 +109,7 @@ class Audit:
     ) -> Export:
         """Return all matching entries, oldest first, as chunks of one file.
 
-        With *after* (``start`` or a position) only those that follow it, in commit order.
+        With *after* (``start`` or a position) only sealed ones that follow it, in the order of their positions.
         """
         query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
         query |= {"format": format, "after": after}
@@ -116,11 +117,15 @@ class Audit:
 
 
 class Export:
-    """The chunks of a file, read once. ``next_after`` is the position after the last entry."""
+    """The chunks of a file, read once. ``next_after`` is the position after the last entry.
+
+    ``waiting``: the export has a position, and committed entries are not sealed yet.
+    """
 
     def __init__(self, response: requests.Response) -> None:
         self._response = response
         self.next_after: str | None = response.headers.get("X-Audit-Next-After")
+        self.waiting = response.headers.get("X-Audit-Waiting") == "true"
 
     def __iter__(self) -> Iterator[bytes]:
         with self._response as response:

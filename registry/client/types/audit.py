@@ -22,7 +22,8 @@ class EntryView(TypedDict):
     """One line of history.
 
     ``texts`` are the free texts, which are stored apart from the hashed bytes; ``body`` is those bytes in base64, and
-    only in the audit log. ``redacted`` names texts that were erased; an older registry leaves it out.
+    only in the audit log. ``redacted`` names texts that were erased, and ``position`` is the place in the sealed log,
+    None until the entry is sealed; an older registry leaves both out.
     """
 
     id: str
@@ -42,6 +43,7 @@ class EntryView(TypedDict):
     client_request_id: str | None
     aggregate: str
     seq: int
+    position: NotRequired[int | None]
     leaf_hash: str
     previous_hash: str
     digests: dict[str, str]
@@ -110,7 +112,7 @@ class DownloadCountView(TypedDict):
 class ChangesView(TypedDict):
     """Entries after a position; ``next_after`` is where to go on.
 
-    ``more``: others can be read now. ``waiting``: committed entries are held back until earlier transactions end.
+    ``more``: others can be read now. ``waiting``: committed entries are not sealed yet.
     """
 
     items: list[EntryView]

@@ -8,7 +8,7 @@ from registry.services.audit.clocks import doubts, require_certain
 from registry.services.audit.erasure import Redaction, erase_account, erase_text
 from registry.services.audit.finding import FoundText, find_text
 from registry.services.audit.heads import ChainedEntry, HeadRecord, chained, heads
-from registry.services.audit.incremental import Changes, Position, between, changes, newest
+from registry.services.audit.incremental import Changes, FormerPlace, Position, between, changes, newest
 from registry.services.audit.reading import (
     Criteria,
     entries,
@@ -31,6 +31,7 @@ __all__ = [
     "Changes",
     "Criteria",
     "Event",
+    "FormerPlace",
     "FoundText",
     "HeadRecord",
     "Position",

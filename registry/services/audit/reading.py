@@ -12,7 +12,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Rows
-from registry.db.models import Account, AuditEntry, AuditText, Model
+from registry.db.models import Account, AuditEntry, AuditText, Leaf, Model
 from registry.db.queries import catalog, pages, row_sizes
 from registry.db.queries.pages import Sorted
 from registry.db.records import EntryRecord, Page
@@ -133,7 +133,7 @@ _OLDEST_FIRST = (Sorted(AuditEntry.id),)
 
 
 class Row(NamedTuple):
-    """An entry as it is stored, with the names of its actor and issuer."""
+    """An entry as it is stored, with its position, None until it is sealed, and the names of its actor and issuer."""
 
     id: int
     uid: str
@@ -144,19 +144,21 @@ class Row(NamedTuple):
     actor_id: str
     leaf_hash: str
     body: bytes
-    commit_order: int
+    position: int | None
     actor: str
     issuer: str | None
 
 
 _ENTRIES = pages.details(
     select(
-        *(getattr(AuditEntry, name) for name in Row._fields[:-2]),
+        *(getattr(AuditEntry, name) for name in Row._fields[:-3]),
+        Leaf.position,
         Account.name.label("actor"),
         _ISSUER.name.label("issuer"),
     )
     .select_from(AuditEntry)
     .join(Account, Account.id == AuditEntry.actor_id)
+    .outerjoin(Leaf, Leaf.entry_id == AuditEntry.id)
     .outerjoin(_ISSUER, _ISSUER.id == AuditEntry.issuer_id),
     AuditEntry.id,
     row_sizes.entry,
@@ -214,6 +216,7 @@ def _entry_record(entry: Row, said: Mapping[str, str]) -> EntryRecord:
         client_request_id=document.get("client_req"),
         aggregate=entry.aggregate,
         seq=entry.seq,
+        position=entry.position,
         previous_hash=document["prev"],
         leaf_hash=entry.leaf_hash,
         body=entry.body,

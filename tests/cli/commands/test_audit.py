@@ -28,7 +28,7 @@ def test_each_export_goes_on_where_the_one_before_ended(run_cli: CommandLine, pl
         assert run_cli("model", "create", name, "--url", service).code == 0
 
     def export() -> list[str]:
-        done = run_cli("audit", "--state", "position", "--url", service)
+        done = run_cli("audit", "--state", "position", "--wait", "60", "--url", service)
         assert (done.code, done.err) == (0, "")
         return [json.loads(line)["model"] for line in done.out.splitlines()]
 
@@ -36,7 +36,7 @@ def test_each_export_goes_on_where_the_one_before_ended(run_cli: CommandLine, pl
     create("b")
     first, position = export(), (place.cwd / "position").read_text()
     create("c")
-    shown = run_cli("audit", "--after", position.strip(), "--json", "--url", service)
+    shown = run_cli("audit", "--after", position.strip(), "--json", "--wait", "60", "--url", service)
     second, third = export(), export()
 
     assert (first, second, third) == (["a", "b"], ["c"], [])
@@ -48,7 +48,7 @@ def test_each_export_goes_on_where_the_one_before_ended(run_cli: CommandLine, pl
 
 def test_exports_in_csv_that_are_appended_have_one_header(run_cli: CommandLine, place: Place, service: str) -> None:
     def export() -> str:
-        done = run_cli("audit", "--state", "csv-position", "--format", "csv", "--url", service)
+        done = run_cli("audit", "--state", "csv-position", "--format", "csv", "--wait", "60", "--url", service)
         assert (done.code, done.err) == (0, "")
         return done.out
 

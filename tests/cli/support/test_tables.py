@@ -187,6 +187,19 @@ def test_downloads_beyond_the_bound_of_a_process_are_others(
     assert run_cli("audit", "downloads").out.splitlines()[1].split()[1:] == ["others", "file", "others", "7", AT]
 
 
+@pytest.mark.parametrize("command", [["--format", "jsonl", "--after", "start"], ["--state", "state"]])
+def test_an_export_is_not_called_empty_while_entries_wait_to_be_sealed(
+    run_cli: CommandLine, network: responses.RequestsMock, command: list[str]
+) -> None:
+    network.get(f"{API}/audit", body="", headers={"X-Audit-Next-After": "start", "X-Audit-Waiting": "true"})
+
+    done = run_cli("audit", *command, "--wait", "0")
+
+    assert (done.code, done.out) == (0, "")
+    assert "not sealed yet" in done.err
+    assert "no entries match" not in done.err
+
+
 def test_the_hashed_bytes_of_entries_are_shown_when_asked_for(
     run_cli: CommandLine, network: responses.RequestsMock
 ) -> None:
