@@ -25,6 +25,8 @@ from registry.services.imports.inline import Places
 from registry.services.imports.upstream import Upstream
 from registry.services.maintenance import secret_keys
 from registry.services.maintenance.secret_keys import Keys
+from registry.services.sealed_log.pins import StorePin
+from registry.services.sealed_log.signer import Signer
 from registry.services.usage.downloads import DownloadCounts
 from registry.services.usage.refusals import Counts
 from registry.storage.factory import open_sources, open_store
@@ -65,9 +67,10 @@ def create_app(settings: Settings) -> Flask:
     audit.attach(app, [derived(key, "audit") for key in settings.secret_keys])
     peppers = [derived(key, "tokens") for key in settings.secret_keys]
     secret_keys.attach(app, Keys([fingerprint(key) for key in settings.secret_keys], [*map(tokens.key_id, peppers)]))
+    store = open_store(settings)
     app.extensions[context.EXTENSION] = context.Adapters(
         settings=settings,
-        store=open_store(settings),
+        store=store,
         sources=open_sources(settings),
         upstreams=[_upstream(settings, tracking) for tracking in settings.mlflow_tracking],
         pepper=peppers[0],
@@ -83,6 +86,8 @@ def create_app(settings: Settings) -> Flask:
         refusals=Counts(),
         downloads=DownloadCounts(),
         places=Places(settings.threads),
+        signer=Signer.of(key.reveal() for key in settings.log_keys),
+        pin=StorePin(store),
     )
     _open_gates(app)
     if settings.database_replica_url:

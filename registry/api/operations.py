@@ -10,7 +10,7 @@ from werkzeug import Response as Redirect
 
 from registry.api import description
 from registry.http.access import public
-from registry.http.context import below_prefix, settings, store
+from registry.http.context import below_prefix, pin, settings, store
 from registry.services.monitoring import health
 from registry.telemetry import processes
 
@@ -48,7 +48,7 @@ def livez() -> Response:
 def readyz() -> tuple[Response, int]:
     if processes.draining():
         return jsonify({"status": "draining", "mode": _mode(), "checks": {}}), 503
-    checks = health.readiness(store())
+    checks = health.readiness(store(), pin())
     state = health.state_of(checks)
     document = {
         "status": state,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from registry.rules.audit_log.checkpoints import Checkpoint
+from registry.rules.audit_log.checkpoints import NUMBER, Checkpoint
 from registry.rules.audit_log.entries import leaf_data
 from registry.rules.audit_log.tiles import HEIGHT, WIDTH
 from registry.rules.audit_log.tree import CompactRange, Node, leaf_hash, root
@@ -67,3 +67,21 @@ def require_continuation(signed: Checkpoint | None, origin: str, size: int, node
         )
     if root(signed.size, node) != signed.root:
         raise Forked(f"the first {signed.size} entries are not those that were signed: the log was forked or changed")
+
+
+def first_origin(registry: str) -> str:
+    """Return the name of the log of a registry, by its id, in the first epoch."""
+    return f"model-registry/{registry}"
+
+
+def next_origin(base: str, *origins: str) -> str:
+    """Return the name of the log's next epoch: ``<base>/<n>``, with a number above that of each of *origins*."""
+    return f"{base}/{max((_epoch(base, origin) for origin in origins), default=0) + 1}"
+
+
+def _epoch(base: str, origin: str) -> int:
+    """Return the number of an epoch: 1 for the first, whose name has none, and 0 for another log."""
+    name, _, number = origin.removeprefix(base).partition("/")
+    if not origin.startswith(base) or name:
+        return 0
+    return int(number) if NUMBER.fullmatch(number) else 1

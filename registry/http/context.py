@@ -44,8 +44,8 @@ class Adapters:
     refusals: Counts
     downloads: DownloadCounts
     places: Places
-    signer: Signer | None = None
-    pin: Pin | None = None
+    signer: Signer | None
+    pin: Pin
 
 
 def current_request() -> Request:
@@ -64,6 +64,10 @@ def settings() -> Settings:
 
 def store() -> Store:
     return adapters().store
+
+
+def pin() -> Pin:
+    return adapters().pin
 
 
 def sources() -> Sources:

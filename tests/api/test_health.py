@@ -14,10 +14,13 @@ from flask import Flask
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
+from registry.http.context import EXTENSION
+from registry.storage.keys import PIN
 from tests.support.api import Api
 from tests.support.databases import Database, empty_postgres
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
+from tests.support.sealing import seal_all
 
 
 @contextmanager
@@ -47,10 +50,28 @@ def test_a_process_that_can_work_is_ready(anonymous: Api, database: Database) ->
     identity = {"ok": True, "detail": "the store belongs to this registry"}
     privileges = document["checks"].pop("privileges", None)
     assert (privileges is not None) == (database.kind == "postgresql")
+    assert document["checks"].pop("audit_log")["ok"] is True
     assert document["checks"] == {
         "database": fine, "migrations": fine, "secret_key": fine, "storage": storage, "identity": identity,
         "logs": fine, "metrics": fine, "clock": fine,
     }  # fmt: skip
+
+
+def test_a_process_of_a_forked_log_serves_on_and_says_so(
+    anonymous: Api, app: Flask, registry: RegistryBuilder, storage_root: Path
+) -> None:
+    registry.model("fraud").version()
+    seal_all(app, app.extensions[EXTENSION].pin)
+    before = expect(200, anonymous.get("/readyz"))
+    (storage_root / PIN).unlink()
+
+    document = expect(200, anonymous.get("/readyz"))
+
+    assert (before["status"], before["checks"]["audit_log"]["ok"]) == ("ready", True)
+    assert "are under a published checkpoint" in before["checks"]["audit_log"]["detail"]
+    assert document["status"] == "degraded"
+    assert document["checks"]["audit_log"]["ok"] is False
+    assert "registry audit new-epoch" in document["checks"]["audit_log"]["detail"]
 
 
 def test_asking_leaves_nothing_behind(anonymous: Api, registry: RegistryBuilder, storage_root: Path) -> None:

@@ -11,7 +11,7 @@ from registry.db.models import Registry
 from registry.db.session import transaction
 from registry.domain import clock
 from registry.domain.ownership import Identity
-from registry.storage.keys import IDENTITY
+from registry.storage.keys import IDENTITY, PIN
 
 REGISTRY, EPOCH = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 
@@ -26,3 +26,4 @@ def claim(root: Path) -> None:
     """Let the directory belong to the registry of all tests, in whatever state its database is."""
     root.mkdir(exist_ok=True)
     (root / IDENTITY).write_bytes(Identity(REGISTRY, EPOCH, None, clock.now()).dump())
+    (root / PIN).unlink(missing_ok=True)

@@ -69,7 +69,8 @@ def require_whole(app: Flask) -> Sealed:
         ).all()
         signed = session.scalars(sa.select(SignedCheckpoint).order_by(SignedCheckpoint.size)).all()
     assert [row.position for row in rows] == list(range(tree.size))
-    roots, grown = {}, CompactRange()
+    grown = CompactRange()
+    roots = {0: grown.root()}
     for row in rows:
         assert row.leaf == leaf_hash(leaf_data(row.body))
         grown.append(row.leaf)
@@ -78,7 +79,8 @@ def require_whole(app: Flask) -> Sealed:
     keys = [VerifierKey.parse(line) for line in tree.keys.splitlines()]
     checkpoints = []
     for one in signed:
-        checkpoint = open_checkpoint(one.note.encode(), keys)
+        earlier = [key.verifier for key in SIGNER.keys(one.origin)] if one.origin != tree.origin else []
+        checkpoint = open_checkpoint(one.note.encode(), [*keys, *earlier])
         assert (checkpoint.origin, checkpoint.size, checkpoint.root) == (one.origin, one.size, one.root)
         assert checkpoint.root == roots[checkpoint.size]
         if one.published_at is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from registry.cli.commands.log_epochs import log_key, new_epoch
 from registry.cli.commands.redaction import find_text, redact
 from registry.cli.support import output, server, tables
 from registry.cli.support.entries import (
@@ -341,6 +342,8 @@ def checkpoint(**overrides: Any) -> None:
     output.line("The log names the heads of all chains.")
 
 
+audit.add_command(log_key)
+audit.add_command(new_epoch)
 audit.add_command(find_text)
 audit.add_command(redact)
 

@@ -16,7 +16,7 @@ from registry.cli.support.session import Session
 
 if TYPE_CHECKING:
     from registry.client.diagnosis import Finding, State
-    from registry.services.monitoring.health import Check
+    from registry.services.monitoring.checks import Check
 
 # Who sets one of these speaks of the server's own machine.
 SERVERS = ("REGISTRY_DATABASE_URL", "REGISTRY_DATABASE_URL_FILE", "REGISTRY_DATA_DIR", "REGISTRY_DATA_DIR_FILE")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from registry.services.maintenance.fsck import Finding
     from registry.services.maintenance.garbage_collection import Waste
     from registry.services.maintenance.restoration import Epoch
-    from registry.services.monitoring.health import Check
+    from registry.services.monitoring.checks import Check
+    from registry.services.sealed_log.epochs import Epoch as LogEpoch
 
 JOBS = 200
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -222,6 +223,25 @@ def begin_epoch(*, keep_tokens: bool, skip: int, **overrides: Any) -> Epoch:
         return epoch
 
 
+def begin_log_epoch(reason: str, **overrides: Any) -> LogEpoch:
+    """Begin an epoch of the sealed log."""
+    with application(**overrides) as app:
+        from registry.http.context import EXTENSION
+        from registry.services import sealed_log
+
+        adapters = app.extensions[EXTENSION]
+        return sealed_log.epochs.begin(reason, signer=adapters.signer, pin=adapters.pin)
+
+
+def log_keys(**overrides: Any) -> list[str]:
+    """Return the keys with which auditors verify checkpoints, one a line."""
+    with application(**overrides) as app:
+        from registry.http.context import EXTENSION
+        from registry.services import sealed_log
+
+        return [str(key) for key in sealed_log.epochs.verifier_keys(app.extensions[EXTENSION].signer)]
+
+
 def replace_key(reason: str, **overrides: Any) -> str:
     """Accept the secret key of these settings in place of a lost one; return its fingerprint."""
     with application(unproved=True, **overrides):
@@ -241,6 +261,7 @@ def examine(**overrides: Any) -> Mapping[str, Check]:
         url = settings.database_url.reveal()
         return diagnosis.examine(
             adapters.store,
+            adapters.pin,
             adapters.upstreams,
             pool_size=settings.database_pool_size,
             processes=settings.workers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from registry.domain.replay import access, model, storage
 from registry.domain.replay.checkpoints import CHECKPOINT
 from registry.domain.replay.entry import BASELINE, ERASED
-from registry.domain.replay.restorations import CLOCK_ACCEPTED, KEY_REPLACED, KEY_ROTATED, RESTORED
+from registry.domain.replay.restorations import CLOCK_ACCEPTED, EPOCH_BEGUN, KEY_REPLACED, KEY_ROTATED, RESTORED
 
 ACTIONS = frozenset(
     {
@@ -15,6 +15,7 @@ ACTIONS = frozenset(
         BASELINE,
         CHECKPOINT,
         CLOCK_ACCEPTED,
+        EPOCH_BEGUN,
         ERASED,
         KEY_REPLACED,
         KEY_ROTATED,

@@ -1,4 +1,4 @@
-"""Replay of the chain ``registry``: its epoch, its secret keys, and the first version number of new models."""
+"""Replay of the chain ``registry``: its epochs, its secret keys, and the first version number of new models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from registry.domain.replay.entry import BASELINE, ERASED, Entry, Unreplayable
 
 CLOCK_ACCEPTED = "clock.accepted"
 RESTORED = "registry.restored"
+EPOCH_BEGUN = "log.epoch_begun"
 KEY_ROTATED, KEY_REPLACED = "secret_key.rotated", "secret_key.replaced"
 
 
@@ -18,6 +19,7 @@ class Restorations:
 
     ``uncertain`` has the spans that acceptances of the clock made: their least end by their :func:`span`.
     ``secret_keys`` has the fingerprints of the keys, the newest first; None before the key was first changed.
+    ``origin`` is the name of the sealed log in its latest epoch; None before the second one.
     ``unsealed_until`` is the end of the time in which rows without a seal act, as the latest ``baseline`` accepted it.
     """
 
@@ -29,6 +31,7 @@ class Restorations:
     secret_keys: list[str] | None = None
     unsealed_until: str | None = None
     baseline: str | None = None
+    origin: str | None = None
 
 
 def replay(entries: Iterable[Entry]) -> Restorations:
@@ -40,9 +43,12 @@ def replay(entries: Iterable[Entry]) -> Restorations:
             restorations = Restorations(
                 entry.after["first_number"], entry.after["epoch"], entry.at, backup and backup.removeprefix("sha256:"),
                 restorations.uncertain, restorations.secret_keys, restorations.unsealed_until, restorations.baseline,
+                restorations.origin,
             )  # fmt: skip
         elif entry.action in {KEY_ROTATED, KEY_REPLACED}:
             restorations.secret_keys = entry.after["secret_keys"]
+        elif entry.action == EPOCH_BEGUN:
+            restorations.origin = entry.after["origin"]
         elif entry.action == CLOCK_ACCEPTED:
             for aggregate, since, until in entry.facts.get("uncertain", ()):
                 name = span(aggregate, since)

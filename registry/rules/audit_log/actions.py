@@ -26,7 +26,7 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     },
     "log": _EVERYWHERE | {"log.checkpointed"},
     "registry": _EVERYWHERE
-    | {"clock.accepted", "registry.restored", "secret_key.replaced", "secret_key.rotated"},
+    | {"clock.accepted", "log.epoch_begun", "registry.restored", "secret_key.replaced", "secret_key.rotated"},
 }  # fmt: skip
 
 

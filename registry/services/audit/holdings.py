@@ -18,11 +18,12 @@ from registry.db.models import (
     Registry,
     RunRefresh,
     Token,
+    Tree,
     UncertainTime,
     Version,
     VersionFile,
 )
-from registry.domain import artifact_area, clock, confusables, fact_digests
+from registry.domain import artifact_area, clock, confusables, fact_digests, sealing
 from registry.domain.access import LOCAL_DEV, SYSTEM, ActorKind
 from registry.domain.replay import restorations
 from registry.domain.replay.access import BOOTSTRAP_SECONDS, Access
@@ -79,7 +80,7 @@ def _bootstrap_end(created_at: str) -> str:
 
 
 def check_registry(cursors: Cursors, log: Restorations, comparison: Comparison) -> None:
-    """Compare epoch, secret keys and the spans of a wrong clock with the log."""
+    """Compare epochs, secret keys and the spans of a wrong clock with the log."""
     for row in cursors.rows(select(*Registry.__table__.columns)):
         comparison.check("the first number of new models", row.first_number, log.first_number)
         comparison.check("the restoration", row.restored_at and clock.wire(row.restored_at), log.at)
@@ -92,6 +93,9 @@ def check_registry(cursors: Cursors, log: Restorations, comparison: Comparison) 
             )
         if log.secret_keys is not None:
             comparison.check("the fingerprints of the secret keys", row.secret_keys, log.secret_keys)
+        for (origin,) in cursors.rows(select(Tree.origin)):
+            if origin or log.origin:  # else nothing was signed yet
+                comparison.check("the name of the sealed log", origin, log.origin or sealing.first_origin(row.id))
     ends: dict[str, str] = {}
     for row in cursors.rows(select(*UncertainTime.__table__.columns)):
         span = restorations.span(row.aggregate, clock.wire(row.since))

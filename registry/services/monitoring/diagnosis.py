@@ -26,7 +26,8 @@ from registry.services.integrity import store_ownership
 from registry.services.maintenance import heartbeats, secret_keys
 from registry.services.maintenance.heartbeats import WorkerRecord
 from registry.services.monitoring import gauges, health
-from registry.services.monitoring.health import Check
+from registry.services.monitoring.checks import Check
+from registry.services.sealed_log.pins import Pin
 from registry.storage.checked import Store
 
 OLDEST_POSTGRES = 13
@@ -71,6 +72,7 @@ TRACKING = (
 
 def examine(
     store: Store,
+    pin: Pin,
     upstreams: Sequence[Upstream],
     *,
     pool_size: int,
@@ -83,7 +85,7 @@ def examine(
 
     *protected* are the aliases that the settings protect in every model.
     """
-    checks = health.examination(store, upstreams)
+    checks = health.examination(store, pin, upstreams)
     if checks["database"].ok:
         checks |= engine(pool_size=pool_size, processes=processes, path=path)
     elif reason := unreachable():

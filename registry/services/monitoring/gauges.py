@@ -24,6 +24,7 @@ from registry.services import background_jobs, bounded_calls, leases
 from registry.services.integrity.damage import ABSENT, CORRUPT, MISSING, SUSPECT
 from registry.services.maintenance import heartbeats
 from registry.services.monitoring import table_counts
+from registry.services.sealed_log import standing
 
 PATIENCE_SECONDS = 5.0  # Prometheus gives up after ten
 STATES = {"versions": tuple(VersionState), "imports": tuple(ImportState)}
@@ -74,6 +75,7 @@ def _query_gauges() -> list[Gauge]:
                   background_jobs.parked(session)),
             Gauge("registry_audit_entries", "Entries of the audit log, by the id of the latest.", None,
                   {"": session.scalars(select(func.coalesce(func.max(AuditEntry.id), 0))).one()}, total=True),
+            *_sealed_log(session, moment),
             *_clock_gauges(session, moment),
             *_role(session),
             *_counted_gauges(session, moment),
@@ -93,6 +95,27 @@ def _clock_gauges(session: Session, moment: datetime) -> list[Gauge]:
         Gauge("registry_clock_ahead_seconds", "How far the latest audit entry is ahead of the database's clock, or 0.",
               None, {"": clock_ahead_seconds(session, moment)}),
     ]  # fmt: skip
+
+
+def _sealed_log(session: Session, moment: datetime) -> list[Gauge]:
+    log = standing.progress(session)
+    return [
+        Gauge("registry_audit_sealed_entries", "Entries of the audit log that have a position.", None,
+              {"": log.size}, total=True),
+        Gauge("registry_audit_waiting", "Entries of the audit log that wait for a position.", None,
+              {"": standing.waiting(session)}),
+        Gauge("registry_audit_waiting_oldest_seconds", "The age of the oldest entry without a position, or 0.", None,
+              {"": _age(log.unsealed_since, moment)}),
+        Gauge("registry_audit_unpublished_oldest_seconds",
+              "The age of the oldest entry that has a position and is under no published checkpoint, or 0.", None,
+              {"": _age(log.unpublished_since, moment)}),
+        Gauge("registry_audit_checkpoint_age_seconds", "Since the latest checkpoint was published; none: none was.",
+              None, {"": _age(log.published_at, moment)} if log.published_at else {}),
+    ]  # fmt: skip
+
+
+def _age(since: datetime | None, moment: datetime) -> float:
+    return max(0.0, (moment - since).total_seconds()) if since else 0.0
 
 
 def _role(session: Session) -> list[Gauge]:
@@ -125,7 +148,7 @@ def _waiting(
     session: Session, where: ColumnElement[bool], since: InstrumentedAttribute[Any], moment: datetime
 ) -> tuple[int, float]:
     count, oldest = session.execute(select(func.count(), func.min(since)).where(where)).one()
-    return count, max(0.0, (moment - oldest).total_seconds()) if oldest else 0.0
+    return count, _age(oldest, moment)
 
 
 def _damage(session: Session) -> list[Gauge]:

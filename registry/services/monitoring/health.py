@@ -25,6 +25,9 @@ from registry.services.imports.upstream import Upstream
 from registry.services.integrity import store_ownership
 from registry.services.integrity.damage import DAMAGED
 from registry.services.maintenance import secret_keys
+from registry.services.monitoring import log_health
+from registry.services.monitoring.checks import Check
+from registry.services.sealed_log.pins import Pin
 from registry.storage.checked import Store
 from registry.telemetry import shared_values
 from registry.telemetry.line_writer import writer
@@ -43,22 +46,10 @@ LISTING_FIX = (
     "refers to; they stay."
 )
 USED = "reads go to it"
-DISPENSABLE = frozenset({"storage", "identity", "logs", "metrics", "clock"})
+DISPENSABLE = frozenset({"storage", "identity", "audit_log", "logs", "metrics", "clock"})
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The result of one check; ``detail`` is what was found, ``fix`` what to do.
-
-    One that is ``ok`` and has a fix is a warning.
-    """
-
-    ok: bool
-    detail: str
-    fix: str = ""
-
-
-def readiness(store: Store) -> dict[str, Check]:
+def readiness(store: Store, pin: Pin) -> dict[str, Check]:
     """Look at everything a request may need, for two seconds at most, and at log, counts and clock of this process."""
     own = {
         "logs": _check_quietly(writer.problem),
@@ -67,7 +58,7 @@ def readiness(store: Store) -> dict[str, Check]:
     }
     if (replica := current_replica()) is not None:
         own["replica"] = Check(True, replica.problem or USED)  # its failure is none of the service
-    return _needed(store) | own
+    return _needed(store, pin) | own
 
 
 def state_of(checks: Mapping[str, Check]) -> str:
@@ -75,7 +66,7 @@ def state_of(checks: Mapping[str, Check]) -> str:
 
     Without its store the service still reads, promotes what is verified and keeps history: to take it out of a load
     balancer for that would end all of it. In another registry's store it changes nothing. Requests do not need log
-    lines or counts. While the clock is wrong, reads go on.
+    lines or counts. While the clock is wrong, reads go on. While the audit log is forked, entries are not sealed.
     """
     failing = {name for name, check in checks.items() if not check.ok}
     if failing <= DISPENSABLE:
@@ -83,9 +74,9 @@ def state_of(checks: Mapping[str, Check]) -> str:
     return NOT_READY
 
 
-def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]:
+def examination(store: Store, pin: Pin, upstreams: Sequence[Upstream]) -> dict[str, Check]:
     """Check everything that a request may need, and what operators read in addition."""
-    checks = _needed(store) | {"abilities": _check_with_text(partial(_abilities, store))}
+    checks = _needed(store, pin) | {"abilities": _check_with_text(partial(_abilities, store))}
     if checks["storage"].ok:
         checks["listing"] = _listing(store)
     for upstream in upstreams:
@@ -128,7 +119,7 @@ def _privileges(danger: str | None) -> Check:
     return Check(True, f"{danger}: a stolen password of the service can change history", PRIVILEGES_FIX)
 
 
-def _needed(store: Store) -> dict[str, Check]:
+def _needed(store: Store, pin: Pin) -> dict[str, Check]:
     asked = bounded_calls.start("database", _database), bounded_calls.start("store", partial(_storage, store))
     end = time.monotonic() + READY_SECONDS
     database = _check_quietly(lambda: _nothing(asked[0].result(end - time.monotonic())))
@@ -141,7 +132,9 @@ def _needed(store: Store) -> dict[str, Check]:
         checks["secret_key"] = _check_quietly(lambda: asked[0].result(0).key)
     if all(check.ok for check in checks.values()):
         whose = bounded_calls.start("store's identity", partial(_identity, store))
+        pinned = bounded_calls.start("pin of the audit log", partial(log_health.examine, pin))
         checks["identity"] = _check_with_text(lambda: whose.result(end - time.monotonic()))
+        checks["audit_log"] = _check_in_time(pinned, end)
     if database.ok and asked[0].result(0).has_roles:
         checks["privileges"] = _privileges(asked[0].result(0).danger)
     return checks
@@ -164,6 +157,14 @@ def _check_with_text(look: Callable[[], str]) -> Check:
     """Return the check of a function that returns a detail, and raises for a problem."""
     try:
         return Check(True, look())
+    except RegistryError as error:
+        return Check(False, error.detail)
+
+
+def _check_in_time(call: bounded_calls.Call[Check], end: float) -> Check:
+    """Return the check that a call returns until *end*, of the monotonic clock."""
+    try:
+        return call.result(end - time.monotonic())
     except RegistryError as error:
         return Check(False, error.detail)
 

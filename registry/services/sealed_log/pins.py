@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from registry.services.integrity import store_ownership
+from registry.storage.checked import Store
+
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
@@ -22,3 +25,20 @@ class Pin(Protocol):
 
     def write(self, note: bytes, *, replaces: Pinned | None) -> bool:
         """Pin *note* if *replaces* is still what is pinned; return whether it was."""
+
+
+class StorePin:
+    """The pin in the artifact store, as the object ``log-pin``."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def read(self) -> Pinned | None:
+        """Return what is pinned, also in the store of another registry: its log is not continued here."""
+        content = self._store.pin()
+        return None if content is None else Pinned(*content)
+
+    def write(self, note: bytes, *, replaces: Pinned | None) -> bool:
+        """Pin *note* if *replaces* is still what is pinned. Raises ForeignStore in the store of another registry."""
+        store_ownership.confirm(self._store, within=store_ownership.RECENT)
+        return self._store.move_pin(note, tag=replaces.tag if replaces else None)

@@ -12,19 +12,28 @@ unnoticed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import Row, delete, exists, select
 from sqlalchemy.orm import Session
 
-from registry.db import times
-from registry.db.models import AuditEntry, Leaf, PendingEntry, Registry, SignedCheckpoint, Tree
+from registry.db.models import AuditEntry, Leaf, PendingEntry, SignedCheckpoint, Tree
 from registry.db.session import look_up, reading, transaction
-from registry.domain.sealing import grow, require_continuation
-from registry.rules.audit_log.checkpoints import Checkpoint, read_checkpoint, sign_checkpoint
+from registry.domain.sealing import grow
 from registry.rules.audit_log.tree import CompactRange
+from registry.services.sealed_log.checkpoints import (
+    locked_tree,
+    newest_signed,
+    own_origin,
+    pinned_checkpoint,
+    require_continued,
+    require_pinned,
+    show,
+    sign_tree,
+)
 from registry.services.sealed_log.pins import Pin, Pinned
 from registry.services.sealed_log.signer import Signer
-from registry.services.sealed_log.tree_rows import extend_tiles, nodes
+from registry.services.sealed_log.tree_rows import extend_tiles
 
 BATCH = 5000
 READ = 250  # bodies in memory at once
@@ -42,12 +51,21 @@ _STATE = select(
             SignedCheckpoint.published_at.is_not(None),
         )
     ).label("published"),
+    exists(
+        select(SignedCheckpoint.size).where(
+            SignedCheckpoint.origin == Tree.origin, SignedCheckpoint.published_at.is_not(None)
+        )
+    ).label("ever_published"),
 )
 
 
 def is_due(*, signs: bool) -> bool:
     """Return whether entries wait for a position, or, where this process *signs*, for a published checkpoint."""
     (state,) = look_up(_STATE)
+    return _is_due(state, signs=signs)
+
+
+def _is_due(state: Row[Any], *, signs: bool) -> bool:
     return bool(state.backfills or state.pending or (signs and state.size and not state.published))
 
 
@@ -57,37 +75,27 @@ def seal_next(signer: Signer | None, pin: Pin | None) -> bool:
     Without a *signer* entries get positions, and nothing is signed. Raises Forked when the log does not continue the
     pinned checkpoint; then nothing was written. Raises Unavailable when the database or the pin does not answer.
     """
-    if not is_due(signs=signer is not None):
+    (state,) = look_up(_STATE)
+    if not _is_due(state, signs=signer is not None):
         return False
-    pinned = pin.read() if pin is not None and signer is not None else None
+    pinned = None
+    if pin is not None and signer is not None:
+        pinned = pin.read()
+        require_pinned(pinned, published=state.ever_published)
     with transaction() as session:
-        tree = _locked_tree(session)
+        tree = locked_tree(session)
         if signer is not None:
-            tree.origin = tree.origin or _first_origin(session)
-            _require_continuation(session, tree, pinned)
+            tree.origin = tree.origin or own_origin(session)
+            require_continued(session, tree, pinned)
         backfills = tree.backfill_next <= tree.backfill_until
         ids = _older_ids(session, tree) if backfills else _pending_ids(session)
         if ids:
             _append(session, tree, ids)
         if signer is not None and tree.size:
-            _sign_tree(session, tree, signer)
+            sign_tree(session, tree, signer)
     if signer is not None and pin is not None:
         _publish(pin, pinned)
     return backfills or len(ids) == BATCH
-
-
-def _locked_tree(session: Session) -> Tree:
-    return session.scalars(select(Tree).with_for_update().execution_options(populate_existing=True)).one()
-
-
-def _first_origin(session: Session) -> str:
-    return f"model-registry/{session.scalars(select(Registry.id)).one()}"
-
-
-def _require_continuation(session: Session, tree: Tree, pinned: Pinned | None) -> None:
-    """Raise Forked unless the tree continues the pinned checkpoint."""
-    signed = read_checkpoint(pinned.note) if pinned is not None else None
-    require_continuation(signed, tree.origin, tree.size, nodes(session, tree.size))
 
 
 def _older_ids(session: Session, tree: Tree) -> Sequence[int]:
@@ -131,24 +139,6 @@ def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
         yield ids[start : start + READ]
 
 
-def _sign_tree(session: Session, tree: Tree, signer: Signer) -> None:
-    """Sign the tree as it is, unless that was done before."""
-    if session.get(SignedCheckpoint, (tree.origin, tree.size)) is not None:
-        return
-    keys = signer.keys(tree.origin)
-    checkpoint = Checkpoint(tree.origin, tree.size, CompactRange.load(tree.size, tree.hashes).root())
-    tree.keys = "\n".join(str(key.verifier) for key in keys)
-    session.add(
-        SignedCheckpoint(
-            origin=tree.origin,
-            size=tree.size,
-            root=checkpoint.root,
-            note=sign_checkpoint(checkpoint, keys).decode(),
-            signed_at=times.now(),
-        )
-    )
-
-
 def _publish(pin: Pin, pinned: Pinned | None) -> None:
     """Write the newest signed checkpoint to the pin, then show it. Raises Forked.
 
@@ -157,28 +147,12 @@ def _publish(pin: Pin, pinned: Pinned | None) -> None:
     for _ in range(TRIES):
         with reading(snapshot=True) as session:
             tree = session.scalars(select(Tree)).one()
-            newest = _newest(session, tree.origin)
+            newest = newest_signed(session, tree.origin)
             if newest is None:
                 return
-            _require_continuation(session, tree, pinned)
-        is_there = pinned is not None and read_checkpoint(pinned.note).size >= newest.size
+            require_continued(session, tree, pinned)
+        is_there = pinned is not None and pinned_checkpoint(pinned).size >= newest.size
         if is_there or pin.write(newest.note.encode(), replaces=pinned):
-            _show(newest)
+            show(newest)
             return
         pinned = pin.read()
-
-
-def _newest(session: Session, origin: str) -> SignedCheckpoint | None:
-    signed = select(SignedCheckpoint).where(SignedCheckpoint.origin == origin)
-    return session.scalars(signed.order_by(SignedCheckpoint.size.desc()).limit(1)).first()
-
-
-def _show(newest: SignedCheckpoint) -> None:
-    """Publish a checkpoint, and those before it that a process did not come to publish."""
-    hidden = update(SignedCheckpoint).where(
-        SignedCheckpoint.origin == newest.origin,
-        SignedCheckpoint.size <= newest.size,
-        SignedCheckpoint.published_at.is_(None),
-    )
-    with transaction() as session:
-        session.execute(hidden.values(published_at=times.now()), execution_options={"synchronize_session": False})

@@ -50,7 +50,8 @@ def test_a_version_that_waits_for_its_files_is_filled(
 def is_well(importer: Importer) -> bool:
     """Return whether the doctor has no pending version to report."""
     with importer.app.app_context():
-        return health.examination(importer.app.extensions[EXTENSION].store, [])["versions"].ok
+        adapters = importer.app.extensions[EXTENSION]
+        return health.examination(adapters.store, adapters.pin, [])["versions"].ok
 
 
 @pytest.mark.usefixtures("upstream")
