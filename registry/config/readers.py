@@ -254,6 +254,10 @@ def _kept_log_key(environment: ProcessEnvironment) -> Secret | None:
 
 def _kept(environment: ProcessEnvironment, path: Path, what: str, generate: Callable[[], str]) -> str | None:
     """Return the secret in a file of the data directory; None without one where it must not be made, or cannot."""
+    if environment.create:
+        make_data_dir(environment)
+    if environment.problems:
+        return None
     try:
         return own_secret(path, generate) if environment.create or path.exists() else None
     except (OSError, ValueError) as error:

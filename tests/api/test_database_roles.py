@@ -24,7 +24,7 @@ from tests.support.crashes import command
 from tests.support.databases import empty_postgres
 from tests.support.processes import environment
 from tests.support.replies import expect
-from tests.support.sealing import Sealed, require_whole, seal_all
+from tests.support.sealing import MemoryPin, Sealed, require_whole, seal_all
 
 EVENT = "database_role_can_change_history"
 
@@ -119,13 +119,14 @@ def test_once_there_is_a_role_for_sealing_only_it_seals(
 ) -> None:
     sealer = f"sealer_{roles.password}"
     roles.do(f"CREATE ROLE {sealer} LOGIN PASSWORD '{roles.password}'")
+    pin = MemoryPin()
 
     def seal(role: str) -> Sealed:
         app = create_app(make_settings(roles.url(role), storage_url=f"file://{tmp_path / 'store'}"))
         with app.app_context():
             accounts.create_token(f"of-{uuid.uuid4().hex}", [Role.READER], actor=LOCAL_DEV, pepper=b"pepper")
         try:
-            seal_all(app)
+            seal_all(app, pin)
             return require_whole(app)
         finally:
             with app.app_context():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from registry.services.maintenance.garbage_collection import Waste
     from registry.services.maintenance.restoration import Epoch
     from registry.services.monitoring.checks import Check
-    from registry.services.sealed_log.epochs import Epoch as LogEpoch
+    from registry.services.sealed_log.epochs import LogEpoch
 
 JOBS = 200
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -10,7 +10,7 @@ from registry.services import leases
 from registry.services.monitoring.checks import Check
 from registry.services.sealed_log import standing
 from registry.services.sealed_log.pins import Pin
-from registry.services.sealed_log.standing import Standing
+from registry.services.sealed_log.standing import LogStanding
 
 PATIENCE = timedelta(minutes=5)
 FORK_FIX = (
@@ -28,7 +28,7 @@ def examine(pin: Pin) -> Check:
     return judge(standing.examine(pin), moment)
 
 
-def judge(log: Standing, moment: datetime) -> Check:
+def judge(log: LogStanding, moment: datetime) -> Check:
     """Return the check that follows from the standing of the log at *moment*."""
     if log.fork is not None:
         return Check(False, f"{log.fork}. Nothing is sealed until registry audit new-epoch", FORK_FIX)

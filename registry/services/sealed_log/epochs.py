@@ -28,7 +28,7 @@ TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
+class LogEpoch:
     """The names of the epoch and of the one before, the size of the log, and the verifier keys of the epoch."""
 
     origin: str
@@ -37,7 +37,7 @@ class Epoch:
     keys: list[VerifierKey]
 
 
-def begin(reason: str, *, signer: Signer | None, pin: Pin) -> Epoch:
+def begin(reason: str, *, signer: Signer | None, pin: Pin) -> LogEpoch:
     """Begin an epoch: sign the log as it is under another name, and pin that in place of what was pinned.
 
     Records ``log.epoch_begun``. Raises Conflict where nothing was ever signed, ForeignStore in the store of another
@@ -63,7 +63,7 @@ def verifier_keys(signer: Signer | None) -> list[VerifierKey]:
         return [VerifierKey.parse(line) for line in tree.keys.splitlines()]
 
 
-def _begin(reason: str, signer: Signer, pinned: Pinned | None) -> tuple[Epoch, SignedCheckpoint]:
+def _begin(reason: str, signer: Signer, pinned: Pinned | None) -> tuple[LogEpoch, SignedCheckpoint]:
     earlier = _earlier(pinned)
     with transaction() as session:
         chain = audit.lock_chain(session, audit.REGISTRY)
@@ -86,7 +86,7 @@ def _begin(reason: str, signer: Signer, pinned: Pinned | None) -> tuple[Epoch, S
         session.flush()  # the entry below is the transaction's last act
         audit.record(session, chain, event, draft, actor=SYSTEM)
         keys = [key.verifier for key in signer.keys(tree.origin)]
-        return Epoch(tree.origin, before, tree.size, keys), signed
+        return LogEpoch(tree.origin, before, tree.size, keys), signed
 
 
 def _earlier(pinned: Pinned | None) -> Checkpoint | None:

@@ -18,7 +18,7 @@ MOST_COUNTED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LogStanding:
     """Numbers and times of the log.
 
     ``size`` entries have a position, ``published`` of them are under a published checkpoint, the latest of which is of
@@ -37,7 +37,7 @@ class Standing:
     fork: str | None = None
 
 
-def examine(pin: Pin) -> Standing:
+def examine(pin: Pin) -> LogStanding:
     """Return the standing, compared with the pin. Writes nothing. Raises Unavailable when the pin does not answer."""
     with reading() as session:
         is_published = progress(session).published_at is not None
@@ -52,7 +52,7 @@ def examine(pin: Pin) -> Standing:
     return standing
 
 
-def progress(session: Session) -> Standing:
+def progress(session: Session) -> LogStanding:
     """Return the standing as the database has it; each statement reads a few rows."""
     tree = session.scalars(select(Tree)).one()
     shown = select(SignedCheckpoint.size, SignedCheckpoint.published_at).where(
@@ -61,7 +61,7 @@ def progress(session: Session) -> Standing:
     latest = session.execute(shown.order_by(SignedCheckpoint.size.desc()).limit(1)).first()
     published = latest.size if latest else 0
     at = select(AuditEntry.at).join(Leaf, Leaf.entry_id == AuditEntry.id).where(Leaf.position == published)
-    return Standing(
+    return LogStanding(
         origin=tree.origin,
         size=tree.size,
         published=published,
@@ -74,7 +74,7 @@ def progress(session: Session) -> Standing:
 def waiting(session: Session) -> int:
     """Count the entries without a position, up to MOST_COUNTED of those that were recorded since the migration."""
     tree = session.scalars(select(Tree)).one()
-    some = select(PendingEntry.entry_id).limit(MOST_COUNTED).subquery()
+    some = select(PendingEntry.entry_id).limit(MOST_COUNTED).subquery("waiting")
     counted = session.scalars(select(func.count()).select_from(some)).one()
     return counted + max(0, tree.backfill_until - tree.backfill_next + 1)
 

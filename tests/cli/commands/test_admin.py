@@ -373,6 +373,6 @@ def test_an_upgrade_makes_the_embedded_registry_also_where_the_key_is_in_the_env
     refused = run_cli("db", "upgrade", "--data-dir", "file/data")
 
     assert (made.code, made.err) == (0, "")
-    assert {path.name for path in (place.cwd / "new" / "data").iterdir()} == {"registry.db"}
+    assert {path.name for path in (place.cwd / "new" / "data").iterdir()} == {"registry.db", "log-key"}
     assert run_cli("db", "check", "--data-dir", "new/data").code == 0
     assert (refused.code, f"REGISTRY_DATA_DIR: {place.cwd}/file/data cannot be made" in refused.err) == (2, True)

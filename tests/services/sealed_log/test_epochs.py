@@ -16,21 +16,21 @@ from registry.domain.sealing import Forked, next_origin
 from registry.rules.audit_log.checkpoints import Checkpoint, open_checkpoint, read_checkpoint
 from registry.services import audit, sealed_log
 from registry.services.monitoring import log_health
-from registry.services.sealed_log.epochs import Epoch, verifier_keys
+from registry.services.sealed_log.epochs import LogEpoch, verifier_keys
 from registry.services.sealed_log.pins import Pinned
-from registry.services.sealed_log.standing import Standing
+from registry.services.sealed_log.standing import LogStanding
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.sealing import SIGNER, MemoryPin, require_whole, seal_all
 
 GARBAGE = Pinned(b"<html>Log in</html>", "1")
 
 
-def begin_epoch(app: Flask, pin: MemoryPin, reason: str = "restored") -> Epoch:
+def begin_epoch(app: Flask, pin: MemoryPin, reason: str = "restored") -> LogEpoch:
     with app.app_context():
         return sealed_log.epochs.begin(reason, signer=SIGNER, pin=pin)
 
 
-def standing(app: Flask, pin: MemoryPin) -> Standing:
+def standing(app: Flask, pin: MemoryPin) -> LogStanding:
     with app.app_context():
         return sealed_log.standing.examine(pin)
 
@@ -196,7 +196,7 @@ def test_epochs_are_numbered_after_all_that_are_known() -> None:
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(hours=1)
-WELL = Standing("log", 7, 7, LONG_AGO, None, None)
+WELL = LogStanding("log", 7, 7, LONG_AGO, None, None)
 
 
 @pytest.mark.parametrize(
@@ -209,11 +209,11 @@ WELL = Standing("log", 7, 7, LONG_AGO, None, None)
         (replace(WELL, published=0, published_at=None, unpublished_since=NOW), "warning", "REGISTRY_LOG_KEY"),
         (replace(WELL, published=6, unpublished_since=LONG_AGO), "warning", "REGISTRY_LOG_KEY"),
         (replace(WELL, published=6, unpublished_since=NOW), "ok", ""),
-        (Standing("", 0, 0, None, None, None), "ok", ""),
+        (LogStanding("", 0, 0, None, None, None), "ok", ""),
     ],
     ids=["well", "forked", "behind", "just_written", "never_signed", "not_signed", "just_sealed", "empty"],
 )
-def test_health_follows_from_the_standing(log: Standing, state: str, fix: str) -> None:
+def test_health_follows_from_the_standing(log: LogStanding, state: str, fix: str) -> None:
     check = log_health.judge(log, NOW)
 
     assert ("wrong" if not check.ok else "warning" if check.fix else "ok") == state
