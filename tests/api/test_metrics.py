@@ -27,7 +27,7 @@ from tests.support.databases import Database
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
 
-# What may be read as a whole: tables of a few rows, and what waits for the sealer, of which at most 100,000 are counted.
+# What may be read as a whole: tables of a few rows, and what waits for the sealer, counted up to 100,000.
 SMALL = {"worker_heartbeats", "census", "audit_tree", "audit_pending", "waiting"}
 # These have the rows that wait or are damaged, and no others.
 PARTIAL = {"ix_uploads_waiting", "ix_artifacts_unhashed", "ix_blobs_damage",
