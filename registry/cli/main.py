@@ -37,6 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "alias": "commands.alias:alias",
         "tag": "commands.tag:tag",
         "audit": "commands.audit:audit",
+        "evidence": "commands.evidence:evidence",
         "import": "commands.import_:import_",
         "export": "commands.export:export",
     },

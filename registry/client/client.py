@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from registry.client.progress import Progress
 from registry.client.promotion import Promotion
+from registry.client.transfer import evidence
 from registry.client.types import MeView
+from registry.client.values import When
 from registry.client.version_files import VersionFiles
 
 
@@ -33,3 +38,29 @@ class RegistryClient(Promotion, VersionFiles):
     def me(self) -> MeView:
         """Return the account and the permissions of the caller."""
         return self._transport.one(MeView, "GET", "/me")
+
+    def evidence(
+        self,
+        model: str,
+        file: str | Path,
+        *,
+        version: int | None = None,
+        since: When | None = None,
+        until: When | None = None,
+        profile: str | None = None,
+        checkpoint: int | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Write an archive with all that is recorded of a model to *file*; return its size. Needs the role auditor.
+
+        It holds the audit entries with proofs, and the facts that follow from them, as they were before *until*. Facts
+        that ended before *since* are left out, as are those of other versions than *version*. *profile* orders them by
+        the clauses of a text: ``eu-ai-act-annex-iv``, ``iso-42001``, ``nist-ai-rmf`` or ``sr-26-2``. *checkpoint* is
+        the size of the log in an earlier archive, to get that again. A file at *file* is replaced when the archive has
+        arrived whole.
+
+        Raises NotFound; Conflict while the log has no published checkpoint; or Unavailable while entries of the model
+        are not sealed.
+        """
+        query = {"version": version, "from": since, "to": until, "profile": profile, "checkpoint": checkpoint}
+        return evidence.download(self._transport, model, Path(file), query=query, progress=progress)

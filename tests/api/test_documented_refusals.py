@@ -68,6 +68,7 @@ TRIED: list[tuple[str, str, str, Any]] = [
     ("list_audit_entries", "not_found", "/audit/entries?chain=nothing", None),
     ("list_refusals", "unknown_value", "/refusals?code=nothing", None),
     ("list_downloads", "unknown_value", "/downloads?model=nothing", None),
+    ("download_evidence", "conflict", "/models/fraud/evidence", None),
 ]  # fmt: skip
 # What needs more than a request is brought about by these tests.
 ELSEWHERE = {

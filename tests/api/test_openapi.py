@@ -39,7 +39,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 TAGS = ["models", "versions", "stages", "aliases", "uploads", "files", "imports", "jobs", "search", "audit", "refusals",
-        "downloads", "tokens"]  # fmt: skip
+        "downloads", "evidence", "tokens"]  # fmt: skip
 IDS = {
     "abort_upload": "DELETE /api/v1/uploads/{upload}",
     "announce_upload": "POST /api/v1/uploads",
@@ -53,6 +53,7 @@ IDS = {
     "delete_model": "DELETE /api/v1/models/{model}",
     "delete_version": "DELETE /api/v1/models/{model}/versions/{number}",
     "download_archive": "GET /api/v1/models/{model}/versions/{number}/archive",
+    "download_evidence": "GET /api/v1/models/{model}/evidence",
     "download_file": "GET /api/v1/models/{model}/versions/{number}/files/{path}",
     "edit_model": "PATCH /api/v1/models/{model}",
     "edit_version": "PATCH /api/v1/models/{model}/versions/{number}",

@@ -63,6 +63,7 @@ TABLE: dict[str, str] = {
     "GET /search/versions": "reader writer promoter admin auditor responder",
     "GET /audit": "admin auditor",
     "GET /audit/chains": "admin auditor",
+    "GET /models/nobody/evidence": "admin auditor",
     "GET /audit/entries": "admin auditor",
     "GET /jobs": "admin",
     "POST /jobs/00000000-0000-0000-0000-000000000000/retry": "admin",

@@ -4,6 +4,7 @@ from registry.api.v1 import (
     aliases,
     audit,
     downloads,
+    evidence,
     files,
     imports,
     jobs,
@@ -29,5 +30,6 @@ BLUEPRINTS = (
     audit.blueprint,
     refusals.blueprint,
     downloads.blueprint,
+    evidence.blueprint,
     tokens.blueprint,
 )

@@ -12,7 +12,6 @@ from flask import Response, request, stream_with_context
 
 from registry.api import examples
 from registry.api.blueprint import Blueprint
-from registry.api.csv_cells import cell
 from registry.api.refusal_docs import refuses
 from registry.api.schemas.audit import (
     AuditEntryView,
@@ -31,6 +30,7 @@ from registry.db.records import EntryRecord
 from registry.domain.access import Permission
 from registry.domain.errors import NotFound, PositionLost, UnknownValue
 from registry.http.access import requires
+from registry.rules.csv_cells import cell
 from registry.services import audit
 from registry.services.audit import Criteria, Position
 

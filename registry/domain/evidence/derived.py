@@ -132,7 +132,7 @@ class DerivedFacts:
 
     def accounts(self) -> Iterator[AccountFact]:
         kinds = {account: kind for history in self.histories for account, kind in history.accounts.items()}
-        for account in sorted(self.holders.accounts):
+        for account in sorted(self.holders.concerned.accounts):
             name, basis = self._name(account)
             yield AccountFact(account, name, holders.kind_of_account(account, kinds), basis)
 
@@ -144,7 +144,7 @@ class DerivedFacts:
                 continue
             yield RoleFact(
                 account=replayed.owner,
-                name=self._name(replayed.owner)[0],
+                name=self.name_of(replayed.owner),
                 token=token,
                 roles=tuple(replayed.roles),
                 since=replayed.created_at,
@@ -155,6 +155,10 @@ class DerivedFacts:
                 first_act=min((use.first for use in uses), default=None),
                 last_act=max((use.last for use in uses), default=None),
             )
+
+    def name_of(self, account: str) -> str | None:
+        """Return the name of an account; None where it was erased."""
+        return self._name(account)[0]
 
     def _uses(self, token: str) -> list[Any]:
         return [history.uses[token] for history in self.histories if token in history.uses]
@@ -228,7 +232,7 @@ class DerivedFacts:
             at=attestation.at,
             action=attestation.action,
             account=actor["id"],
-            name=self._name(actor["id"])[0],
+            name=self.name_of(actor["id"]),
             kind=actor["kind"],
             token=token,
             roles=token and self.holders.roles_of(token),

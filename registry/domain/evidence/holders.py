@@ -83,7 +83,7 @@ class Holders:
     """Accounts and tokens as the entries have them, and the entries that granted and revoked tokens."""
 
     access: Access
-    accounts: set[str]
+    concerned: Concerned
     granted: dict[str, Attestation]
     revoked: dict[str, Attestation]
 
@@ -109,7 +109,7 @@ def read_holders(accounts: Iterable[str], tokens: Iterable[str], read: Read) -> 
                 revoked[entry.subject["token"]] = attestation(position, entry)
             yield entry
 
-    return Holders(access_log.replay(passing()), found.accounts, granted, revoked)
+    return Holders(access_log.replay(passing()), found, granted, revoked)
 
 
 def end_of(token: ReplayedToken) -> str:

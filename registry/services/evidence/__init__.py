@@ -1,1 +1,5 @@
 """Evidence archives: everything about one model as one file that can be verified offline."""
+
+from registry.services.evidence.assembly import EvidenceRequest, archive
+
+__all__ = ["EvidenceRequest", "archive"]

@@ -12,7 +12,7 @@ LISTS = [
 HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit"]
 UNPAGED = [
     "/models/fraud", "/models/fraud/versions/2", "/models/fraud/versions/2/lineage", "/models/fraud/stages", "/me",
-    "/models/fraud/versions/2/files/model.bin", "/uploads/{upload}",
+    "/models/fraud/versions/2/files/model.bin", "/uploads/{upload}", "/models/fraud/evidence",
 ]  # fmt: skip
 
 LIMITS = [

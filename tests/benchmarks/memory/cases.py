@@ -23,6 +23,7 @@ from registry.rules.names import TAG_VALUE_LENGTH
 from registry.rules.part_sizes import MOST_SIGNED
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
+from tests.support.sealing import seal_all
 
 FILES = 10_000
 VERSIONS = 8  # each larger than a third of a page
@@ -82,6 +83,7 @@ def fill(app: Flask, registry: RegistryBuilder) -> dict[str, Any]:
         ]  # fmt: skip
         with transaction() as session:
             insert_rows(session, Artifact, rows)
+    seal_all(app)
     return file
 
 
@@ -108,6 +110,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "audit.list_audit": Case("GET", "/api/v1/audit?limit=200"),
         "audit.list_model_history": Case("GET", f"{BIG}/history?limit=200"),
         "audit.list_version_history": Case("GET", f"{BIG}/versions/1/history?limit=200"),
+        "evidence.download_evidence": Case("GET", "/api/v1/models/wide/evidence?profile=iso-42001"),
         "files.download_archive": Case("GET", "/api/v1/models/wide/versions/1/archive"),
         "files.download_file": Case("GET", f"{BIG}/versions/1/files/0.bin"),
         "files.list_files": Case("GET", "/api/v1/models/wide/versions/1/files?limit=1000&signed=true"),

@@ -1,0 +1,118 @@
+"""The rows of the database that facts are completed with, read for few versions at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from registry.db.base import Rows
+from registry.db.models import (
+    Account,
+    LineageDigest,
+    LineageEdge,
+    LineageNode,
+    Version,
+    VersionFile,
+    VersionMetric,
+    VersionParam,
+)
+from registry.domain import clock, fact_digests
+from registry.domain.evidence.rows import EdgeRow, FrozenRow, MetricRow
+from registry.domain.lineage import NodeKind
+from registry.domain.manifest import File
+from registry.services.audit.streams import Cursors
+
+VERSIONS = 50  # whose rows one statement reads: SQLite interrupts one that takes long
+_FROZEN = [getattr(Version, name) for name in fact_digests.FROZEN]
+
+
+class StoredRows:
+    """An implementation of ``EvidenceRows`` over one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def frozen(self, model: str) -> Iterator[FrozenRow]:
+        for ids in self._batches(model):
+            params: dict[int, dict[str, str]] = {id_: {} for id_ in ids}
+            stored = select(VersionParam.version_id, VersionParam.key, VersionParam.value)
+            for row in self._session.execute(stored.where(VersionParam.version_id.in_(ids)).order_by(VersionParam.key)):
+                params[row.version_id][row.key] = row.value
+            versions = select(Version.id, Version.number, *_FROZEN).where(Version.id.in_(ids)).order_by(Version.number)
+            for row in self._session.execute(versions):
+                frozen = {name: getattr(row, name) for name in fact_digests.FROZEN}
+                yield FrozenRow(number=row.number, params=params[row.id], **frozen)
+
+    def files(self, model: str) -> Iterator[tuple[int, list[File]]]:
+        statement = select(
+            Version.number, VersionFile.path, VersionFile.size, VersionFile.sha256, VersionFile.media_type
+        ).join(Version, Version.id == VersionFile.version_id)
+        for number, rows in self._by_version(model, statement, VersionFile.path):
+            yield number, [File(*row[1:]) for row in rows]
+
+    def metrics(self, model: str) -> Iterator[tuple[int, Iterator[MetricRow]]]:
+        statement = select(
+            Version.number, VersionMetric.key, VersionMetric.value, VersionMetric.step, VersionMetric.dataset_digest,
+            VersionMetric.dataset_name, VersionMetric.recorded_at, VersionMetric.recorded_by,
+        ).join(Version, Version.id == VersionMetric.version_id)  # fmt: skip
+        for number, rows in self._by_version(model, statement, VersionMetric.id):
+            yield (
+                number,
+                (
+                    MetricRow(
+                        row.key, row.value, row.step, row.dataset_digest, row.dataset_name,
+                        clock.wire(row.recorded_at), row.recorded_by,
+                    )
+                    for row in rows
+                ),
+            )  # fmt: skip
+
+    def edges(self, model: str) -> Iterator[tuple[int, list[EdgeRow]]]:
+        own, target = aliased(LineageNode), aliased(LineageNode)
+        statement = (
+            select(Version.number, LineageEdge.kind.label("edge"), LineageEdge.role, target.kind, target.name,
+                   target.key, target.attributes, target.id.label("node"))
+            .join(own, own.id == LineageEdge.source_id)
+            .join(target, target.id == LineageEdge.target_id)
+            .join(Version, Version.id == own.version_id)
+        )  # fmt: skip
+        for number, rows in self._by_version(model, statement, LineageEdge.id):
+            edges = list(rows)
+            digests = self._digests([edge.node for edge in edges])
+            yield (
+                number,
+                [
+                    EdgeRow(edge.edge, edge.role, NodeKind(edge.kind), edge.name, edge.key, digests[edge.node],
+                            edge.attributes)
+                    for edge in edges
+                ],
+            )  # fmt: skip
+
+    def names(self, accounts: Sequence[str]) -> Mapping[str, str]:
+        named = select(Account.id, Account.name).where(Account.id.in_(accounts))
+        return {row.id: row.name for row in self._session.execute(named)}
+
+    def _digests(self, nodes: Sequence[int]) -> dict[int, list[str]]:
+        digests: dict[int, list[str]] = {node: [] for node in nodes}
+        carried = select(LineageDigest.node_id, LineageDigest.digest).where(LineageDigest.node_id.in_(nodes))
+        for row in self._session.execute(carried.order_by(LineageDigest.digest)):
+            digests[row.node_id].append(row.digest)
+        return digests
+
+    def _by_version(self, model: str, statement: Rows, *order: Any) -> Iterator[tuple[int, Iterator[Any]]]:
+        for ids in self._batches(model):
+            with Cursors(self._session) as cursors:
+                rows = cursors.rows(statement.where(Version.id.in_(ids)).order_by(Version.number, *order))
+                yield from groupby(rows, key=lambda row: row.number)
+
+    def _batches(self, model: str) -> Iterator[list[int]]:
+        """Yield the ids of a model's versions, VERSIONS at a time in the order of their numbers."""
+        versions = select(Version.id, Version.number).where(Version.model_id == model).order_by(Version.number)
+        last = 0
+        while rows := self._session.execute(versions.where(Version.number > last).limit(VERSIONS)).all():
+            yield [row.id for row in rows]
+            last = rows[-1].number
