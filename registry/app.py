@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Flask, Response, current_app
@@ -86,6 +87,7 @@ def create_app(settings: Settings) -> Flask:
         refusals=Counts(),
         downloads=DownloadCounts(),
         places=Places(settings.threads),
+        waiters=BoundedSemaphore(max(1, settings.threads // 2)),  # a server that cannot yield keeps threads for others
         signer=Signer.of(key.reveal() for key in settings.log_keys),
         pin=StorePin(store),
     )

@@ -10,6 +10,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, PathConverter, ValidationError
 
 from registry.rules import names, paths
+from registry.rules.audit_log.tiles import Tile, TileError
 from registry.rules.names import Rule
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 LARGEST_NUMBER = 2**31 - 1
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}\Z", re.ASCII)
+TILE_PATTERN = r"^([0-7]|entries)/(x[0-9]{3}/)*[0-9]{3}(\.p/[1-9][0-9]{0,2})?$"
 _TOKEN_ID = re.compile(r"[0-9A-Za-z]{12}\Z")
 
 
@@ -57,6 +59,16 @@ class NumberConverter(BaseConverter):
         return int(value)
 
 
+class TilePath(PathConverter):
+    """The path of a tile, or of a bundle of entries, in its one spelling (C2SP tlog-tiles)."""
+
+    def to_python(self, value: str) -> Tile:
+        try:
+            return Tile.parse(value)
+        except TileError:
+            raise ValidationError from None
+
+
 class TokenId(BaseConverter):
     def to_python(self, value: str) -> str:
         if not _TOKEN_ID.match(value):
@@ -71,6 +83,7 @@ def register(app: Flask) -> None:
         "alias": AliasName,
         "manifest_path": ManifestPath,
         "number": NumberConverter,
+        "tile": TilePath,
         "token": TokenId,
     }
     app.url_map.merge_slashes = False
@@ -96,4 +109,5 @@ def document(api: Api) -> None:
     api.register_converter(AliasName, lambda _: text | {"pattern": "^[A-Za-z0-9_-]{1,255}$"})
     api.register_converter(ManifestPath, lambda _: text | {"minLength": 1, "maxLength": paths.PATH_BYTES})
     api.register_converter(NumberConverter, lambda _: {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER})
+    api.register_converter(TilePath, lambda _: text | {"pattern": TILE_PATTERN})
     api.register_converter(TokenId, lambda _: text | {"pattern": "^[0-9A-Za-z]{12}$"})

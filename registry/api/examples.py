@@ -279,3 +279,20 @@ ME = {
     "foreign_tokens": 1,
     "mode": "production",
 }
+CHECKPOINT = """\
+model-registry/5f2c9d1e-6a0b-4c1d-9d3f-0a7e5c1b2d34
+5
+fKo0Xb2JKmZFTWxlEuo8PqPw0+whvj/C4jdXBf049nI=
+
+— model-registry/5f2c9d1e-6a0b-4c1d-9d3f-0a7e5c1b2d34 oSdDgsr4X9JdW07fS8YFInfg9GtURnOlfODTyxLFk8Mme8zzvt0UaMzlyEDgyxav\
+laYv+PSE1djaeVHk6DkMis4D9A4=
+"""
+LOG_KEYS = "model-registry/5f2c9d1e-6a0b-4c1d-9d3f-0a7e5c1b2d34+a1274382+AUQpkwZQBKoeTEj03QFYGUwCNJvMZkzZbkAOommRio1R\n"
+PROOF = f"""\
+c2sp.org/tlog-proof@v1
+index 3
+V8efTzGuApxdS9MLBzwnyU35NDiytGl+Hh7vW8A5SkE=
+WkdmL9ijF9lgSaP59HxV3GfKZgUbqjaD27GbL+CaB7A=
+SFM123z+yWXxX/dF/GJcQdXqJkaTaTAWWCj3PdS2iFQ=
+
+{CHECKPOINT}"""

@@ -40,6 +40,14 @@ IDEMPOTENCY_KEY = {
     "a caller who holds the permissions that it needed.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
 }
+PREFER = {
+    "name": receipts.PREFER,
+    "in": "header",
+    "required": False,
+    "description": "`wait=N` (RFC 7240): send the response when the audit entry of the request is sealed, or after N "
+    f"seconds, {receipts.MOST_SECONDS} at most. When too many requests wait, it is sent at once.",
+    "schema": {"type": "string"},
+}
 IF_MATCH = {
     "name": "If-Match",
     "in": "header",
@@ -67,10 +75,14 @@ REPLAYED = {
 }
 RECEIPT = {
     receipts.HEADER: {
-        "description": "The audit entry that the request appended: its id, and the hash of its leaf in the sealed log. "
-        "Absent where nothing was appended.",
-        "schema": {"type": "string", "pattern": "^[0-9a-f-]{36}; leaf=[0-9a-f]{64}$"},
-    }
+        "description": "The audit entry that the request appended: its id, the hash of its leaf in the sealed log and, "
+        "after a wait, its position there. Absent where nothing was appended.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f-]{36}; leaf=[0-9a-f]{64}(; position=[0-9]+)?$"},
+    },
+    receipts.APPLIED: {
+        "description": "`wait=N` where the request has waited for its entry, N seconds at most.",
+        "schema": {"type": "string"},
+    },
 }
 AFTER = {
     "name": HEADER,
@@ -98,6 +110,11 @@ PATH_PARAMETERS: Mapping[str, tuple[str, Any]] = {
     "import_id": ("The id of the import.", "0b7c1f7e-4d3a-4c52-9a55-2f1d6a8c9e10"),
     "job_id": ("The id of the job.", "0b7c1f7e-4d3a-4c52-9a55-2f1d6a8c9e10"),
     "token": ("The id of the token, which is no secret.", "4fTq81LmZc0X"),
+    "entry": ("The id of the audit entry.", "35a3bd7f-7aa4-4a9b-8cae-26643292bc1f"),
+    "tile": (
+        "The path of the tile: its level, or `entries`, and its number; `.p/` and a width for a partial one.",
+        "0/000.p/17",
+    ),
 }
 _ARGUMENT = re.compile(r"<(?:[^<>]*:)?(\w+)>")
 
@@ -165,7 +182,7 @@ def refusals(rule: str, methods: Collection[str], view: View) -> Sequence[refusa
 def _headers(operation: Operation) -> list[dict[str, Any]]:
     """Return the headers that a request can have."""
     is_write = writes(operation.methods, operation.view)
-    keys = [IDEMPOTENCY_KEY] if is_write else []
+    keys = [IDEMPOTENCY_KEY, PREFER] if is_write else []
     conditions = [IF_MATCH] if is_write else [IF_MATCH, IF_NONE_MATCH]
     after = [AFTER] if is_replicable(operation.view) else []
     return keys + (conditions if _takes_conditions(operation.methods, operation.view) else []) + after

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -21,6 +22,7 @@ from registry.client.api.versions import Versions
 from registry.client.files.paths import working_directory
 from registry.client.http import credentials, retry, target
 from registry.client.http.certificates import Trust
+from registry.client.http.receipts import Receipt
 from registry.client.http.retry import Announce
 from registry.client.http.transport import Timeout, Transport
 
@@ -106,6 +108,18 @@ class Connection:
     def read_after(self, position: str) -> None:
         """Let reads show at least the state of *position*, the ``database_position`` of another process."""
         self._transport.position.note(position)
+
+    def receipts(self, *, wait: int = 0) -> AbstractContextManager[list[Receipt]]:
+        """Collect a receipt of each write of a block: the audit entry that it has appended, last the latest.
+
+        Only writes of the calling thread count, and a write that changes nothing has no receipt. With *wait* each write
+        waits until its entry is sealed, so many seconds at most (10 or less)::
+
+            with registry.receipts(wait=10) as receipts:
+                registry.promote("fraud:3", reason="AUC 0.93")
+            proof = registry.audit.proof(receipts[-1].entry)
+        """
+        return self._transport.receipts.collecting(wait)
 
     @property
     def token_expires_at(self) -> datetime | None:

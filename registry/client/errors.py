@@ -12,6 +12,7 @@
     │   ├── Occupied                  extras["holder"]: who was not to be displaced
     │   ├── Stale                     extras["holder"]: who holds it now
     │   ├── PositionLost              the audit log has no entry at the position that was given
+    │   ├── NotSealed                 no published checkpoint covers the audit entry yet
     │   ├── InUse
     │   ├── FactsDiffer               extras["version"], extras["differences"]: fact, kept, sent, addable
     │   ├── NotReady
@@ -152,6 +153,10 @@ class PositionLost(Conflict):
     code = "position_lost"
 
 
+class NotSealed(Conflict):
+    code = "not_sealed"
+
+
 class InUse(Conflict):
     code = "in_use"
 
@@ -273,6 +278,7 @@ _REFUSALS: tuple[type[RegistryError], ...] = (
     Occupied,
     Stale,
     PositionLost,
+    NotSealed,
     InUse,
     FactsDiffer,
     NotReady,

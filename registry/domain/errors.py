@@ -14,6 +14,7 @@
     │   ├── Occupied            another version holds the stage, and was not to be displaced
     │   ├── Stale               the caller acted on an outdated picture
     │   ├── PositionLost        a reader goes on after an entry that this log does not have
+    │   ├── NotSealed           no published checkpoint covers the audit entry yet
     │   ├── TimeUncertain       the order of what happened around an instant is not known
     │   ├── InUse
     │   ├── FactsDiffer         the version that a registration means has other facts
@@ -155,6 +156,12 @@ class PositionLost(Conflict):
     """The position names an entry that this log does not have, for instance after a database was restored."""
 
     code = "position_lost"
+
+
+class NotSealed(Conflict):
+    """The audit entry has no position under a published checkpoint yet, so that nothing proves it."""
+
+    code = "not_sealed"
 
 
 class TimeUncertain(Conflict):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -33,7 +34,10 @@ _ETAG = re.compile(r'"([a-z])(\d{1,18})(?:-[a-z]+)*"\Z')
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """Adapters and settings that the composition root builds for the faces."""
+    """Adapters and settings that the composition root builds for the faces.
+
+    ``waiters`` counts the requests that may wait until their entry is sealed.
+    """
 
     settings: Settings
     store: Store
@@ -44,6 +48,7 @@ class Adapters:
     refusals: Counts
     downloads: DownloadCounts
     places: Places
+    waiters: BoundedSemaphore
     signer: Signer | None
     pin: Pin
 

@@ -1,15 +1,27 @@
-"""The receipt of a write: the header that names the audit entry of the request."""
+"""The receipt of a write: the header that names the audit entry of the request, and the wait until it is sealed.
+
+A client that sends ``Prefer: wait=N`` (RFC 7240) gets the answer once the entry is sealed, or after N seconds.
+"""
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 from flask import Request, Response
+from werkzeug.http import parse_list_header
 
 from registry.http.access import WRITES
+from registry.http.context import adapters, client_is_gone, yielding
+from registry.services import sealed_log
 from registry.services.audit import receipts
+from registry.services.sealed_log import SealStatus
+from registry.telemetry import processes
 
 HEADER = "Audit-Event"
+PREFER, APPLIED = "Prefer", "Preference-Applied"
+MOST_SECONDS = 10
+_SECONDS = re.compile(r"[0-9]+", re.ASCII)
 
 
 def attach(response: Response, request: Request) -> None:
@@ -17,5 +29,38 @@ def attach(response: Response, request: Request) -> None:
     if request.method not in WRITES or response.status_code >= HTTPStatus.BAD_REQUEST:
         return
     receipt = receipts.current()
-    if receipt is not None:
-        response.headers[HEADER] = f"{receipt.entry}; leaf={receipt.leaf}"
+    if receipt is None:
+        return
+    value = f"{receipt.entry}; leaf={receipt.leaf}"
+    seconds = seconds_to_wait(request.headers.get(PREFER, ""))
+    if seconds is not None and (status := _wait(receipt.entry, seconds)) is not None:
+        response.headers[APPLIED] = f"wait={seconds}"
+        value += f"; position={status.position}" if status.position is not None else ""
+    response.headers[HEADER] = value
+
+
+def seconds_to_wait(preferences: str) -> int | None:
+    """Return the seconds of the first preference ``wait``, at most MOST_SECONDS; None where there is none."""
+    for preference in parse_list_header(preferences):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "wait":
+            digits = value.strip().strip('"')
+            is_number = _SECONDS.fullmatch(digits) is not None
+            return min(MOST_SECONDS, int(digits.lstrip("0")[:3] or "0")) if is_number else None
+    return None
+
+
+def _wait(entry: str, seconds: int) -> SealStatus | None:
+    """Wait for an entry; None when so many requests of this process wait already that this one may not."""
+    waiters = adapters().waiters
+    if not waiters.acquire(blocking=False):
+        return None
+    try:
+        with yielding():
+            return sealed_log.wait_until_sealed(entry, seconds=seconds, is_over=_is_over)
+    finally:
+        waiters.release()
+
+
+def _is_over() -> bool:
+    return processes.draining() or client_is_gone()

@@ -36,7 +36,7 @@ def test_the_lists_tried_here_are_all_that_there_are(api: Api) -> None:
 
 
 def test_a_limit_is_a_plain_number_within_its_bounds(attempt: Try) -> None:
-    cases = [invalid(f"{path}?limit={limit}") for path in queries.LISTS for limit in queries.LIMITS]
+    cases = [invalid(f"{path}?limit={limit}") for path in [*queries.LISTS, "/audit/sealed"] for limit in queries.LIMITS]
     cases += [invalid(f"{path}?limit=201") for path in queries.LISTS if "files" not in path]
 
     assert attempt(cases) == []

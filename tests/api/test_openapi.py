@@ -38,8 +38,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-TAGS = ["models", "versions", "stages", "aliases", "uploads", "files", "imports", "jobs", "search", "audit", "refusals",
-        "downloads", "evidence", "tokens"]  # fmt: skip
+TAGS = ["models", "versions", "stages", "aliases", "uploads", "files", "imports", "jobs", "search", "audit",
+        "sealed_log", "tiles", "refusals", "downloads", "evidence", "tokens"]  # fmt: skip
 IDS = {
     "abort_upload": "DELETE /api/v1/uploads/{upload}",
     "announce_upload": "POST /api/v1/uploads",
@@ -58,12 +58,15 @@ IDS = {
     "edit_model": "PATCH /api/v1/models/{model}",
     "edit_version": "PATCH /api/v1/models/{model}/versions/{number}",
     "get_alias": "GET /api/v1/models/{model}/aliases/{alias}",
+    "get_checkpoint": "GET /audit/checkpoint",
     "get_import": "GET /api/v1/imports/{import_id}",
     "get_lineage": "GET /api/v1/models/{model}/versions/{number}/lineage",
+    "get_log_keys": "GET /audit/keys",
     "get_me": "GET /api/v1/me",
     "get_model": "GET /api/v1/models/{model}",
     "get_stage_holder": "GET /api/v1/models/{model}/stages/{stage}",
     "get_stages": "GET /api/v1/models/{model}/stages",
+    "get_tile": "GET /audit/tile/{tile}",
     "get_upload": "GET /api/v1/uploads/{upload}",
     "get_version": "GET /api/v1/models/{model}/versions/{number}",
     "import_version": "POST /api/v1/models/{model}/imports",
@@ -80,12 +83,14 @@ IDS = {
     "list_models": "GET /api/v1/models",
     "list_my_tokens": "GET /api/v1/me/tokens",
     "list_refusals": "GET /api/v1/refusals",
+    "list_sealed_entries": "GET /api/v1/audit/sealed",
     "list_tokens": "GET /api/v1/tokens",
     "list_upload_parts": "GET /api/v1/uploads/{upload}/parts",
     "list_version_history": "GET /api/v1/models/{model}/versions/{number}/history",
     "list_versions": "GET /api/v1/models/{model}/versions",
     "measure_version": "POST /api/v1/models/{model}/versions/{number}/metrics",
     "protect_alias": "PUT /api/v1/models/{model}/aliases/{alias}/protection",
+    "prove_entry": "GET /api/v1/audit/{entry}/proof",
     "purge_version": "POST /api/v1/models/{model}/versions/{number}/purge",
     "register_version": "POST /api/v1/models/{model}/versions",
     "restore_model": "POST /api/v1/models/{model}/restore",
@@ -165,7 +170,7 @@ def test_the_document_describes_every_address_of_the_native_api(app: Flask, docu
     served = {
         (method, re.sub(r"<(?:[^:<>]+(?:\([^)]*\))?:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
-        if rule.rule.startswith("/api/v1/")
+        if rule.rule.startswith(("/api/v1/", "/audit/"))
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 

@@ -8,14 +8,17 @@ import re
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from registry.http.context import EXTENSION
 from registry.rules.audit_log.entries import leaf_data, leaf_hash
+from registry.rules.audit_log.tlog_proof import TlogProof
 from tests.support.api import Api
 from tests.support.mlflow_api import MlflowApi
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
+from tests.support.sealing import sealing
 
-VERSION = "/models/fraud/versions/1"
-_RECEIPT = re.compile(r"(?P<entry>[0-9a-f-]{36}); leaf=(?P<leaf>[0-9a-f]{64})")
+MODEL, VERSION = "/models/fraud", "/models/fraud/versions/1"
+_RECEIPT = re.compile(r"(?P<entry>[0-9a-f-]{36}); leaf=(?P<leaf>[0-9a-f]{64})(; position=(?P<position>[0-9]+))?")
 
 
 def named(api: Api, response: TestResponse) -> str:
@@ -83,3 +86,64 @@ def test_answers_to_mlflow_clients_name_the_move_and_not_what_it_archived(
     assert named(api, created) == "model.created"
     assert named(api, archiving) == "version.promoted"
     assert registry.model("fraud").stages() == {1: "archived", 2: "staging"}
+
+
+def test_a_write_that_waits_is_answered_with_its_position_and_can_be_proved_at_once(
+    app: Flask, api: Api, registry: RegistryBuilder
+) -> None:
+    registry.create_model()
+    body, headers = {"description": "checked"}, {"Prefer": "respond-async, wait=99999", "Idempotency-Key": "1"}
+
+    with sealing(app):
+        answer = api.patch(MODEL, body, headers=headers)
+    receipt = _RECEIPT.fullmatch(answer.headers["Audit-Event"])
+    assert receipt is not None
+    proof = TlogProof.parse(api.get(f"/audit/{receipt['entry']}/proof").data)
+    again = api.patch(MODEL, body, headers=headers)
+
+    assert answer.headers["Preference-Applied"] == "wait=10"
+    assert proof.index == int(receipt["position"])
+    assert again.headers["Audit-Event"] == answer.headers["Audit-Event"]
+
+
+def test_a_wait_ends_without_a_position_where_nothing_seals(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
+    applied = {}
+
+    for number, preference in enumerate(
+        ["wait=0", "WAIT = 0", 'respond-async, wait="0"', "wait=0;x=y", "wait=000", "wait=0, wait=9", "wait=x, wait=9",
+         "wait", "wait=-1", "wait=1.5", "wait=\u0661", "return=minimal", "", ",,;=", "await=9"]
+    ):  # fmt: skip
+        answer = api.patch(MODEL, {"description": str(number)}, headers={"Prefer": preference})
+        receipt = _RECEIPT.fullmatch(answer.headers["Audit-Event"])
+        assert receipt is not None
+        assert receipt["position"] is None
+        applied[preference] = answer.headers.get("Preference-Applied")
+
+    assert list(applied.values()) == ["wait=0"] * 6 + [None] * 9
+
+
+def test_when_too_many_requests_wait_the_next_one_is_answered_at_once(
+    app: Flask, api: Api, registry: RegistryBuilder
+) -> None:
+    registry.create_model()
+    waiters = app.extensions[EXTENSION].waiters
+    taken = 0
+    while waiters.acquire(blocking=False):
+        taken += 1
+
+    answer = api.patch(MODEL, {"description": "checked"}, headers={"Prefer": "wait=10"})
+    waiters.release(taken)
+
+    assert taken > 0
+    assert _RECEIPT.fullmatch(answer.headers["Audit-Event"])
+    assert "Preference-Applied" not in answer.headers
+
+
+def test_a_write_that_appends_nothing_does_not_wait(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="staging")
+
+    answer = api.put(f"{VERSION}/stage", {"stage": "staging", "reason": "again"}, headers={"Prefer": "wait=10"})
+
+    assert expect(200, answer)["changed"] is False
+    assert "Preference-Applied" not in answer.headers

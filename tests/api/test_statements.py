@@ -19,6 +19,7 @@ from registry.domain import clock
 from tests.support.api import Api
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
+from tests.support.sealing import seal_all
 from tests.support.statement_counting import counting_round_trips, counting_statements
 
 Call = Callable[[Api], Any]
@@ -79,7 +80,8 @@ def asked(app: Flask, api: Api, calls: Mapping[str, Call]) -> dict[str, tuple[in
     counts = {}
     for name, call in calls.items():
         with counting_statements(app) as statements, counting_round_trips(app) as round_trips:
-            expect(None, call(api))
+            answer = call(api)
+            assert answer.status_code < 400, answer.text
             asked_for = sum(not text.startswith("BEGIN") for text in statements)  # SQLite's is told, PostgreSQL's not
             counts[name] = (asked_for, round_trips())
     return counts
@@ -104,6 +106,22 @@ def test_each_read_asks_as_often_as_it_did(app: Flask, api: Api) -> None:
 @pytest.mark.usefixtures("stocked")
 def test_each_write_asks_as_often_as_it_did(app: Flask, api: Api) -> None:
     assert asked(app, api, calls_of(WRITES)) == pinned(app, WRITES)
+
+
+@pytest.mark.usefixtures("stocked")
+def test_each_read_of_the_sealed_log_asks_as_often_as_it_did(app: Flask, api: Api) -> None:
+    edited = api.patch("/models/fraud", {"description": "x"})
+    seal_all(app)
+    proof = f"/audit/{edited.headers['Audit-Event'][:36]}/proof"
+    calls = {
+        "checkpoint": (2, 2, lambda api: api.get("/audit/checkpoint")),
+        "tile": (3, 3, lambda api: api.get("/audit/tile/0/000.p/4")),
+        "bundle": (3, 3, lambda api: api.get("/audit/tile/entries/000.p/4")),
+        "proof": (4, 3, lambda api: api.get(proof)),
+        "sealed entries": (4, 4, lambda api: api.get("/audit/sealed?limit=200")),
+    }
+
+    assert asked(app, api, calls_of(calls)) == pinned(app, calls)
 
 
 def test_a_registration_asks_as_often_as_it_did(app: Flask, api: Api, registry: RegistryBuilder) -> None:

@@ -9,6 +9,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 HOST = "http://registry.test"
+# What is not below /api/v1.
+ROOTS = ("/transfer/", "/livez", "/readyz", "/openapi", "/docs", "/audit/checkpoint", "/audit/keys", "/audit/tile/")
 
 
 class Api:
@@ -21,7 +23,7 @@ class Api:
         headers = dict(options.pop("headers", {}))
         if self.token is not None:
             headers.setdefault("Authorization", f"Bearer {self.token}")
-        path = path if path.startswith(("/transfer/", "/livez", "/readyz", "/openapi", "/docs")) else f"/api/v1{path}"
+        path = path if path.startswith(ROOTS) else f"/api/v1{path}"
         return self.client.open(path, method=method, base_url=HOST, headers=headers, **options)
 
     def get(self, path: str, **options: Any) -> TestResponse:

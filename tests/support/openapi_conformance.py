@@ -16,7 +16,7 @@ from registry.api.schemas.problem import ProblemView
 View = Callable[..., Any]
 FAULTS = "tests.documented"
 MEMBERS = frozenset(ProblemView().fields)
-HEADERS = ("ETag", "Location", "Idempotency-Replayed", "Audit-Event")
+HEADERS = ("ETag", "Location", "Idempotency-Replayed", "Audit-Event", "Preference-Applied")
 
 
 def watched(app: Flask) -> Flask:
@@ -33,7 +33,7 @@ def faults(app: Flask) -> list[str]:
 
 
 def _compare(response: Response) -> Response:
-    if request.endpoint is not None and request.path.startswith("/api/v1/"):
+    if request.endpoint is not None and request.path.startswith(("/api/v1/", "/audit/")):
         view = current_app.view_functions[request.endpoint]
         found = _refusal(view, response) if response.status_code >= 400 else _success(view, response)
         current_app.extensions[FAULTS] += [f"{request.method} {request.endpoint}: {fault}" for fault in found]

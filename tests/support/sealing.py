@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -47,6 +49,24 @@ def seal_all(app: Flask, pin: MemoryPin | None = None, *, signer: Signer | None 
         while sealed_log.seal_next(signer, pin):
             pass
     return pin
+
+
+@contextmanager
+def sealing(app: Flask) -> Iterator[None]:
+    """Seal in another thread for as long as the block runs."""
+    ended, pin = threading.Event(), MemoryPin()
+
+    def work() -> None:
+        while not ended.wait(0.02):
+            seal_all(app, pin)
+
+    sealer = threading.Thread(target=work)
+    sealer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        sealer.join()
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ SHA256 = "^[0-9a-f]{64}$"
 UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 DIGEST = "^sha256:[0-9a-f]{64}$"
 NUMBER_MOST = 2**31 - 1
-_DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,8})\Z")
+_DECIMAL = re.compile(r"(?:0|[1-9][0-9]*)\Z", re.ASCII)
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})\Z",
     re.IGNORECASE,
@@ -107,10 +107,14 @@ class WholeNumber(fields.Integer):
 
 
 class QueryNumber(fields.Integer):
-    """A whole number as a query has it: digits, without sign, space or leading zero."""
+    """A whole number as a query has it: digits, at most *digits* of them, without sign, space or leading zero."""
+
+    def __init__(self, *, digits: int = 9, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._digits = digits
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        if not _DECIMAL.match(value):
+        if not _DECIMAL.match(value) or len(value) > self._digits:
             raise ValidationError("must be a whole number")
         return int(value)
 

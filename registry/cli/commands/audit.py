@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from registry.cli.commands.log_epochs import log_key, new_epoch
+from registry.cli.commands.prove import prove
 from registry.cli.commands.redaction import find_text, redact
 from registry.cli.support import output, server, tables
 from registry.cli.support.entries import (
@@ -346,6 +347,7 @@ audit.add_command(log_key)
 audit.add_command(new_epoch)
 audit.add_command(find_text)
 audit.add_command(redact)
+audit.add_command(prove)
 
 
 def _chain_name(report: ChainReport | proof.ChainReport) -> str:

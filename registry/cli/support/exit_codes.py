@@ -69,6 +69,7 @@ BY_CODE: Mapping[str, Exit] = {
     "integrity": Exit.INTEGRITY,
     "unsafe_path": Exit.INTEGRITY,
     "unavailable": Exit.UNAVAILABLE,
+    "not_sealed": Exit.UNAVAILABLE,
     "clock_implausible": Exit.UNAVAILABLE,
     "bytes_unchecked": Exit.UNAVAILABLE,
     "request_timeout": Exit.UNAVAILABLE,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Literal
 
 import requests
 
-from registry.client.http import network
+from registry.client.errors import UnexpectedReply
+from registry.client.http import foreign_answers, network
 from registry.client.http import transport as wire
 from registry.client.http.transport import Transport
 from registry.client.types import (
@@ -17,6 +19,8 @@ from registry.client.types import (
     EntryView,
     HeadView,
     RefusalView,
+    SealedEntryView,
+    SealedPage,
 )
 from registry.client.values import When
 
@@ -95,6 +99,51 @@ class Audit:
         """
         query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
         return self._transport.one(ChangesView, "GET", "/audit", query={**query, "after": after, "limit": limit})
+
+    def sealed(self, *, after: int | None = None) -> Iterator[SealedEntryView]:
+        """Yield the entries of the sealed log after a position, in their order, up to the latest checkpoint.
+
+        Raises UnexpectedReply for a list that does not go on after each page.
+        """
+        while True:
+            page = self._transport.one(SealedPage, "GET", "/audit/sealed", query={"after": after, "limit": wire.PAGE})
+            yield from page["items"]
+            if not page.get("more"):
+                return
+            following = page.get("next_after")
+            if not isinstance(following, int) or following <= (-1 if after is None else after):
+                raise UnexpectedReply(f"{self._transport.url} lists entries of its sealed log that do not go on.")
+            after = following
+
+    def proof(self, entry: str) -> bytes:
+        """Return the proof that the entry with this id is in the sealed log, in the format c2sp.org/tlog-proof@v1.
+
+        It is verified offline, by ``registry.rules.audit_log``. Raises NotFound, or NotSealed while no published
+        checkpoint covers the entry.
+        """
+        return self._content(wire.path("audit", entry, "proof"), wire.API)
+
+    def checkpoint(self) -> bytes:
+        """Return the latest checkpoint of the sealed log, a signed note. Raises NotFound while there is none."""
+        return self._content("/audit/checkpoint")
+
+    def keys(self) -> list[str]:
+        """Return the public keys that sign checkpoints, as the registry states them."""
+        return self._content("/audit/keys").decode().splitlines()
+
+    def tile(self, path: str) -> bytes:
+        """Return a tile of hashes, or a bundle of entries, by its path (C2SP tlog-tiles): ``0/x001/234``.
+
+        Raises NotFound for one that the log does not have yet.
+        """
+        return self._content("/audit/tile" + wire.path(*path.split("/")))
+
+    def _content(self, path: str, root: str = "") -> bytes:
+        """Return the body of a response that is no JSON. Raises UnexpectedReply for the page of another program."""
+        with self._transport.send("GET", path, headers={"Accept": "*/*"}, root=root) as response:
+            if response.status_code != HTTPStatus.OK or foreign_answers.is_page(response):
+                raise foreign_answers.unexpected(response)
+            return response.content
 
     def export(
         self,

@@ -17,7 +17,7 @@ from urllib.parse import quote, urljoin
 import requests
 
 from registry.client import errors, records, values
-from registry.client.http import foreign_answers, network, positions, retry, sessions, urls
+from registry.client.http import foreign_answers, network, positions, receipts, retry, sessions, urls
 from registry.client.http.certificates import Trust
 from registry.client.http.retry import RetryPolicy
 from registry.client.http.sessions import BLOCK, Bearer
@@ -73,6 +73,7 @@ class Transport:
         self.transfer_retries = RetryPolicy.for_transfers(retries, retry_seconds)
         self.expiry = Expiry()
         self.position = positions.of(self.url)
+        self.receipts = receipts.Receipts()
         self.refused_fields = set[str]()  # of registrations, by this registry or a proxy before it; see delivery
 
     def close(self) -> None:
@@ -155,8 +156,12 @@ class Transport:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
         stream: bool = False,
+        root: str = API,
     ) -> requests.Response:
-        """Call and return the response, of any status below 400; raises RegistryError for the others."""
+        """Call and return the response, of any status below 400; raises RegistryError for the others.
+
+        *path* is below *root*.
+        """
         sent = {
             "Accept": "application/json",
             "X-Request-Id": uuid.uuid4().hex,
@@ -165,11 +170,12 @@ class Transport:
         }
         if method in _WRITES:
             sent["Idempotency-Key"] = key or str(uuid.uuid4())
+            sent |= self.receipts.headers
         data = None
         if body is not None:
             sent["Content-Type"] = "application/json"
             data = json.dumps(body, allow_nan=False).encode()
-        url, arguments = self.url + API + path, _query(query)
+        url, arguments = self.url + root + path, _query(query)
 
         def attempt() -> requests.Response:
             response = self._call(self._api, method, url, params=arguments, data=data, headers=sent, stream=stream)
@@ -182,6 +188,8 @@ class Transport:
 
         response = self._retries.run(attempt, announce=self._say_waiting)
         self._announced = False
+        if method in _WRITES:
+            self.receipts.note(response.headers.get(receipts.HEADER))
         return response
 
     def _say_waiting(self, trouble: str) -> None:

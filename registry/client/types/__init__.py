@@ -15,6 +15,8 @@ from registry.client.types.audit import (
     HeadView,
     RefusalView,
     RefusedActor,
+    SealedEntryView,
+    SealedPage,
 )
 from registry.client.types.jobs import ImportView, JobState, JobView
 from registry.client.types.lineage import Code, Dataset, Environment, LineageView, Parent, Run, VersionLineageView
@@ -70,6 +72,8 @@ __all__ = [
     "RegisteredView",
     "Role",
     "Run",
+    "SealedEntryView",
+    "SealedPage",
     "Stage",
     "StagesView",
     "Target",

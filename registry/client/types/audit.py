@@ -84,6 +84,22 @@ class ChainEntryView(TypedDict):
     texts: dict[str, ChainText]
 
 
+class SealedEntryView(TypedDict):
+    """An entry with its position in the sealed log; ``body`` is in base 64, and an erased text is None."""
+
+    position: int
+    body: str
+    texts: dict[str, ChainText | None]
+
+
+class SealedPage(TypedDict):
+    """A page of the sealed log; ``next_after`` is the position where to go on."""
+
+    items: list[SealedEntryView]
+    next_after: int | None
+    more: bool
+
+
 class RefusalView(TypedDict):
     """Count of the refusals of one action to one actor (None: no valid token) at one address in an hour."""
 

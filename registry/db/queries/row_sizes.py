@@ -18,6 +18,7 @@ from registry.db.models import (
     AliasTenure,
     AuditEntry,
     AuditText,
+    Leaf,
     LineageEdge,
     LineageNode,
     Model,
@@ -134,6 +135,14 @@ def entry(key: Any) -> ColumnElement[int]:
     body = select(_Length(own.body) * literal_column("3")).where(own.id == key)
     texts = select(_sum(said.text)).join(own, own.uid == said.entry_uid).where(own.id == key)
     return LEAST + _one(body) + _one(texts)
+
+
+def sealed_entry(position: Any) -> ColumnElement[int]:
+    """Return the weight of the audit entry at a position, and of its texts. Its body is sent in base 64."""
+    own, said, leaf = aliased(AuditEntry), aliased(AuditText), aliased(Leaf)
+    body = select(_Length(own.body) * literal_column("2")).join(leaf, leaf.entry_id == own.id)
+    texts = select(_sum(said.text)).join(own, own.uid == said.entry_uid).join(leaf, leaf.entry_id == own.id)
+    return LEAST + _one(body.where(leaf.position == position)) + _one(texts.where(leaf.position == position))
 
 
 def _version_size(key: Any, columns: Sequence[str], field_names: Container[str] = _ALL) -> ColumnElement[int]:

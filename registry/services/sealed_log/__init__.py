@@ -1,10 +1,37 @@
-"""The sealed log: give entries their positions, sign and publish checkpoints (sealer), and read the tree.
+"""The sealed log: give entries their positions, sign and publish checkpoints (sealer), and read it (log_reading).
 
 The pin (pins) is a copy of the last published checkpoint outside of the database. ``standing`` compares the two, and
 ``epochs`` goes on after a fork.
 """
 
 from registry.services.sealed_log import epochs, standing
+from registry.services.sealed_log.log_reading import (
+    LogPage,
+    SealedRecord,
+    SealStatus,
+    bundle,
+    checkpoint,
+    proof,
+    public_keys,
+    sealed,
+    tile,
+)
 from registry.services.sealed_log.sealer import is_due, seal_next
+from registry.services.sealed_log.waiting import wait_until_sealed
 
-__all__ = ["epochs", "is_due", "seal_next", "standing"]
+__all__ = [
+    "LogPage",
+    "SealStatus",
+    "SealedRecord",
+    "bundle",
+    "checkpoint",
+    "epochs",
+    "is_due",
+    "proof",
+    "public_keys",
+    "seal_next",
+    "sealed",
+    "standing",
+    "tile",
+    "wait_until_sealed",
+]

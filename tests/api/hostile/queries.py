@@ -12,7 +12,8 @@ LISTS = [
 HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit"]
 UNPAGED = [
     "/models/fraud", "/models/fraud/versions/2", "/models/fraud/versions/2/lineage", "/models/fraud/stages", "/me",
-    "/models/fraud/versions/2/files/model.bin", "/uploads/{upload}", "/models/fraud/evidence",
+    "/models/fraud/versions/2/files/model.bin", "/uploads/{upload}", "/models/fraud/evidence", "/audit/sealed",
+    "/audit/00000000-0000-0000-0000-000000000000/proof",
 ]  # fmt: skip
 
 LIMITS = [
