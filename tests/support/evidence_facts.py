@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from registry.domain.evidence.facts import (
     AccountFact,
@@ -85,6 +86,28 @@ def act(position: int, action: str, *, name: str | None = "ana", reason: str | N
         redacted=False,
     )
     return replace(made, **more)  # type: ignore[arg-type]
+
+
+def history(text: str = "blocks card payments; not for loans") -> list[Any]:
+    """Return the rows of a history whose texts are *text*; the last reason is erased."""
+    rows = [(20, "version.promoted", {"stage": "production"}, text), (40, "version.promoted", {text: [text]}, None)]
+    return [
+        (
+            position,
+            {
+                "id": act(position, "").entry,
+                "ts": act(position, "").at,
+                "action": action,
+                "actor": {"id": "acc-ana", "kind": "user", "cred": "tok-1"},
+                "subject": {"model": text, "version": 1},
+                "before": {},
+                "after": after,
+            },
+            {"reason": reason},
+            text,
+        )
+        for position, action, after, reason in rows
+    ]
 
 
 def model_fact(**fields: object) -> ModelFact:

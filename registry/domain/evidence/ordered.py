@@ -96,7 +96,7 @@ def order(
 
 
 def as_json(ordered: OrderedProfile) -> bytes:
-    """Return ``profile.json``: the clauses with the ids of their facts, and the facts."""
+    """Return ``facts/profile.json``: the clauses with the ids of their facts, and the facts."""
     profile = ordered.profile
     content = {
         "profile": profile.name,
@@ -130,7 +130,7 @@ COLUMNS = (
 
 
 def as_rows(ordered: OrderedProfile) -> Iterator[Sequence[Any]]:
-    """Yield the rows of ``profile.csv``: one for each fact of each clause, and one for each gap."""
+    """Yield the rows of ``csv/profile.csv``: one for each fact of each clause, and one for each gap."""
     for section in ordered.sections:
         clause = section.clause
         about = (clause.id, clause.title, section.status.value, clause.missing)

@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from registry.domain import canonical_json
 from registry.domain.evidence.facts import EvidenceFacts
 from registry.domain.evidence.kinds import FactKind
 from registry.domain.evidence.ordered import NOTICE, OrderedProfile
@@ -24,20 +25,28 @@ from registry.rules.text import escape
 MOST_ROWS = 1_000
 """The rows of a table on the page; the documents of the facts have the others."""
 MOST_FACTS = 20
-"""The facts of a clause on the page; ``profile.csv`` has the others."""
+"""The facts of a clause on the page; ``csv/profile.csv`` has the others."""
 LONGEST = 2_000
 """The characters of a value on the page."""
+BRIEF = 200
+"""The characters of a recorded document on the page."""
+HistoryRow = tuple[int, Mapping[str, Any], Mapping[str, str | None], str | None]
+"""A position, the entry there, its texts (None: erased) and the name of its actor."""
 _PIECE = 64  # parts of the template that are encoded together
 
 
 def render(
-    facts: EvidenceFacts, statements: Mapping[FactKind, StatementsOfKind], ordered: OrderedProfile | None = None
+    facts: EvidenceFacts,
+    statements: Mapping[FactKind, StatementsOfKind],
+    ordered: OrderedProfile | None,
+    history: Iterable[HistoryRow],
 ) -> Iterator[bytes]:
     """Yield the page in pieces. Holds no more than the rows of one table; *statements* are those of the facts."""
     stream = _template().stream(
         query=facts.query,
         sealed=facts.sealed,
-        facts=_Limited(facts),
+        facts=_Limited(facts, history),
+        brief=_brief,
         redactions=statements[FactKind.REDACTION].statements if FactKind.REDACTION in statements else (),
         ordered=ordered,
         notice=NOTICE,
@@ -59,8 +68,13 @@ class _Rows:
 class _Limited:
     """The facts as the tables of the page take them."""
 
-    def __init__(self, facts: EvidenceFacts) -> None:
+    def __init__(self, facts: EvidenceFacts, history: Iterable[HistoryRow]) -> None:
         self._facts = facts
+        self._history = history
+
+    @property
+    def history(self) -> _Rows:
+        return _rows(self._history)
 
     @property
     def models(self) -> _Rows:
@@ -121,6 +135,11 @@ def _template() -> Any:
         keep_trailing_newline=True,
     )
     return environment.get_template("index.html")
+
+
+def _brief(value: Any) -> str:
+    text = value if isinstance(value, str) else canonical_json.dumps(value).decode()
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]}…"
 
 
 def _visible(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from registry.domain.evidence.ordered import order
 from registry.domain.evidence.profiles import PROFILES
 from registry.domain.evidence.statements import collect
 from registry.services.evidence import page
-from tests.support.evidence_facts import HOSTILE, MemoryFacts, poor, rich, version_fact
+from tests.support.evidence_facts import HOSTILE, MemoryFacts, history, poor, rich, version_fact
 
 VOID = {"meta"}
 
@@ -42,14 +43,15 @@ class Outline(HTMLParser):
         self.texts.append(data)
 
 
-def rendered(facts: EvidenceFacts, name: str | None = "eu-ai-act-annex-iv") -> str:
+def rendered(facts: EvidenceFacts, name: str | None = "eu-ai-act-annex-iv", rows: Any = ()) -> str:
     statements = collect(facts)
     ordered = order(PROFILES[name], statements, query=facts.query, sealed=facts.sealed) if name else None
-    return b"".join(page.render(facts, statements, ordered)).decode()
+    return b"".join(page.render(facts, statements, ordered, rows)).decode()
 
 
 def test_hostile_texts_add_no_element_and_no_attribute() -> None:
-    harmless, hostile = Outline(rendered(rich())), Outline(rendered(rich(HOSTILE)))
+    harmless = Outline(rendered(rich(), rows=history()))
+    hostile = Outline(rendered(rich(HOSTILE), rows=history(HOSTILE)))
 
     assert hostile.elements == harmless.elements
     assert "<script>alert(1)</script>" in "".join(hostile.texts)
@@ -114,3 +116,10 @@ def test_rows_beyond_the_limit_are_counted() -> None:
     )
 
     assert "2 more rows are in" in rendered(many, None)
+
+
+def test_the_history_shows_reasons_and_states_the_erased_ones() -> None:
+    text = re.sub(r"\s+", " ", " ".join(Outline(rendered(rich(), rows=history())).texts))
+
+    assert "version.promoted 1 blocks card payments; not for loans stage: production blocks card payments" in text
+    assert re.search(r"40 \S+ 2026-11-02 16:00:00.000000Z version.promoted 1 .* erased", text)
