@@ -24,6 +24,8 @@ from registry.rules.text import escape
 
 MOST_ROWS = 1_000
 """The rows of a table on the page; the documents of the facts have the others."""
+MOST_LABELS = 50
+"""The tags, and the parameters, of a version on the page."""
 MOST_FACTS = 20
 """The facts of a clause on the page; ``csv/profile.csv`` has the others."""
 LONGEST = 2_000
@@ -51,6 +53,7 @@ def render(
         ordered=ordered,
         notice=NOTICE,
         most_facts=MOST_FACTS,
+        most_labels=MOST_LABELS,
     )
     stream.enable_buffering(_PIECE)
     for piece in stream:

@@ -118,6 +118,16 @@ def test_rows_beyond_the_limit_are_counted() -> None:
     assert "2 more rows are in" in rendered(many, None)
 
 
+def test_parameters_beyond_the_limit_are_counted() -> None:
+    params = {f"layer{number}": "7" for number in range(page.MOST_LABELS + 3)}
+    facts = MemoryFacts(poor().query, poor().sealed, version_facts=(version_fact(1, 2, params=params),))
+
+    text = rendered(facts, None)
+
+    assert text.count("<dt>Parameter</dt>") == page.MOST_LABELS + 1
+    assert "3 more are in" in text
+
+
 def test_the_history_shows_reasons_and_states_the_erased_ones() -> None:
     text = re.sub(r"\s+", " ", " ".join(Outline(rendered(rich(), rows=history())).texts))
 
