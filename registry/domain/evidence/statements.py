@@ -147,7 +147,7 @@ def _of_model(model: ModelFact) -> Iterator[Statement]:
     )
     if model.description:
         yield state(FactKind.DESCRIPTION, {"description of the model": model.description})
-    for key, value in (model.tags or {}).items():
+    for key, value in sorted((model.tags or {}).items()):
         yield state(FactKind.TAG, {"tag": key, "value": value})
     if model.deleted:
         yield state(FactKind.CHANGE, {"deleted model": model.name, "reason": model.deleted.reason}, model.deleted)
@@ -188,11 +188,11 @@ def _of_version(version: VersionFact) -> Iterator[Statement]:
         yield state(FactKind.FRAMEWORK, {"framework": version.framework}, frozen_by, version.basis["frozen"])
     if version.signature:
         yield state(FactKind.SIGNATURE, {"signature": version.signature}, frozen_by, version.basis["frozen"])
-    for key, value in (version.params or {}).items():
+    for key, value in sorted((version.params or {}).items()):
         yield state(FactKind.PARAMETER, {"parameter": key, "value": value}, frozen_by, version.basis["params"])
     if version.description:
         yield state(FactKind.DESCRIPTION, {"description of the version": version.description}, None)
-    for key, value in (version.tags or {}).items():
+    for key, value in sorted((version.tags or {}).items()):
         yield state(FactKind.TAG, {"tag": key, "value": value}, None)
     if version.deleted:
         yield state(FactKind.CHANGE, {"deleted version": number, "reason": version.deleted.reason}, version.deleted)
