@@ -223,7 +223,7 @@ def rich(text: str = "blocks card payments; not for loans") -> MemoryFacts:
         ),
         measurement_facts=(
             MeasurementFact("m-1", 1, "auc", "0.93", None, "test.csv", SHA, "2026-11-01T03:00:00.000000Z", "acc-ana",
-                            act(3, "").entry, "digest"),
+                            act(3, "version.registered"), "digest"),
             MeasurementFact("m-1", 2, text, "NaN", 4, text, None, "2026-11-02T06:00:00.000000Z", "acc-ana", None,
                             "row"),
         ),

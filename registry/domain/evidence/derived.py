@@ -90,7 +90,7 @@ class DerivedFacts:
         for history in self.histories:
             for number, metrics in self.rows.metrics(history.model):
                 if log := self._chosen(history, number):
-                    yield from _measurements(history, log, metrics)
+                    yield from self._measurements(history, log, metrics)
 
     def lineage(self) -> Iterator[LineageFact]:
         for history in self.histories:
@@ -211,6 +211,31 @@ class DerivedFacts:
             redacted=_redacted(history, log.number, **{name: getattr(log, name) for name in _TEXTS}),
         )
 
+    def _measurements(
+        self, history: ModelHistory, log: ReplayedVersion, metrics: Iterator[MetricRow]
+    ) -> Iterator[MeasurementFact]:
+        for at, batch in groupby(metrics, key=lambda metric: metric.recorded_at):
+            rows = list(batch)
+            if at not in log.metrics and at > log.measured_until:
+                continue  # recorded after the entries of this archive
+            basis = Basis.DIGEST if _is_recorded(rows, log.metrics.get(at, UNKNOWN)) else Basis.ROW
+            entry = history.measured.get((log.number, at))
+            act = None if entry is None else self._act(entry)
+            for row in rows:
+                yield MeasurementFact(
+                    model=history.model,
+                    version=log.number,
+                    key=row.key,
+                    value=repr(row.value),
+                    step=row.step,
+                    dataset=row.dataset_name,
+                    dataset_digest=row.dataset_digest,
+                    recorded_at=at,
+                    recorded_by=row.recorded_by,
+                    act=act,
+                    basis=basis,
+                )
+
     def _ended(self, history: ModelHistory, period: ReplayedTenure | Alias) -> Act | None:
         return None if period.ended_entry is None else self._act(history.attested[period.ended_entry])
 
@@ -270,30 +295,6 @@ def _redacted(history: ModelHistory, number: int, **texts: Any) -> tuple[str, ..
     """Return the names of the texts that are gone: now, or recorded as erased."""
     gone = {name for name, text in texts.items() if isinstance(text, Unknown)}
     return tuple(sorted(gone | history.redacted.get(number, set())))
-
-
-def _measurements(
-    history: ModelHistory, log: ReplayedVersion, metrics: Iterator[MetricRow]
-) -> Iterator[MeasurementFact]:
-    for at, batch in groupby(metrics, key=lambda metric: metric.recorded_at):
-        rows = list(batch)
-        if at not in log.metrics and at > log.measured_until:
-            continue  # recorded after the entries of this archive
-        basis = Basis.DIGEST if _is_recorded(rows, log.metrics.get(at, UNKNOWN)) else Basis.ROW
-        for row in rows:
-            yield MeasurementFact(
-                model=history.model,
-                version=log.number,
-                key=row.key,
-                value=repr(row.value),
-                step=row.step,
-                dataset=row.dataset_name,
-                dataset_digest=row.dataset_digest,
-                recorded_at=at,
-                recorded_by=row.recorded_by,
-                entry=history.measured.get((log.number, at)),
-                basis=basis,
-            )
 
 
 def _is_recorded(rows: Sequence[MetricRow], logged: Any) -> bool:

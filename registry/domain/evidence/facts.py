@@ -154,7 +154,7 @@ class FileFact:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementFact:
-    """A metric of a version. ``value`` is text: JSON has no NaN. ``entry`` recorded it."""
+    """A metric of a version. ``value`` is text: JSON has no NaN. ``act`` recorded it; null where no entry has."""
 
     model: str
     version: int
@@ -165,7 +165,7 @@ class MeasurementFact:
     dataset_digest: str | None
     recorded_at: str
     recorded_by: str
-    entry: str | None
+    act: Act | None
     basis: str
 
 

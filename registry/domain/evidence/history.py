@@ -49,7 +49,7 @@ class ModelHistory:
     """A model's replayed chain. ``attested`` has the entries that begin and end periods, by their ids.
 
     ``about`` has those that created, registered, verified, deleted or purged, by the version's number (0: the model)
-    and the fact. ``measured`` has the ids of the entries that recorded metrics, by number and time. ``redacted`` names
+    and the fact. ``measured`` has those that recorded metrics, by number and time. ``redacted`` names
     the erased texts by number. ``uses`` counts the entries by token, ``accounts`` are all actors with their kinds.
     """
 
@@ -58,7 +58,7 @@ class ModelHistory:
     entries: int
     attested: dict[str, Attestation]
     about: dict[tuple[int, str], Attestation]
-    measured: dict[tuple[int, str], str]
+    measured: dict[tuple[int, str], Attestation]
     redacted: dict[int, set[str]]
     uses: dict[str, TokenUse]
     accounts: dict[str, str]
@@ -83,7 +83,7 @@ class _Observer:
     entries: int = 0
     attested: dict[str, Attestation] = field(default_factory=dict)
     about: dict[tuple[int, str], Attestation] = field(default_factory=dict)
-    measured: dict[tuple[int, str], str] = field(default_factory=dict)
+    measured: dict[tuple[int, str], Attestation] = field(default_factory=dict)
     redacted: dict[int, set[str]] = field(default_factory=dict)
     uses: dict[str, TokenUse] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class _Observer:
         if entry.action in model_log.KINDS or "aliases" in entry.after or fact == "deleted":
             self.attested[entry.uid] = attestation(position, entry)
         if number and entry.action in _MEASURING:
-            self.measured[number, entry.at] = entry.uid
+            self.measured[number, entry.at] = attestation(position, entry)
         if entry.action == ERASED and "text" in entry.before:
             self.redacted.setdefault(number, set()).add(str(entry.before["text"]))
 

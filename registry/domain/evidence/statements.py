@@ -49,19 +49,19 @@ _TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class AttestedBy:
-    """The entry that recorded a statement, and who did it; ``name`` is None where it was erased or is not known.
+    """The entry that recorded a statement, and who did it; ``name`` is None where it was erased.
 
     ``redacted`` states that the reason in the entry was erased.
     """
 
     entry: str
+    position: int
+    action: str
     account: str
+    name: str | None
+    roles: tuple[str, ...]
     at: str
-    name: str | None = None
-    position: int | None = None
-    action: str | None = None
-    roles: tuple[str, ...] = ()
-    redacted: bool = False
+    redacted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +217,7 @@ def _of_measurement(measured: MeasurementFact) -> Statement:
         "data": measured.dataset,
         "digest of the data": measured.dataset_digest,
     }
-    attested = None
-    if measured.entry:
-        attested = AttestedBy(measured.entry, measured.recorded_by, measured.recorded_at)
+    attested = _attested(measured.act)
     return Statement(FactKind.METRIC, "measurements", _shown(values), attested, measured.basis, measured.version)
 
 
@@ -275,7 +273,7 @@ def _of_log(sealed: SealedState) -> Statement:
 def _attested(act: Act | None) -> AttestedBy | None:
     if act is None:
         return None
-    return AttestedBy(act.entry, act.account, act.at, act.name, act.position, act.action, act.roles or (), act.redacted)
+    return AttestedBy(act.entry, act.position, act.action, act.account, act.name, act.roles or (), act.at, act.redacted)
 
 
 def _shown(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
