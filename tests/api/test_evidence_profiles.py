@@ -89,6 +89,7 @@ def test_a_clause_has_what_was_recorded_or_is_a_gap(histories: None, api: Api, t
     assert {clause for clause, answer in poor.items() if answer["status"] == "partial"} == {"1(a)", "2(h)", "6"}
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_the_table_of_a_profile_has_a_line_for_each_gap(histories: None, api: Api, tmp_path: Path) -> None:
     evidence = archive(api, tmp_path, "churn", "sr-26-2")
 
@@ -102,6 +103,7 @@ def test_the_table_of_a_profile_has_a_line_for_each_gap(histories: None, api: Ap
     ]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_markup_in_names_tags_and_reasons_stays_text(histories: None, api: Api, tmp_path: Path) -> None:
     plain, hostile = (
         Outline(archive(api, tmp_path, model, "iso-42001").archive.read("index.html").decode())
