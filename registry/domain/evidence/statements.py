@@ -204,7 +204,8 @@ def _of_version(version: VersionFact) -> Iterator[Statement]:
 
 def _of_edge(edge: LineageFact, frozen_by: Act | None) -> Statement:
     kind = _TARGETS.get(NodeKind(edge.target)) or _DATA.get(DatasetRole(edge.role or "other"), FactKind.OTHER_DATA)
-    values = {edge.target: edge.name, "role": edge.role, "digests": list(edge.digests), "recorded": edge.attributes}
+    recorded = {key: value for key, value in sorted(edge.attributes.items()) if key not in {"name", "digests"}}
+    values = {edge.target: edge.name, "role": edge.role, "digests": list(edge.digests), **recorded}
     attested = _attested(frozen_by) if edge.basis == Basis.DIGEST else None
     return Statement(kind, "lineage", _shown(values), attested, edge.basis, edge.version)
 
@@ -286,6 +287,8 @@ def _as_text(value: Any) -> str:
         return value
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return canonical_json.dumps(value).decode() if isinstance(value, Mapping | list) else str(value)
 
 

@@ -181,7 +181,7 @@ def is_recorded(text: str, recorded: list[Any]) -> bool:
             written = canonical_json.dumps(value).decode()
             if text == written or (mark and len(cut) == LONGEST and written.startswith(cut)):
                 return True
-        elif text == str(value):
+        elif text == (str(value).lower() if isinstance(value, bool) else str(value)):
             return True
     return False
 
