@@ -76,7 +76,7 @@ def test_facts_name_what_they_rest_on(pin: MemoryPin, ask: Ask) -> None:
     assert {file["basis"] for file in evidence.facts("files")} == {"digest"}
     (metric,) = evidence.facts("measurements")
     assert (metric["key"], metric["value"], metric["basis"]) == ("auc", "0.9", "digest")
-    assert metric["entry"] == first["registered"]["entry"]
+    assert metric["act"]["entry"] == first["registered"]["entry"]
     edges = {(edge["version"], edge["kind"], edge["name"], edge["basis"]) for edge in evidence.facts("lineage")}
     assert edges == {
         (1, "produced_by", "ci/1", "digest"), (1, "used", "loans", "digest"), (2, "derived_from", "fraud:1", "digest"),

@@ -12,10 +12,12 @@ The audit log {origin}
 had {size} entries then{at}; root {root}
 
 Files
+  index.html       a page to read and print
   checkpoint       the signed state of the audit log: its origin, size and root
   entries.jsonl    entries of the audit log, each with the proof that the log has it
   facts/*.jsonl    facts, one JSON object on a line
   csv/*.csv        the same facts, and the history of the model, for spreadsheets
+  */profile.*      with a profile: the facts in the order of its clauses; no legal advice
   manifest.json    the request, and size and SHA-256 of every other file
 
 Verify

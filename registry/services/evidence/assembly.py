@@ -124,7 +124,7 @@ class Evidence:
             ordered = order(PROFILES[self._query.profile], statements, query=self._query, sealed=self._sealed)
             members["csv/profile.csv"] = documents.csv_lines(COLUMNS, as_rows(ordered))
             members["facts/profile.json"] = [as_json(ordered)]
-        members["index.html"] = page.render(self._facts, statements, ordered)
+        members["index.html"] = page.render(self._facts, statements, ordered, self._history())
         digests: dict[str, dict[str, object]] = {}
         noted: dict[str, Iterable[bytes]] = {name: _noting(digests, name, pieces) for name, pieces in members.items()}
         return {**noted, "manifest.json": self._manifest(digests)}

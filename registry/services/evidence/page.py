@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from registry.domain import canonical_json
+from registry.domain.evidence.documents import HistoryLine
 from registry.domain.evidence.facts import EvidenceFacts
 from registry.domain.evidence.kinds import FactKind
 from registry.domain.evidence.ordered import NOTICE, OrderedProfile
@@ -32,8 +33,6 @@ LONGEST = 2_000
 """The characters of a value on the page."""
 BRIEF = 200
 """The characters of a recorded document on the page."""
-HistoryRow = tuple[int, Mapping[str, Any], Mapping[str, str | None], str | None]
-"""A position, the entry there, its texts (None: erased) and the name of its actor."""
 _PIECE = 64  # parts of the template that are encoded together
 
 
@@ -41,7 +40,7 @@ def render(
     facts: EvidenceFacts,
     statements: Mapping[FactKind, StatementsOfKind],
     ordered: OrderedProfile | None,
-    history: Iterable[HistoryRow],
+    history: Iterable[HistoryLine],
 ) -> Iterator[bytes]:
     """Yield the page in pieces. Holds no more than the rows of one table; *statements* are those of the facts."""
     stream = _template().stream(
@@ -71,7 +70,7 @@ class _Rows:
 class _Limited:
     """The facts as the tables of the page take them."""
 
-    def __init__(self, facts: EvidenceFacts, history: Iterable[HistoryRow]) -> None:
+    def __init__(self, facts: EvidenceFacts, history: Iterable[HistoryLine]) -> None:
         self._facts = facts
         self._history = history
 
