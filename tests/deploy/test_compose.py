@@ -26,7 +26,8 @@ TEXT = (DEPLOY / "compose.yaml").read_text()
 SERVICES = yaml.safe_load(TEXT)["services"]
 OURS = ("registry", "worker", "migrate", "s3-init", "backup")
 JOBS = ("migrate", "s3-init", "backup")
-APP_PASSWORD = "REGISTRY_DATABASE_APP_PASSWORD"
+APP_PASSWORD, SEALER_PASSWORD = "REGISTRY_DATABASE_APP_PASSWORD", "REGISTRY_DATABASE_SEALER_PASSWORD"
+SPECIAL = {"migrate": {APP_PASSWORD, SEALER_PASSWORD}, "worker": {"REGISTRY_LOG_KEY"}}  # with roles of their own
 
 
 def test_every_variable_of_ours_is_a_setting():
@@ -93,40 +94,49 @@ def test_the_service_waits_for_its_stores_and_for_the_jobs(name):
 
 
 def test_all_containers_of_ours_have_the_same_image_and_settings():
-    first, *others = (SERVICES[name] for name in OURS)
+    first = SERVICES[OURS[0]]
 
-    for other in others:
-        environment = {name: value for name, value in other["environment"].items() if name != APP_PASSWORD}
-        if other is SERVICES["migrate"]:  # which connects as the owner of the tables
+    for name in OURS[1:]:
+        other, environment = SERVICES[name], dict(SERVICES[name]["environment"])
+        assert environment.keys() - first["environment"].keys() == SPECIAL.get(name, set())
+        for variable in SPECIAL.get(name, ()):
+            del environment[variable]
+        if name in SPECIAL:
             environment["REGISTRY_DATABASE_URL"] = first["environment"]["REGISTRY_DATABASE_URL"]
         assert (other["image"], other["build"], environment) == (first["image"], first["build"], first["environment"])
 
 
-def test_only_the_migration_connects_as_the_owner_of_the_tables():
+def test_only_the_migration_connects_as_the_owner_of_the_tables_and_only_the_worker_may_seal():
     users = {name: SERVICES[name]["environment"]["REGISTRY_DATABASE_URL"].split("//")[1].split(":")[0] for name in OURS}
 
-    assert users == dict.fromkeys(OURS, "registry_app") | {"migrate": "registry"}
-    assert SERVICES["migrate"]["command"] == ["db", "upgrade", "--app-role", "registry_app"]
+    assert users == dict.fromkeys(OURS, "registry_app") | {"migrate": "registry", "worker": "registry_worker"}
+    assert SERVICES["migrate"]["command"] == [
+        "db", "upgrade", "--app-role", "registry_app", "--sealer-role", "registry_worker",
+    ]  # fmt: skip
 
 
-def test_the_migration_makes_the_role_that_the_service_connects_as_and_that_backs_up(postgres_server, tmp_path):
+def test_the_migration_makes_the_roles_of_the_service_that_backs_up_and_of_the_worker(postgres_server, tmp_path):
     role = f"compose_{uuid.uuid4().hex[:12]}"  # roles are those of the whole server
+    sealer = f"{role}_worker"
     owner = make_url(empty_postgres(postgres_server))
     app = owner.set(username=role, password="aPassword")
     given = {name: str(value) for name, value in SERVICES["migrate"]["environment"].items() if "S3" not in name}
     given |= {
         "REGISTRY_DATABASE_URL": owner.render_as_string(hide_password=False), APP_PASSWORD: "aPassword",
+        SEALER_PASSWORD: "anotherPassword",
         "REGISTRY_SECRET_KEY": SECRET, "REGISTRY_STORAGE_URL": f"file://{tmp_path}",
         "REGISTRY_PUBLIC_URL": "http://127.0.0.1:5000",
     }  # fmt: skip
-    command = [argument.replace("registry_app", role) for argument in SERVICES["migrate"]["command"]]
+    names = {"registry_app": role, "registry_worker": sealer}
+    command = [names.get(argument, argument) for argument in SERVICES["migrate"]["command"]]
 
     done = forked_processes.server().run("registry", *command, cwd=tmp_path, env=environment(**given))
     as_app = {**given, "REGISTRY_DATABASE_URL": app.render_as_string(hide_password=False)}
     checked = forked_processes.server().run("registry", "db", "check", cwd=tmp_path, env=environment(**as_app))
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith(f"The role {role} has the application's rights.\n")
+    assert f"The role {role} has the application's rights.\n" in done.stdout
+    assert f"The role {sealer} has the application's rights and may seal the audit log.\n" in done.stdout
     assert (checked.returncode, checked.stdout) == (0, "The database is as this release expects.\n"), checked.stderr
     service = SERVICES["backup"]
     backed_up = subprocess.run(

@@ -31,6 +31,7 @@ KUSTOMIZATIONS = sorted(path.parent for path in PLACE.rglob("kustomization.yaml"
 PLAIN = sorted(path for path in PLACE.rglob("*.yaml") if path.name != "kustomization.yaml")
 SECRETS = {"database-url", "secret-key", "aws-credentials"}
 OWNER = "database-owner-url"  # for the migration alone
+SEALER = {"database-url", "log-key"}  # for the worker alone
 # checkov's wishes that an overlay decides: a digest in place of a version, and when to pull it.
 OVERLAYS_CHOICE = "CKV_K8S_43,CKV_K8S_15"
 # The namespace, too, is the overlay's: the plain files name none.
@@ -68,7 +69,7 @@ def variables(name: str, files: Path) -> dict[str, str]:
         for settings in ("base/settings.env", "overlays/example/settings.env"):
             given |= dict(line.split("=", 1) for line in (PLACE / settings).read_text().splitlines())
     given |= {entry["name"]: entry["value"] for entry in container(name)["env"]}
-    return {key: re.sub("/etc/registry/(secrets|owner)", str(files), value) for key, value in given.items()}
+    return {key: re.sub("/etc/registry/(secrets|owner|worker)", str(files), value) for key, value in given.items()}
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def secrets(tmp_path: Path) -> Path:
     (tmp_path / "database-url").write_text("postgresql://registry:secret@postgres/registry")
     (tmp_path / OWNER).write_text("postgresql://owner:secret@postgres/registry")
     (tmp_path / "secret-key").write_text("x" * 40)
+    (tmp_path / "log-key").write_text(bytes(range(32)).hex())
     (tmp_path / "aws-credentials").write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
     return tmp_path
 
@@ -90,7 +92,7 @@ def test_there_are_a_service_a_worker_a_migration_and_a_backup() -> None:
     assert [container(name)["args"] for name in ("deployment", "worker", "job", "cron-job")] == [
         ["serve"],
         ["worker"],
-        ["db", "upgrade", "--app-role", "registry_app"],
+        ["db", "upgrade", "--app-role", "registry_app", "--sealer-role", "registry_worker"],
         ["take", "/backups", "--keep", "30"],
     ]
     assert WORKLOADS["deployment"]["spec"]["replicas"] >= 2
@@ -143,30 +145,33 @@ def test_secrets_are_named_and_nowhere_written(name: str) -> None:
     mounted = {volume["secret"]["secretName"] for volume in pod(name)["volumes"] if "secret" in volume}
     files = {entry["value"] for entry in container(name)["env"]}
 
-    owner = name == "job"
-    assert mounted == {"registry-secrets", *(["registry-owner"] if owner else [])}
-    assert files <= {*(f"/etc/registry/secrets/{key}" for key in SECRETS), f"/etc/registry/owner/{OWNER}"}
-    assert (f"/etc/registry/owner/{OWNER}" in files, "/etc/registry/secrets/database-url" in files) == (
-        owner,
-        not owner,
-    )
+    special = {"job": "owner", "worker": "worker"}.get(name)
+    kept = {"owner": {OWNER}, "worker": SEALER}.get(special or "", set())
+    assert mounted == {"registry-secrets", *([f"registry-{special}"] if special else [])}
+    assert files <= {f"/etc/registry/secrets/{key}" for key in SECRETS} | {
+        f"/etc/registry/{special}/{key}" for key in kept
+    }
+    assert {f"/etc/registry/{special}/{key}" for key in kept} <= files
+    assert ("/etc/registry/secrets/database-url" in files) == (special is None)
     assert not any(manifest(path)["kind"] == "Secret" for path in PLAIN)
 
 
 def test_the_page_makes_the_secret_that_the_pods_name() -> None:
     page = (PLACE / "README.md").read_text()
 
-    assert set(re.findall(r"--from-(?:literal|file)=([a-z-]+)=", page)) == {*SECRETS, OWNER}
-    assert set(re.findall(r"secret generic ([a-z-]+)", page)) == {"registry-secrets", "registry-owner"}
+    assert set(re.findall(r"--from-(?:literal|file)=([a-z-]+)=", page)) == {*SECRETS, OWNER, *SEALER}
+    assert set(re.findall(r"secret generic ([a-z-]+)", page)) == {
+        "registry-secrets", "registry-owner", "registry-worker",
+    }  # fmt: skip
 
 
-def test_the_migration_gives_rights_to_the_role_of_compose_and_of_the_page() -> None:
+def test_the_migration_gives_rights_to_the_roles_of_compose_and_of_the_page() -> None:
     page, compose = (PLACE / "README.md").read_text(), manifest(DEPLOY / "compose.yaml")
-    role = container("job")["args"][3]
 
     assert compose["services"]["migrate"]["command"] == container("job")["args"]
-    assert f"--from-literal=database-url=postgresql://{role}:" in page
-    assert f"CREATE ROLE {role} LOGIN" in page
+    for role in container("job")["args"][3::2]:
+        assert f"--from-literal=database-url=postgresql://{role}:" in page
+        assert f"CREATE ROLE {role} LOGIN" in page
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
@@ -197,25 +202,28 @@ def test_the_service_takes_its_settings(name: str, secrets: Path, monkeypatch: p
 
     settings = Settings.load()
 
+    assert (settings.log_key is not None) == (name == "worker")
     assert settings.database_url.reveal().endswith("@postgres/registry")
     assert settings.storage_url == "s3://models-of-ours/artifacts"
 
 
 def test_the_migration_needs_no_more_than_it_is_given(secrets: Path, postgres_server: str) -> None:
-    url, role = empty_postgres(postgres_server), container("job")["args"][3]
+    url, roles = empty_postgres(postgres_server), container("job")["args"][3::2]
     (secrets / OWNER).write_text(url)
-    # An administrator has made the role; here the migration does.
-    given = {**variables("job", secrets), "REGISTRY_DATA_DIR": str(secrets), "REGISTRY_DATABASE_APP_PASSWORD": "x" * 20}
+    # An administrator has made the roles; here the migration does.
+    passwords = {f"REGISTRY_DATABASE_{role}_PASSWORD": "x" * 20 for role in ("APP", "SEALER")}
+    given = {**variables("job", secrets), "REGISTRY_DATA_DIR": str(secrets), **passwords}
 
     migrated = command(*container("job")["args"], cwd=secrets, env=environment(**given))
 
     admin = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with admin.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
-        connection.exec_driver_sql(f"DROP ROLE IF EXISTS {role}")
+        for role in roles:
+            connection.exec_driver_sql(f"DROP ROLE IF EXISTS {role}")
     assert (migrated.returncode, migrated.stderr) == (0, "")
     assert migrated.stdout.startswith("The database is at ")
-    assert role in migrated.stdout
+    assert f"The role {roles[1]} has the application's rights and may seal the audit log." in migrated.stdout
 
 
 def test_a_replica_has_the_time_that_it_takes_to_leave() -> None:
