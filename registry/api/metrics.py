@@ -17,9 +17,10 @@ from prometheus_client.registry import Collector
 from registry.config import Secret
 from registry.domain.errors import Unauthenticated, Unavailable
 from registry.http.access import public
-from registry.http.context import EXTENSION, Adapters, settings, store
-from registry.services.monitoring import gauges, health
+from registry.http.context import EXTENSION, Adapters, pin, settings, store
+from registry.services.monitoring import gauges, health, log_health
 from registry.services.monitoring.gauges import Gauge
+from registry.services.sealed_log.pins import Pin
 from registry.storage.checked import Store
 from registry.telemetry import periodic, processes, shared_values
 from registry.telemetry.latest_text import LatestText
@@ -51,6 +52,21 @@ class _Store(Collector):
     def collect(self) -> Iterable[Metric]:
         reachable = float(health.store_answers(self.store))
         yield GaugeMetricFamily("registry_store_reachable", "1 when the store answers this replica.", value=reachable)
+
+
+class _AuditLog(Collector):
+    def __init__(self, pin: Pin) -> None:
+        self.pin = pin
+
+    def collect(self) -> Iterable[Metric]:
+        forked = log_health.is_forked(self.pin)
+        family = GaugeMetricFamily(
+            "registry_audit_forked", "1 when the audit log does not continue what was published; none: not known.",
+            labels=[],
+        )  # fmt: skip
+        if forked is not None:
+            family.add_metric([], float(forked))
+        yield family
 
 
 class _Process(Collector):
@@ -114,7 +130,7 @@ def _has(token: Secret) -> bool:
 def _render() -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     # The counts come first: what cannot be read of them is a fact of the process.
-    for collector in (meters().collector(), _Process(), _DatabaseCollector(), _Store(store())):
+    for collector in (meters().collector(), _Process(), _DatabaseCollector(), _Store(store()), _AuditLog(pin())):
         registry.register(collector)
     return generate_latest(registry)
 

@@ -220,3 +220,15 @@ def test_a_token_for_the_metrics_goes_to_the_service_and_to_its_monitor() -> Non
     (endpoint,) = made["ServiceMonitor/registry"]["spec"]["endpoints"]
     assert {"name": "REGISTRY_METRICS_TOKEN_FILE", "value": "/etc/registry/secrets/metrics-token"} in container["env"]
     assert endpoint["authorization"] == {"credentials": {"name": "kept", "key": "metrics-token"}}
+
+
+def test_a_worker_without_a_secret_of_its_own_has_the_role_of_the_service_and_no_log_key() -> None:
+    made = manifests({"worker": {"secretName": ""}, "migration": {"appRole": "", "sealerRole": ""}})
+    spec = made["Deployment/registry-worker"]["spec"]["template"]["spec"]
+    variables = {one["name"]: one["value"] for one in spec["containers"][0]["env"]}
+
+    assert variables["REGISTRY_DATABASE_URL_FILE"] == "/etc/registry/secrets/database-url"
+    assert "REGISTRY_LOG_KEY_FILE" not in variables
+    assert [volume["name"] for volume in spec["volumes"]] == ["data", "tmp", "secrets"]
+    (migration,) = made["Job/registry-migrate"]["spec"]["template"]["spec"]["containers"]
+    assert migration["args"] == ["db", "upgrade"]

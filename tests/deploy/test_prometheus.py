@@ -16,6 +16,7 @@ import yaml
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
+from registry.http.context import EXTENSION
 from registry.services.maintenance import heartbeats
 from registry.services.monitoring import table_counts
 from registry.telemetry.meters import meters
@@ -23,6 +24,8 @@ from tests.support.api import Api
 from tests.support.databases import Database
 from tests.support.promtool import promtool
 from tests.support.registry_builder import in_process
+from tests.support.registry_identity import claim
+from tests.support.sealing import seal_all
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "rules.yml"
@@ -48,10 +51,13 @@ def dashboard() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def told(databases: Callable[[str], Database], make_settings: Callable[..., Settings]) -> Iterator[str]:
+def told(
+    databases: Callable[[str], Database], make_settings: Callable[..., Settings], storage_root: Path
+) -> Iterator[str]:
     """What a service tells that has done a bit of everything."""
     database = databases("sqlite")
     database.reset()
+    claim(storage_root)
     app = create_app(make_settings(database.url))
     api = Api(app.test_client(), database.tokens["all"])
     registry = in_process(api)
@@ -59,6 +65,7 @@ def told(databases: Callable[[str], Database], make_settings: Callable[..., Sett
     registry.model("fraud").version(stage="production")
     registry.model("fraud").rollback()
     api.get("/models/nothing")
+    seal_all(app, app.extensions[EXTENSION].pin)
     with app.app_context():
         heartbeats.Pulse("worker").beat(doing=[], failing=["scrubbing"])
         table_counts.take(least_age=timedelta())

@@ -132,7 +132,7 @@ def _needed(store: Store, pin: Pin) -> dict[str, Check]:
         checks["secret_key"] = _check_quietly(lambda: asked[0].result(0).key)
     if all(check.ok for check in checks.values()):
         whose = bounded_calls.start("store's identity", partial(_identity, store))
-        pinned = bounded_calls.start("pin of the audit log", partial(log_health.examine, pin))
+        pinned = log_health.start(pin)
         checks["identity"] = _check_with_text(lambda: whose.result(end - time.monotonic()))
         checks["audit_log"] = _check_in_time(pinned, end)
     if database.ok and asked[0].result(0).has_roles:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from registry.db.session import reading
 from registry.domain import clock
-from registry.services import leases
+from registry.domain.errors import RegistryError
+from registry.services import bounded_calls, leases
 from registry.services.monitoring.checks import Check
 from registry.services.sealed_log import standing
 from registry.services.sealed_log.pins import Pin
 from registry.services.sealed_log.standing import LogStanding
 
 PATIENCE = timedelta(minutes=5)
+PATIENCE_SECONDS = 2.0
 FORK_FIX = (
     "After a restore, go on under another name: registry audit new-epoch --reason TEXT, where registry worker runs. "
-    "Otherwise find out first who changed the database or the store (deploy/docs/audit.md)."
+    "Otherwise find out first who changed the database or the store (deploy/docs/sealed-log.md)."
 )
 SEAL_FIX = "Run registry worker. Its log has the reason, in lines with the work sealing."
 KEY_FIX = "Set REGISTRY_LOG_KEY for registry worker (deploy/docs/keys.md)."
@@ -26,6 +29,19 @@ def examine(pin: Pin) -> Check:
     with reading() as session:
         moment = leases.now(session)
     return judge(standing.examine(pin), moment)
+
+
+def start(pin: Pin) -> bounded_calls.Call[Check]:
+    """Start :func:`examine`, whose call may hang with the database or the store."""
+    return bounded_calls.start("pin of the audit log", partial(examine, pin))
+
+
+def is_forked(pin: Pin) -> bool | None:
+    """Return whether the log is forked; None where that is not found within two seconds."""
+    try:
+        return not start(pin).result(PATIENCE_SECONDS).ok
+    except RegistryError:
+        return None
 
 
 def judge(log: LogStanding, moment: datetime) -> Check:
