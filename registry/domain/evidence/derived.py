@@ -311,20 +311,29 @@ def _lineage(model: str, log: ReplayedVersion, edges: Sequence[EdgeRow]) -> Iter
     has_digest, has_parents = digest == log.edges, _digest_of(edges) == log.lineage
     for edge in edges:
         # The key of a version is the id of its row: only the digest of the whole lineage has its name.
-        is_parent = edge.target is NodeKind.VERSION
-        proved = has_parents if is_parent else (has_digest or has_parents) and _is_content(edge)
+        node = None if edge.target is NodeKind.VERSION else _node_of(edge)
+        is_content = node is not None and (node.key, node.name) == (edge.key, edge.name)
+        proved = has_parents or (has_digest and is_content)
         yield LineageFact(
-            model, log.number, edge.kind, edge.role, str(edge.target), edge.name, edge.key, tuple(edge.digests),
-            edge.attributes, Basis.DIGEST if proved else Basis.ROW,
-        )  # fmt: skip
+            model=model,
+            version=log.number,
+            kind=edge.kind,
+            role=edge.role,
+            target=str(edge.target),
+            name=edge.name,
+            key=edge.key,
+            digests=() if node is None else tuple(sorted(node.digests)),
+            attributes=edge.attributes,
+            basis=Basis.DIGEST if proved and (is_content or edge.target is NodeKind.VERSION) else Basis.ROW,
+        )
 
 
-def _is_content(edge: EdgeRow) -> bool:
-    """Return whether the key of a node is the digest of its content."""
+def _node_of(edge: EdgeRow) -> lineage.Node | None:
+    """Return the node that the content of an edge's target makes; None for what is no such content."""
     try:
-        return lineage.node_of(edge.target, edge.attributes).key == edge.key
+        return lineage.node_of(edge.target, edge.attributes)
     except (KeyError, TypeError, ValueError, AttributeError):
-        return False
+        return None
 
 
 def _digest_of(edges: Sequence[EdgeRow]) -> str | None:

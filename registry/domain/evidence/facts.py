@@ -7,12 +7,15 @@ absent value is null; where a text was erased from the log, ``redacted`` names t
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
+
+from registry.rules.dataclass_fields import field_names
 
 Kind = TypeVar("Kind")
 
@@ -290,7 +293,8 @@ DOCUMENTS: Mapping[str, type] = {
 def document(value: Any) -> Any:
     """Return a fact as a JSON document."""
     if is_dataclass(value):
-        return {field.name: document(getattr(value, field.name)) for field in fields(value)}
+        kind: type = type(value)
+        return {name: document(getattr(value, name)) for name in field_names(kind)}
     if isinstance(value, tuple):
         return list(map(document, value))
     return value
@@ -298,20 +302,29 @@ def document(value: Any) -> Any:
 
 def fact(kind: type[Kind], read: Mapping[str, Any]) -> Kind:
     """Return the fact of a JSON document. Raises ValueError for a document with other members."""
-    hints = typing.get_type_hints(kind)
-    if read.keys() != hints.keys():
+    converters = _converters(cast("Hashable", kind))
+    if read.keys() != converters.keys():
         raise ValueError(f"a {kind.__name__} has other members than {', '.join(sorted(read))}")
-    return kind(**{name: _value(hints[name], value) for name, value in read.items()})
+    return kind(
+        **{
+            name: value if convert is None or value is None else convert(value)
+            for (name, convert), value in zip(converters.items(), map(read.__getitem__, converters), strict=True)
+        }
+    )
 
 
-def _value(hint: Any, value: Any) -> Any:
-    """Return *value* with the objects and lists in it as *hint* has them."""
-    if value is None:
-        return None
+@functools.cache
+def _converters(kind: Any) -> Mapping[str, Callable[[Any], Any] | None]:
+    """Return, by the name of each member, what makes its value of that in a JSON document; None: it is the same."""
+    return {name: _converter(hint) for name, hint in typing.get_type_hints(kind).items()}
+
+
+def _converter(hint: Any) -> Callable[[Any], Any] | None:
     if isinstance(hint, types.UnionType):
         (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
     if is_dataclass(hint):
-        return fact(typing.cast("type", hint), value)
+        return functools.partial(fact, cast("type", hint))
     if typing.get_origin(hint) is tuple:
-        return tuple(_value(typing.get_args(hint)[0], item) for item in value)
-    return value
+        convert = _converter(typing.get_args(hint)[0])
+        return tuple if convert is None else lambda items: tuple(map(convert, items))
+    return None

@@ -46,7 +46,6 @@ class EdgeRow:
     target: NodeKind
     name: str
     key: str
-    digests: Sequence[str]
     attributes: Mapping[str, Any]
 
 

@@ -26,6 +26,7 @@ from registry.domain.evidence.history import ModelHistory, read_history
 from registry.domain.evidence.holders import read_holders
 from registry.domain.evidence.ordered import COLUMNS, as_json, as_rows, order
 from registry.domain.evidence.profiles import PROFILES
+from registry.domain.evidence.recorded import RecordedFacts
 from registry.domain.evidence.statements import collect
 from registry.domain.replay.entry import Unreplayable
 from registry.rules.audit_log.archive import write_archive
@@ -35,6 +36,7 @@ from registry.rules.disk_space import shortage
 from registry.services.audit import AUTH, REGISTRY
 from registry.services.evidence import page, readiness
 from registry.services.evidence.sealed_chains import SealedChains, SealedRow
+from registry.services.evidence.spool import Spool
 from registry.services.evidence.stored_rows import StoredRows
 
 FORMAT = "registry-evidence@1"
@@ -69,8 +71,8 @@ def archive(request: EvidenceRequest) -> IO[bytes]:
     with ExitStack() as stack:
         stack.enter_context(_naming_disk_errors())
         file = stack.enter_context(tempfile.TemporaryFile())
-        with reading(snapshot=True) as session:
-            write_archive(file, Evidence(session, request).members())
+        with reading(snapshot=True) as session, ExitStack() as spooled:
+            write_archive(file, Evidence(session, request).members(Spool(spooled)))
         file.seek(0)
         stack.pop_all()
         return file
@@ -104,11 +106,14 @@ class Evidence:
         )
         root, at_end = encode64(self._note.root), None if at is None else clock.wire(at)
         self._sealed = SealedState(self._note.origin, self._note.size, root, at_end)
-        self._facts = DerivedFacts(self._query, self._sealed, histories, self._holders, StoredRows(session))
+        self._derived = DerivedFacts(self._query, self._sealed, histories, self._holders, StoredRows(session))
         self._counts = dict.fromkeys(("entries", "redacted", "redacted_later"), 0)
 
-    def members(self) -> dict[str, Iterable[bytes]]:
+    def members(self, spool: Spool) -> dict[str, Iterable[bytes]]:
         """Return the content of each file by its name. The last one, the manifest, has the digests of the others."""
+        for name in DOCUMENTS:
+            spool.write(name, documents.json_lines(getattr(self._derived, name)()))
+        facts = RecordedFacts(self._query, self._sealed, spool.lines)
         members: dict[str, Iterable[bytes]] = {
             "README.txt": [guide.text(self._query, self._sealed)],
             CHECKPOINT: [self._note.note.encode()],
@@ -116,15 +121,15 @@ class Evidence:
             "csv/history.csv": documents.history(self._history()),
         }
         for name, kind in DOCUMENTS.items():
-            members[f"csv/{name}.csv"] = documents.table(kind, self._read(name))
-            members[f"facts/{name}.jsonl"] = documents.json_lines(self._read(name))
-        statements = collect(self._facts)
+            members[f"csv/{name}.csv"] = documents.table(kind, getattr(facts, name)())
+            members[f"facts/{name}.jsonl"] = spool.lines(name)
+        statements = collect(facts)
         ordered = None
         if self._query.profile is not None:
             ordered = order(PROFILES[self._query.profile], statements, query=self._query, sealed=self._sealed)
             members["csv/profile.csv"] = documents.csv_lines(COLUMNS, as_rows(ordered))
             members["facts/profile.json"] = [as_json(ordered)]
-        members["index.html"] = page.render(self._facts, statements, ordered, self._history())
+        members["index.html"] = page.render(facts, statements, ordered, self._history())
         digests: dict[str, dict[str, object]] = {}
         noted: dict[str, Iterable[bytes]] = {name: _noting(digests, name, pieces) for name, pieces in members.items()}
         return {**noted, "manifest.json": self._manifest(digests)}
@@ -163,11 +168,7 @@ class Evidence:
             if entry is None or (query.since is not None and entry.at < query.since):
                 continue
             if query.version in {None, entry.subject.get("version"), entry.subject.get("related_version")}:
-                yield row.position, row.document, entry.texts, self._facts.name_of(entry.actor["id"])
-
-    def _read(self, name: str) -> Iterator[object]:
-        """Begin to read the facts of a document when the first one is taken."""
-        yield from getattr(self._facts, name)()
+                yield row.position, row.document, entry.texts, self._derived.name_of(entry.actor["id"])
 
     def _manifest(self, digests: Mapping[str, Mapping[str, object]]) -> Iterator[bytes]:
         yield documents.json_document(

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session, aliased
 from registry.db.base import Rows
 from registry.db.models import (
     Account,
-    LineageDigest,
     LineageEdge,
     LineageNode,
     Version,
@@ -75,33 +74,20 @@ class StoredRows:
         own, target = aliased(LineageNode), aliased(LineageNode)
         statement = (
             select(Version.number, LineageEdge.kind.label("edge"), LineageEdge.role, target.kind, target.name,
-                   target.key, target.attributes, target.id.label("node"))
+                   target.key, target.attributes)
             .join(own, own.id == LineageEdge.source_id)
             .join(target, target.id == LineageEdge.target_id)
             .join(Version, Version.id == own.version_id)
         )  # fmt: skip
         for number, rows in self._by_version(model, statement, LineageEdge.id):
-            edges = list(rows)
-            digests = self._digests([edge.node for edge in edges])
             yield (
                 number,
-                [
-                    EdgeRow(edge.edge, edge.role, NodeKind(edge.kind), edge.name, edge.key, digests[edge.node],
-                            edge.attributes)
-                    for edge in edges
-                ],
-            )  # fmt: skip
+                [EdgeRow(row.edge, row.role, NodeKind(row.kind), row.name, row.key, row.attributes) for row in rows],
+            )
 
     def names(self, accounts: Sequence[str]) -> Mapping[str, str]:
         named = select(Account.id, Account.name).where(Account.id.in_(accounts))
         return {row.id: row.name for row in self._session.execute(named)}
-
-    def _digests(self, nodes: Sequence[int]) -> dict[int, list[str]]:
-        digests: dict[int, list[str]] = {node: [] for node in nodes}
-        carried = select(LineageDigest.node_id, LineageDigest.digest).where(LineageDigest.node_id.in_(nodes))
-        for row in self._session.execute(carried.order_by(LineageDigest.digest)):
-            digests[row.node_id].append(row.digest)
-        return digests
 
     def _by_version(self, model: str, statement: Rows, *order: Any) -> Iterator[tuple[int, Iterator[Any]]]:
         for ids in self._batches(model):
