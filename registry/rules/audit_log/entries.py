@@ -41,9 +41,12 @@ def leaf_data(body: bytes) -> bytes:
     A bundle of entries (C2SP tlog-tiles) has room for 65,535 bytes. For a larger entry the leaf is a JSON document with
     its hash and size, which no entry is equal to.
     """
-    if len(body) <= MAX_ENTRY:
-        return body
-    return _encode_sorted({"leaf_hash": leaf_hash(body), "size": len(body), "type": LARGE, "v": FORMAT}).encode()
+    return body if len(body) <= MAX_ENTRY else stand_in(leaf_hash(body), len(body))
+
+
+def stand_in(leaf_hash: str, size: int) -> bytes:
+    """Return the leaf data of an entry that is larger than MAX_ENTRY, from its hash and its number of bytes."""
+    return _encode_sorted({"leaf_hash": leaf_hash, "size": size, "type": LARGE, "v": FORMAT}).encode()
 
 
 def commitment(salt: bytes, text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -77,17 +77,24 @@ def read_entries(lines: Iterable[bytes]) -> Iterator[SealedEntry]:
             fields = fields or document.keys()
             if document.keys() != fields or fields not in _FIELDS:
                 raise ValueError("it has other members than position, body, texts and proof, or than the first line")
-            entry = SealedEntry(
-                position=document["position"],
-                body=decode64(document["body"]),
-                texts={name: _text(stored) for name, stored in document["texts"].items()},
-                proof=_proof(document["proof"]) if "proof" in document else None,
-            )
-            if next(write_entries([entry])) != line or type(entry.position) is not int:
+            entry = read_document(document)
+            if next(write_entries([entry])) != line:
                 raise ValueError("it is not spelled as the registry writes it")
         except MALFORMED as error:
             raise FileError(f"line {number} of {ENTRIES} is not an entry: {error}") from error
         yield entry
+
+
+def read_document(document: Mapping[str, Any]) -> SealedEntry:
+    """Return the entry of one line, or of one item of the API. Raises one of MALFORMED."""
+    if type(document["position"]) is not int:
+        raise ValueError("its position is not an integer")
+    return SealedEntry(
+        position=document["position"],
+        body=decode64(document["body"]),
+        texts={name: _text(stored) for name, stored in document["texts"].items()},
+        proof=_proof(document["proof"]) if "proof" in document else None,
+    )
 
 
 def _text(stored: Any) -> Text | None:

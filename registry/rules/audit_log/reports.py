@@ -23,13 +23,15 @@ class Report:
     """``checkpoint`` is None unless a trusted key signed it; ``entries`` and ``chains`` count what was read.
 
     ``problems`` prove tampering or damage, ``undecided`` could not be judged; each has the first SHOWN.
-    ``redacted`` counts the texts that entries record as erased.
+    ``redacted`` counts the texts that entries record as erased, ``unexplained`` the problems with texts that are missing
+    without such an entry.
     """
 
     checkpoint: Checkpoint | None = None
     entries: int = 0
     chains: int = 0
     redacted: int = 0
+    unexplained: int = 0
     problems: list[str] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
 
@@ -54,7 +56,7 @@ def lines(report: Report) -> list[str]:
     texts = [*report.problems, *(f"not decided: {text}" for text in report.undecided)]
     redacted = f", {report.redacted} texts redacted" if report.redacted else ""
     if report.checkpoint is None:
-        return [*texts, "TAMPERED: no checkpoint of a trusted key"]
+        return [*texts, f"{report.outcome.name}: no checkpoint of a trusted key"]
     log = f"{report.checkpoint.origin} at size {report.checkpoint.size}"
     return [*texts, f"{report.outcome.name}: {report.entries} entries of {report.chains} chains{redacted}; log {log}"]
 

@@ -74,9 +74,14 @@ class State:
 
     def write(self, path: Path) -> None:
         """Replace the file as a whole and make it durable: after a crash it has the old state or the new one."""
-        fresh = path.with_name(f"{path.name}.new")
-        with fresh.open("wb") as file:
-            file.write(self.dump())
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        replace_file(path, self.dump())
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace a file as a whole, durably. Raises OSError; then the file is as it was."""
+    fresh = path.with_name(f"{path.name}.new")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

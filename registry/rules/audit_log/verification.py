@@ -42,7 +42,8 @@ def verify_log(
 
     With *state* the entries may begin after its checkpoint. When they begin at 0 they are all verified again, and
     compared with it. Return the report, and the state to keep: the new one unless there is a problem, else *state*.
-    Memory grows with the number of chains and of missing texts, not with that of entries.
+    Memory grows with the number of chains and of missing texts, not with that of entries. An entry with an unknown
+    action is judged by a later release: until then *state* is kept.
     """
     report = Report()
     checkpoint = _opened(note, keys, report)
@@ -75,7 +76,7 @@ def verify_log(
             + before
         )
     walks.end(whole=True)
-    if report.problems:
+    if report.problems or walks.unknown_action:
         return report, state
     return report, State(tuple(keys), note, checkpoint, tree, walks.heads(), walks.later_release)
 
@@ -187,7 +188,7 @@ class _Walks:
     def __init__(self, report: Report, state: State | None) -> None:
         self._report = report
         self.later_release = state.later_release if state else None
-        self._unknown_action = False
+        self.unknown_action = False
         self._walks = {
             name: ChainWalk(name, seq, leaf) for name, (seq, leaf) in (state.chains if state else {}).items()
         }
@@ -218,7 +219,7 @@ class _Walks:
         if (may_skip and seq > walk.seq + 1) or self.later_release is not None:
             walk.seq, walk.leaf = seq - 1, document["prev"]
         if not actions.is_known(name, action):
-            self._unknown_action = True
+            self.unknown_action = True
             self._report.undecidable(
                 f"the entry at position {entry.position}: its action {action!r} in the chain {name} is unknown to "
                 "this release"
@@ -241,8 +242,9 @@ class _Walks:
             walk = self._walks[name]
             report.redacted += walk.redacted
             for problem in walk.missing.values():
-                if whole and not self._unknown_action and self.later_release is None:
+                if whole and not self.unknown_action and self.later_release is None:
                     report.problem(f"{name}, {problem}")
+                    report.unexplained += 1
                 else:
                     report.undecidable(f"{name}, {problem} here")
         if self.later_release is not None:
