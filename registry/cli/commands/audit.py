@@ -1,11 +1,11 @@
-"""``registry audit``: everything that happened, read once or incrementally, and whether the log is whole."""
+"""``registry audit``: everything that happened, read once or incrementally."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from click.core import ParameterSource
 from registry.cli.commands.log_epochs import log_key, new_epoch
 from registry.cli.commands.prove import prove
 from registry.cli.commands.redaction import find_text, redact
+from registry.cli.commands.verification import verify
+from registry.cli.commands.witness import watch
 from registry.cli.support import output, server, tables
 from registry.cli.support.entries import (
     DOWNLOAD_COLUMNS,
@@ -28,20 +30,16 @@ from registry.cli.support.entries import (
     entry_row,
     refusal_row,
 )
-from registry.cli.support.exit_codes import Exit
 from registry.cli.support.options import connected, filters
 from registry.cli.support.options import limit as common_limit
 from registry.cli.support.parsing import TIME
 from registry.cli.support.session import Session
 
 if TYPE_CHECKING:
-    from registry.cli.proof import verification as proof
     from registry.client.types import EntryView
-    from registry.services.audit import ChainReport
 
 START, POLL_SECONDS = "start", 0.25
 UNSEALED = "Committed entries are not sealed yet. They follow within seconds, if a worker runs (registry doctor)."
-REPORTED = ("aggregate", "label", "entries", "problems", "uncovered", "baseline", "redacted")  # of a chain, in JSON
 
 
 @click.group(invoke_without_command=True)
@@ -248,89 +246,6 @@ def downloads(session: Session, limit: int, **query: Any) -> None:
 
 
 @audit.command()
-@click.option("--model", metavar="NAME", help="Only the models that have or had this name.")
-@click.option("--local", is_flag=True, help="On the server's machine, with its database and its key.")
-@click.option("--baseline", is_flag=True, help="Record what earlier releases left out, where nothing is wrong.")
-@click.option(
-    "--accept-unsealed",
-    is_flag=True,
-    help="With --baseline: also accept entries that an earlier release wrote after sealed ones.",
-)
-@server.settings
-@connected
-def verify(
-    session: Session, model: str | None, local: bool, baseline: bool, accept_unsealed: bool, **overrides: Any
-) -> None:
-    """Replay the audit log and compare it with what the registry answers. Needs the role auditor or admin.
-
-    Reads the log over the API and checks heads, chains, hashes and texts. With --local, on the server's machine, it
-    also checks the seals and every row that answers are read from. --baseline, --dev and --data-dir imply --local.
-
-    Exits with 0 when everything matches the log, with 1 when something does not, and with 2 when that cannot be
-    decided: the log is empty, or entries of an earlier release lack what is needed. A baseline covers those from then
-    on; it proves nothing of what was done before it.
-
-    \b
-    Example:
-      registry audit verify
-      registry audit verify --model fraud
-      registry audit verify --local --baseline
-    """
-    local = local or baseline or any(overrides.values())
-    if baseline:
-        if model is not None:
-            raise click.UsageError("--baseline is for all chains; leave --model out.")
-        for recorded in server.record_baselines(accept_unsealed=accept_unsealed, **overrides):
-            output.line(f"{_chain_name(recorded)}: baseline recorded")
-    elif accept_unsealed:
-        raise click.UsageError("--accept-unsealed needs --baseline.")
-    reports = server.verify_audit(model=model, **overrides) if local else _verify(session, model)
-    chain_reports = []
-    for report in reports:
-        chain_reports.append(report)
-        if not session.as_json:
-            _show(report)
-    outcome = _outcome(chain_reports)
-    if session.as_json:
-        documents = [{name: getattr(report, name) for name in REPORTED} for report in chain_reports]
-        output.document({"chains": documents, "outcome": outcome.name.lower(), "local": local})
-    else:
-        _conclude(chain_reports, outcome, local=local)
-    click.get_current_context().exit(outcome)
-
-
-def _verify(session: Session, model: str | None) -> Iterator[ChainReport | proof.ChainReport]:
-    from registry.cli.proof import verification
-
-    return verification.verify(session.registry, model=model)
-
-
-def _outcome(reports: Sequence[ChainReport | proof.ChainReport]) -> Exit:
-    if any(report.problems for report in reports):
-        return Exit.ERROR
-    if any(report.uncovered for report in reports) or not any(report.entries for report in reports):
-        return Exit.USAGE
-    return Exit.OK
-
-
-def _conclude(reports: Sequence[ChainReport | proof.ChainReport], outcome: Exit, *, local: bool) -> None:
-    entries = sum(report.entries for report in reports)
-    what = f"{entries} entries in {output.count(sum(bool(report.entries) for report in reports), 'chain')}"
-    if outcome is Exit.ERROR:
-        wrong = sum(bool(report.problems) for report in reports)
-        output.line(f"Differs from the log: {output.count(wrong, 'chain')} ({what} read).")
-    elif outcome is Exit.USAGE:
-        unknown = sum(bool(report.uncovered) for report in reports)
-        advice = "; see --baseline" if local else ""
-        why = f"{output.count(unknown, 'chain')} not covered{advice}" if unknown else "the log is empty"
-        output.line(f"Undecided: {why} ({what} read).")
-    else:
-        output.line(f"Everything agrees with the log ({what}).")
-    if not local:
-        output.note("Not checked from here: seals, and rows that the API does not show. On the server: --local")
-
-
-@audit.command()
 @server.settings
 def checkpoint(**overrides: Any) -> None:
     """Record the heads of all chains in the log now. Workers do it every ten minutes; on the server's machine.
@@ -348,18 +263,5 @@ audit.add_command(new_epoch)
 audit.add_command(find_text)
 audit.add_command(redact)
 audit.add_command(prove)
-
-
-def _chain_name(report: ChainReport | proof.ChainReport) -> str:
-    return f"{report.aggregate} ({report.label})" if report.label else report.aggregate
-
-
-def _show(report: ChainReport | proof.ChainReport) -> None:
-    since = f", facts of earlier releases covered since {report.baseline}" if report.baseline else ""
-    if report.is_whole:
-        redacted = f", {output.count(report.redacted, 'text')} redacted" if report.redacted else ""
-        output.line(f"{_chain_name(report)}: {report.entries} entries, whole{redacted}{since}")
-    for problem in report.problems:
-        output.line(f"{_chain_name(report)}: {problem}")
-    for gap in report.uncovered:
-        output.line(f"{_chain_name(report)}: not covered: {gap}{since}")
+audit.add_command(verify)
+audit.add_command(watch)

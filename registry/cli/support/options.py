@@ -77,6 +77,18 @@ def filters(*, action: str = "action, e.g. version.promoted", actor: str = "did"
     return decorate
 
 
+def log_keys(function: Command) -> Command:
+    """Add --key: the trusted keys of a sealed log."""
+    option = click.option(
+        "--key",
+        "keys",
+        multiple=True,
+        metavar="KEY",
+        help="Trusted key of the log, name+id+base64; repeatable. [env: REGISTRY_LOG_VERIFIER_KEYS]",
+    )
+    return option(function)
+
+
 def limit(default: int) -> Callable[[Command], Command]:
     """Add --limit: the number of rows to show."""
     return click.option(

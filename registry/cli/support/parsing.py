@@ -92,6 +92,20 @@ class TimeParam(Param):
             self.fail(str(error), param, ctx)
 
 
+class DurationParam(Param):
+    """A span of time in seconds, written as ``30s``, ``5m``, ``2h`` or ``1d``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", value)
+        if match is None:
+            self.fail(f"{value!r} is not a duration; write 30s, 5m, 2h or 1d", param, ctx)
+        return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
 class PairParam(Param):
     """``key=value``."""
 
@@ -146,6 +160,7 @@ NUMBER = NumberParam()
 MODEL = ModelParam()
 ALIAS = AliasParam()
 TIME = TimeParam()
+DURATION = DurationParam()
 PAIR = PairParam()
 METRIC = MetricParam()
 

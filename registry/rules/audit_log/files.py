@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from .archive import ArchiveError, require_canonical
 from .chains import Text
+from .checkpoints import read_checkpoint
 from .entries import MALFORMED, MAX_BODY
 from .notes import MAX_NOTE, VerifierKey, decode64, encode64
 from .reports import Report
@@ -50,6 +51,15 @@ def verify_file(path: Path, keys: Sequence[VerifierKey], *, state: State | None 
         report = Report()
         report.problem(f"{path.name}: {error}")
         return report, state
+
+
+def read_origin(path: Path) -> str:
+    """Return the origin of the log of a directory or an archive, not verified; to look up the keys to verify it with.
+
+    Raises FileError, ArchiveError, NoteError, CheckpointError or OSError.
+    """
+    with _opened(path) as (note, _):
+        return read_checkpoint(note).origin
 
 
 def write_entries(entries: Iterable[SealedEntry]) -> Iterator[bytes]:

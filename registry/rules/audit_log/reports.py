@@ -23,15 +23,13 @@ class Report:
     """``checkpoint`` is None unless a trusted key signed it; ``entries`` and ``chains`` count what was read.
 
     ``problems`` prove tampering or damage, ``undecided`` could not be judged; each has the first SHOWN.
-    ``redacted`` counts the texts that entries record as erased, ``unexplained`` the problems with texts that are missing
-    without such an entry.
+    ``redacted`` counts the texts that entries record as erased.
     """
 
     checkpoint: Checkpoint | None = None
     entries: int = 0
     chains: int = 0
     redacted: int = 0
-    unexplained: int = 0
     problems: list[str] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
 

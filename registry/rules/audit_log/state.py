@@ -79,7 +79,7 @@ class State:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Replace a file as a whole, durably. Raises OSError; then the file is as it was."""
-    fresh = path.with_name(f"{path.name}.new")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     with fresh.open("wb") as file:
         file.write(data)
         file.flush()

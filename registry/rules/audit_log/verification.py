@@ -6,7 +6,7 @@ selection proves that the log has these entries at these positions, and not that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -20,6 +20,9 @@ from .reports import Report
 from .state import State
 from .tree import CompactRange
 from .tree import leaf_hash as tree_leaf_hash
+
+Newer = Callable[[Checkpoint], "tuple[bytes, Iterable[SealedEntry]] | None"]
+"""Return a checkpoint that is later than another one, with the entries between both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,12 @@ class SealedEntry:
 
 
 def verify_log(
-    note: bytes, entries: Iterable[SealedEntry], keys: Sequence[VerifierKey], state: State | None = None
+    note: bytes,
+    entries: Iterable[SealedEntry],
+    keys: Sequence[VerifierKey],
+    state: State | None = None,
+    *,
+    newer: Newer | None = None,
 ) -> tuple[Report, State | None]:
     """Verify a log from all of its entries, up to the size that the checkpoint *note* has.
 
@@ -44,6 +52,9 @@ def verify_log(
     compared with it. Return the report, and the state to keep: the new one unless there is a problem, else *state*.
     Memory grows with the number of chains and of missing texts, not with that of entries. An entry with an unknown
     action is judged by a later release: until then *state* is kept.
+
+    A log that is read while it is in use can lack a text whose erasure is recorded after the checkpoint. *newer* then
+    returns a later checkpoint with the entries up to it, or None.
     """
     report = Report()
     checkpoint = _opened(note, keys, report)
@@ -51,30 +62,20 @@ def verify_log(
         return report, state
     ahead = iter(entries)
     first = next(ahead, None)
-    seen = state.checkpoint if state else None
     known = None if first is not None and first.position == 0 else state
     tree = CompactRange(known.tree.size, known.tree.hashes) if known else CompactRange()
     walks = _Walks(report, known)
-    for entry in chain([] if first is None else [first], ahead):
-        if entry.position != tree.size:
-            report.problem(f"the entry at position {tree.size} is missing: {entry.position} follows")
-            return report, state
-        if tree.size == checkpoint.size:
-            report.problem(f"the checkpoint has {checkpoint.size} entries, and there is one at position {tree.size}")
-            return report, state
-        tree.append(tree_leaf_hash(leaf_data(entry.body)))
-        walks.step(entry)
-        if seen is not None and tree.size == seen.size and tree.root() != seen.root:
-            report.problem(f"the first {seen.size} entries are not those of the checkpoint that was seen before")
-    if tree.size < checkpoint.size:
-        report.problem(f"the entry at position {tree.size} is missing: the checkpoint has {checkpoint.size} entries")
+    reading = _Reading(report, tree, walks, state.checkpoint if state else None, known.checkpoint if known else None)
+    reading.up_to(checkpoint, chain([] if first is None else [first], ahead))
+    while walks.lack_texts() and not report.problems and newer and (following := newer(checkpoint)):
+        note, entries = following
+        later = _opened(note, keys, report)
+        if later is None or not _continues(later, checkpoint, report):
+            break
+        checkpoint = later
+        reading.up_to(checkpoint, entries)
+    if reading.ended:
         return report, state
-    if tree.root() != checkpoint.root:
-        before = f", or those before position {known.checkpoint.size} were rewritten" if known else ""
-        report.problem(
-            "the entries do not have the root that the checkpoint signs: one was changed, removed, added or moved"
-            + before
-        )
     walks.end(whole=True)
     if report.problems or walks.unknown_action:
         return report, state
@@ -140,9 +141,10 @@ def _opened(note: bytes, keys: Sequence[VerifierKey], report: Report) -> Checkpo
 
 def _follows(checkpoint: Checkpoint, state: State | None, report: Report) -> bool:
     """Compare a checkpoint with that of the state, as far as that is possible without entries."""
-    if state is None:
-        return True
-    seen = state.checkpoint
+    return state is None or _continues(checkpoint, state.checkpoint, report)
+
+
+def _continues(checkpoint: Checkpoint, seen: Checkpoint, report: Report) -> bool:
     if checkpoint.origin != seen.origin:
         report.problem(_another_log(checkpoint, seen))
     elif checkpoint.size < seen.size:
@@ -180,6 +182,46 @@ def _cut_log(checkpoint: Checkpoint, seen: Checkpoint) -> str:
         f"the log has {checkpoint.size} entries, and an earlier checkpoint has {seen.size}: it was cut, or a "
         "backup was restored"
     )
+
+
+class _Reading:
+    """Reading of the entries in the order of positions; *known* is the checkpoint that it begins after."""
+
+    def __init__(
+        self, report: Report, tree: CompactRange, walks: _Walks, seen: Checkpoint | None, known: Checkpoint | None
+    ) -> None:
+        self._report, self._tree, self._walks, self._seen, self._known = report, tree, walks, seen, known
+        self.ended = False  # before the size of the checkpoint, or after it
+
+    def up_to(self, checkpoint: Checkpoint, entries: Iterable[SealedEntry]) -> None:
+        """Read entries up to the size of a checkpoint, and compare the root."""
+        report, tree, seen = self._report, self._tree, self._seen
+        for entry in entries:
+            if entry.position != tree.size:
+                return self._end(f"the entry at position {tree.size} is missing: {entry.position} follows")
+            if tree.size == checkpoint.size:
+                return self._end(
+                    f"the checkpoint has {checkpoint.size} entries, and there is one at position {tree.size}"
+                )
+            tree.append(tree_leaf_hash(leaf_data(entry.body)))
+            self._walks.step(entry)
+            if seen is not None and tree.size == seen.size and tree.root() != seen.root:
+                report.problem(f"the first {seen.size} entries are not those of the checkpoint that was seen before")
+        if tree.size < checkpoint.size:
+            return self._end(
+                f"the entry at position {tree.size} is missing: the checkpoint has {checkpoint.size} entries"
+            )
+        if tree.root() != checkpoint.root:
+            before = f", or those before position {self._known.size} were rewritten" if self._known else ""
+            report.problem(
+                "the entries do not have the root that the checkpoint signs: one was changed, removed, added or moved"
+                + before
+            )
+        return None
+
+    def _end(self, problem: str) -> None:
+        self._report.problem(problem)
+        self.ended = True
 
 
 class _Walks:
@@ -234,6 +276,10 @@ class _Walks:
             raise Broken(f"{name}, {error}") from error
         walk.erase((uid, field) for uid, field in document.get("facts", {}).get("erased", ()))
 
+    def lack_texts(self) -> bool:
+        """Return whether a text is missing so far without an entry that records its erasure."""
+        return any(self._walks[name].missing for name in self._read)
+
     def end(self, *, whole: bool) -> None:
         """Judge what is left at the end: texts that are missing, and entries of a later release."""
         report = self._report
@@ -244,7 +290,6 @@ class _Walks:
             for problem in walk.missing.values():
                 if whole and not self.unknown_action and self.later_release is None:
                     report.problem(f"{name}, {problem}")
-                    report.unexplained += 1
                 else:
                     report.undecidable(f"{name}, {problem} here")
         if self.later_release is not None:
