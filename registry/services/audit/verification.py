@@ -28,14 +28,14 @@ from registry.domain.replay.checkpoints import Checkpoints
 from registry.domain.replay.entry import Unreplayable
 from registry.domain.replay.replayed import ReplayedModel
 from registry.domain.replay.storage import Storage
-from registry.services.audit import comparison, holdings
+from registry.services.audit import comparison, holdings, positions
 from registry.services.audit.chains import ChainHead, Walk, stream
 from registry.services.audit.comparison import Comparison
 from registry.services.audit.recording import AUTH, LOG, REGISTRY, aggregate_of
 from registry.services.audit.streams import FETCHED, Cursors, ModelRows, Stream
 
 STORAGE = "storage"
-LINEAGE = "lineage"
+LINEAGE, SEALED_LOG = "lineage", "sealed log"
 BATCH_ENTRIES, BATCH_MODELS = 2_000, 100
 SHOWN = 20
 
@@ -111,6 +111,7 @@ class _Verification:
             for aggregate, head in sorted(chains.items()):
                 yield self.own(aggregate, head)
             yield _lineage_nodes(self._session)
+            yield _sealed_log(self._session)
         for batch in self._batches(model):
             yield from self.models(batch)
         if model is None:
@@ -246,6 +247,16 @@ def _uncovered(walk: Walk, result: Comparison) -> Iterator[str]:
 
 def _unreadable(walk: Walk, error: ValueError) -> str:
     return f"an entry after {walk.seq} has a column that cannot be read: {error}"
+
+
+def _sealed_log(session: Session) -> ChainReport:
+    """Compare positions, tiles and checkpoints with the entries."""
+    result, size = Comparison(), 0
+    try:
+        size = positions.check(session, result)
+    except (ValueError, TypeError) as error:  # SQLite stores any value in any column
+        result.differences.append(f"a row cannot be read: {error}")
+    return ChainReport(SEALED_LOG, 0, result.differences[:SHOWN], label=f"{size} positions")
 
 
 def _lineage_nodes(session: Session) -> ChainReport:

@@ -23,7 +23,8 @@ from registry.services.audit import ChainReport
 from tests.support.databases import Database
 from tests.support.registry_builder import RegistryBuilder
 
-CHAINS = 7  # of two models, tokens, stored bytes, checkpoints and restorations; and the lineage nodes
+CHAINS = 8  # of two models, tokens, stored bytes, checkpoints and restorations; lineage nodes and the sealed log
+SEALED_LOG = "sealed log"
 HISTORY = 7  # created; registered, to staging, to production: twice
 
 
@@ -87,7 +88,8 @@ def verify(app: Flask) -> Callable[[], list[ChainReport]]:
 
 
 def bad(reports: list[ChainReport]) -> dict[str, str]:
-    return {report.aggregate: report.problem for report in reports if report.problem}
+    """What is wrong with chains; the sealed log, in which most of this is wrong too, has tests in test_positions."""
+    return {report.aggregate: report.problem for report in reports if report.problem and report.aggregate != SEALED_LOG}
 
 
 def test_an_untouched_log_is_clean(chain: str, verify: Callable[[], list[ChainReport]]) -> None:

@@ -50,6 +50,14 @@ UNREAD: Mapping[str, Mapping[str, str] | str] = {
     "artifacts": _WORK,
     "audit_commit_base": "orders entries that are still to come; those that are there have an order that is compared, "
     "and on PostgreSQL the service cannot write it",
+    "audit_tree": dict.fromkeys(
+        ("backfill_next", "backfill_until"),
+        "how far the sealing of old entries is; one that would be left out or sealed twice is found",
+    ),
+    "audit_checkpoints": {
+        "signed_at": _DATED,
+        "published_at": "whether it is shown; one that was shown and is hidden is a rollback to whoever has seen it",
+    },
     "former_names": {"id": _KEY},
     "models": dict.fromkeys(("row_version", "updated_at", "revised_at"), _CHANGED),
     "versions": dict.fromkeys(("row_version", "updated_at", "revised_at"), _CHANGED),

@@ -29,6 +29,7 @@ from tests.support.api import HOST, Api
 from tests.support.artifact_area import ArtifactArea
 from tests.support.registry_builder import RegistryBuilder, in_process
 from tests.support.replies import expect
+from tests.support.sealing import seal_all
 
 MLFLOW = "/api/2.0/mlflow"
 SOURCE = "https://sources.test/models"  # a name that no host has
@@ -108,6 +109,10 @@ class Installation:
         with self.context():
             audit.checkpoint()
 
+    def seal(self) -> None:
+        with self.context():
+            seal_all(self.app)
+
 
 def live(installation: Installation, *, owner: Installation | None = None) -> Api:
     """Live through it; returns a client that may do everything. *owner* is the registry as the owner of its tables."""
@@ -125,6 +130,7 @@ def live(installation: Installation, *, owner: Installation | None = None) -> Ap
     _bytes(installation, registry)
     _erased(owner or installation, api)
     installation.checkpoint()
+    installation.seal()
     return api
 
 
