@@ -129,9 +129,9 @@ def test_the_command_says_what_differs_and_needs_an_auditor(
     monkeypatch.setenv("REGISTRY_TOKEN", outside.token)
     outside.forget_connections()
 
-    whole, one = run(["audit", "verify", "--json"]), run(["audit", "verify", "--model", "fraud"])
+    whole, one = run(["audit", "verify", "--answers", "--json"]), run(["audit", "verify", "--model", "fraud"])
     nobody = run(["audit", "verify", "--model", "nobody"])
-    refused = run(["audit", "verify", "--token", outside.reader])
+    refused = run(["audit", "verify", "--answers", "--token", outside.reader])
     printed = capfd.readouterr()
 
     assert (whole, one, nobody, refused) == (0, 0, 4, 3)
