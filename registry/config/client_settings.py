@@ -31,6 +31,11 @@ CLIENT_SETTINGS = {
         "60 in CI, 10 elsewhere",
         "how long a command waits for a registry that restarts; 0: no waiting",
     ),
+    "log_verifier_keys": Declaration(
+        None,
+        "none",
+        "keys of the audit log, separated by spaces, that `registry audit verify` and `watch` [trust](audit.md#verify)",
+    ),
     "database_app_role": Declaration(
         None,
         "none",
