@@ -48,6 +48,16 @@ COLUMNS = (
 )
 
 ATTACKS = [
+    both("the sealed log is shorter", "the size of audit_tree", "UPDATE audit_tree SET size = size - 1"),
+    both("the sealed log is another registry's", "is not one of the registry", "UPDATE audit_tree SET origin = 'x'"),
+    both("a leaf is another", REFUSED, "UPDATE audit_leaves SET entry_id = -1 WHERE position = 1"),
+    both("a position is taken out", REFUSED, "DELETE FROM audit_leaves WHERE position = 1"),
+    both("a checkpoint is another", REFUSED, "UPDATE audit_checkpoints SET note = 'x'"),
+    both("a checkpoint is made up", "a checkpoint of size 9999 was signed",
+         "INSERT INTO audit_checkpoints SELECT origin, 9999, root, note, signed_at, published_at"
+         " FROM audit_checkpoints"),
+    denied("an entry is to be sealed twice", "are sealed and wait for it once more",
+           "INSERT INTO audit_pending SELECT min(entry_id) FROM audit_leaves"),
     both("a past is declared uncertain", "uncertain span",
          "INSERT INTO uncertain_times (aggregate, model_id, since, until)"
          f" SELECT 'model:fraud', id, {PAST}, {PAST} FROM models WHERE name = 'fraud'"),
