@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -86,6 +87,8 @@ def postgres_and_s3(place: Path, server: str, s3: S3Server) -> Iterator[Site]:
         command = ["token", "create", "you", "--role", "admin", "--role", "promoter", "--json"]
         made = _registry(command, place, env | {"REGISTRY_TOKEN": bootstrap})
         assert made.returncode == 0, made.stderr
+        sealed = _registry(["worker", "--once"], place, env)  # the log has a checkpoint, as where a worker runs
+        assert sealed.returncode == 0, sealed.stderr
         yield Site(place, env | {"REGISTRY_TOKEN": json.loads(made.stdout)["token"]}, "you")
 
 
@@ -144,6 +147,7 @@ def _production(database_url: str, s3: S3Server) -> dict[str, str]:
         "REGISTRY_S3_ENDPOINT_URL": s3.endpoint_url,
         "REGISTRY_S3_REGION": s3.region,
         "REGISTRY_SECRET_KEY": SECRET,
+        "REGISTRY_LOG_KEY": hashlib.sha256(b"a log key for tests").hexdigest(),
         "AWS_ACCESS_KEY_ID": s3.access_key,
         "AWS_SECRET_ACCESS_KEY": s3.secret_key,
     }

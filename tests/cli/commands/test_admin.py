@@ -338,7 +338,7 @@ def test_what_cannot_be_redacted_is_refused_by_name(admin: CommandLine, registry
     assert [done.code for done in (no_text, no_entry, no_tag, account, silent)] == [4, 4, 2, 5, 2]
     assert "its texts: tags" in no_text.err
     assert "'contact' is not among the tags of the text: team" in no_tag.err
-    assert "registry admin erase --account" in account.err
+    assert "registry admin forget-person NAME" in account.err
     assert expect(200, api.get("/models/fraud/versions/1"))["tags"] == {"team": "risk"}
 
 

@@ -29,11 +29,11 @@ CHECKPOINT = "SELECT max(size) FROM audit_checkpoints"
 def sealed(app: Flask, registry: RegistryBuilder) -> Flask:
     """A log with two checkpoints, a tile above level 0 and an entry that is too large for a bundle."""
     registry.model("fraud").version(stage="production")
-    seal_all(app)
+    pin = seal_all(app)
     with app.app_context(), transaction() as session:
         bodies = [b'{"number":%d}' % number for number in range(BULK - 1)] + [b'"' + b"x" * 70_000 + b'"']
         session.execute(sa.insert(AuditEntry), [_row(session, number, body) for number, body in enumerate(bodies)])
-    seal_all(app)
+    seal_all(app, pin)
     return app
 
 

@@ -155,6 +155,14 @@ def _strip_facts(path: Path) -> None:
             model = aggregate.removeprefix("model:").replace("-", "")
             connection.execute("UPDATE models SET audit_head = ? WHERE id = ?", [head, model])
             connection.execute("UPDATE audit_chains SET audit_head = ? WHERE aggregate = ?", [head, aggregate])
+        for table in ("audit_leaves", "audit_checkpoints"):
+            connection.execute(f"DROP TRIGGER {table}_keep_delete")
+            connection.execute(f"DELETE FROM {table}")
+        connection.execute("DELETE FROM audit_pending")
+        connection.execute(  # as the migration begins the sealed log
+            "UPDATE audit_tree SET origin = '', keys = '', size = 0, hashes = x'', backfill_next = 1, "
+            "backfill_until = (SELECT max(id) FROM audit_entries)"
+        )
 
 
 def test_an_erased_name_is_shown_nowhere_and_accepted(
