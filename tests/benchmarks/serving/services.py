@@ -57,6 +57,25 @@ def running_registry(folder: Path, database: Database, *, checkout: Path | None 
         yield Service(Server(port, {"Authorization": f"Bearer {token}"}), root, seconds)
 
 
+@contextmanager
+def running_worker(folder: Path, database: Database, **settings: str) -> Iterator[int]:
+    """Run ``registry worker`` for a registry that :func:`running_registry` has started; the process id."""
+    process = subprocess.Popen(
+        [*REGISTRY, "worker"],
+        cwd=folder,
+        env=_settings(folder, database) | settings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
+    )
+    try:
+        yield process.pid
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+
+
 def code_of(checkout: Path | None) -> dict[str, str]:
     """Return the environment in which Python imports the code of *checkout*; empty for this one."""
     return {"PYTHONPATH": str(checkout)} if checkout else {}
