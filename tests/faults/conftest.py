@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from registry.app import create_app
 from registry.config import Settings
-from tests.conftest import SECRET
+from tests.conftest import SECRET, _prepare
 from tests.support.audit_reader import AuditReader
 from tests.support.damageable_service import DamageableService, running_service
-from tests.support.databases import Database
+from tests.support.databases import Database, PostgresDatabase
 from tests.support.invariants import Invariants
+from tests.support.postgres import ThrowawayPostgres
 from tests.support.registry_builder import named_run
 from tests.support.servers import Caller, Fleet, Launcher, running_fleet
 
@@ -60,6 +62,25 @@ def with_two_versions(caller: Caller, model: str) -> Caller:
     caller.registry.model(model).version(files=[file], run=named_run("1"), stage="production")
     caller.registry.model(model).version(files=[file], run=named_run("2"), stage="staging")
     return caller
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[ThrowawayPostgres]:
+    """A server that may be crashed, and that loses nothing which it has committed."""
+    server = ThrowawayPostgres(durable=True)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mortal(postgres: ThrowawayPostgres, make_settings: Callable[..., Settings]) -> PostgresDatabase:
+    database = PostgresDatabase(postgres.url(), functools.partial(_prepare, make_settings))
+    database.reset()
+    # PostgreSQL copies a template's sequences with what they have logged ahead: a crash before the next checkpoint
+    # would hand out the same numbers twice. That is the copy's doing, no deployment has it.
+    with sa.create_engine(postgres.url(), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool).connect() as admin:
+        admin.exec_driver_sql("CHECKPOINT")
+    return database
 
 
 @pytest.fixture

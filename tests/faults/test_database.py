@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 import uuid
@@ -12,11 +11,10 @@ from pathlib import Path
 
 import pytest
 import requests
-import sqlalchemy as sa
 
 from registry.app import create_app
 from registry.config import Settings
-from tests.conftest import SECRET, _prepare
+from tests.conftest import SECRET
 from tests.support.audit_reader import AuditReader
 from tests.support.databases import PostgresDatabase
 from tests.support.polling import eventually
@@ -32,25 +30,6 @@ CRASHES = pytest.mark.parametrize(
         pytest.param(30, id="30-crashes", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
     ],
 )
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[ThrowawayPostgres]:
-    """A server that may be crashed, and that loses nothing which it has committed."""
-    server = ThrowawayPostgres(durable=True)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def mortal(postgres: ThrowawayPostgres, make_settings: Callable[..., Settings]) -> PostgresDatabase:
-    database = PostgresDatabase(postgres.url(), functools.partial(_prepare, make_settings))
-    database.reset()
-    # PostgreSQL copies a template's sequences with what they have logged ahead: a crash before the next checkpoint
-    # would hand out the same numbers twice. That is the copy's doing, no deployment has it.
-    with sa.create_engine(postgres.url(), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool).connect() as admin:
-        admin.exec_driver_sql("CHECKPOINT")
-    return database
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from registry.db.models import AuditEntry, Leaf, SignedCheckpoint, Tree
-from registry.db.session import reading
+from registry.db.session import engine_of, reading
 from registry.rules.audit_log.checkpoints import Checkpoint, open_checkpoint
 from registry.rules.audit_log.entries import leaf_data
 from registry.rules.audit_log.notes import VerifierKey
@@ -67,6 +67,24 @@ def sealing(app: Flask) -> Iterator[None]:
     finally:
         ended.set()
         sealer.join()
+
+
+def entry_ids(app: Flask) -> list[int]:
+    """Return the ids of all entries, in their order."""
+    with app.app_context(), reading() as session:
+        return list(session.scalars(sa.select(AuditEntry.id).order_by(AuditEntry.id)))
+
+
+def append_copies(app: Flask, count: int) -> None:
+    """Append copies of the first entry by SQL. Their columns make a chain, their bytes do not."""
+    with engine_of(app).begin() as connection:
+        uid = "gen_random_uuid()" if connection.dialect.name == "postgresql" else "lower(hex(randomblob(16)))"
+        numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
+        connection.exec_driver_sql(
+            f"{numbers} INSERT INTO audit_entries (uid, aggregate, seq, at, action, actor_id, leaf_hash, body) SELECT "
+            f"{uid}, 'many', i, at, action, actor_id, leaf_hash, body FROM n, (SELECT * FROM audit_entries WHERE id = "
+            "(SELECT min(id) FROM audit_entries)) AS one"
+        )
 
 
 @dataclass(frozen=True)

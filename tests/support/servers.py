@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -332,13 +333,15 @@ def _become(order: Mapping[str, Any]) -> None:
     if "FAKETIME_TIMESTAMP_FILE" in os.environ:  # its library refuses the sleeps that Python asks the kernel for
         time.sleep = lambda seconds: select.select([], [], [], float(seconds)) and None
     given = order["settings"]
-    secret = {"database_url", "database_replica_url", "secret_key"} & given.keys()
+    secret = {"database_url", "database_replica_url", "secret_key", "log_key"} & given.keys()
     given |= {name: Secret(given[name]) for name in secret}
     settings = Settings(**given | {"data_dir": Path(given["data_dir"])})
     if order["crash"]:
         Crash(**order["crash"]).arm()
     try:
         {"serve": _serve, "worker": _work}[order["task"]](settings)
+    except Exception:
+        traceback.print_exc()  # to the log; the interpreter does not come to it
     finally:
         logging.shutdown()  # as at the end of any other process
         os._exit(0)

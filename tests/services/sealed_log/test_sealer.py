@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from registry.db import migrate
-from registry.db.models import AuditEntry, PendingEntry, SignedCheckpoint, Tree
+from registry.db.models import PendingEntry, SignedCheckpoint, Tree
 from registry.db.session import engine_of, reading, transaction
 from registry.domain.errors import Unavailable
 from registry.domain.sealing import Forked
@@ -18,12 +18,7 @@ from registry.services import sealed_log
 from registry.services.sealed_log.pins import Pinned
 from tests.support.databases import Database
 from tests.support.registry_builder import RegistryBuilder
-from tests.support.sealing import SIGNER, MemoryPin, require_whole, seal_all
-
-
-def entry_ids(app: Flask) -> list[int]:
-    with app.app_context(), reading() as session:
-        return list(session.scalars(sa.select(AuditEntry.id).order_by(AuditEntry.id)))
+from tests.support.sealing import SIGNER, MemoryPin, append_copies, entry_ids, require_whole, seal_all
 
 
 def test_every_entry_gets_a_position_and_the_checkpoint_is_published(app: Flask, registry: RegistryBuilder) -> None:
@@ -210,14 +205,7 @@ def test_an_entry_too_large_for_a_bundle_has_a_leaf_that_stands_for_it(app: Flas
 
 def test_more_than_a_batch_is_sealed_over_several_tiles(app: Flask, registry: RegistryBuilder) -> None:
     registry.model("fraud").version()
-    with engine_of(app).begin() as connection:
-        uid = "gen_random_uuid()" if connection.dialect.name == "postgresql" else "lower(hex(randomblob(16)))"
-        numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5300)"
-        connection.exec_driver_sql(
-            f"{numbers} INSERT INTO audit_entries (uid, aggregate, seq, at, action, actor_id, leaf_hash, body) SELECT "
-            f"{uid}, 'many', i, at, action, actor_id, leaf_hash, body FROM n, (SELECT * FROM audit_entries WHERE id = "
-            "(SELECT min(id) FROM audit_entries)) AS one"
-        )
+    append_copies(app, 5300)
 
     seal_all(app)
 
