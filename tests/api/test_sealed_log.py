@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from registry.domain.errors import Unavailable
 from registry.rules.audit_log.checkpoints import open_checkpoint, read_checkpoint
 from registry.rules.audit_log.entries import commitment, leaf_data, leaf_hash
 from registry.rules.audit_log.notes import VerifierKey
 from registry.rules.audit_log.tiles import TileNodes, bundles_of, decode_bundle, tiles_of
 from registry.rules.audit_log.tlog_proof import TlogProof
 from registry.rules.audit_log.tree import root
+from registry.services import audit
+from registry.services.sealed_log.pins import Pinned
 from tests.support.api import Api
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
-from tests.support.sealing import seal_all
+from tests.support.sealing import MemoryPin, seal_all
 
 TILE = "/audit/tile/"
 
@@ -108,12 +111,39 @@ def test_tiles_and_bundles_lead_to_the_root_that_was_signed(api: Api, long: int)
 
 def test_a_text_comes_with_its_salt_and_an_erased_one_is_null(app: Flask, api: Api, sealed: RegistryBuilder) -> None:
     entry = next(one for one in entries_of(api) if "description" in one["texts"])
-    text = entry["texts"]["description"]
+    text, document = entry["texts"]["description"], json.loads(body_of(entry))
 
-    committed = json.loads(body_of(entry))["commit"]["description"]
+    with app.app_context():
+        audit.erase_text(document["id"], "description", reason="request 41")
+    (erased,) = expect(200, api.get(f"/audit/sealed?after={entry['position'] - 1}&limit=1"))["items"]
 
     assert text["text"] == "the first"
-    assert commitment(base64.b64decode(text["salt"]), text["text"]) == committed
+    assert commitment(base64.b64decode(text["salt"]), text["text"]) == document["commit"]["description"]
+    assert erased == entry | {"texts": {"description": None}}
+
+
+class UnwritablePin(MemoryPin):
+    """A pin whose place does not answer when it is written."""
+
+    def write(self, note: bytes, *, replaces: Pinned | None) -> bool:
+        raise Unavailable("the store of the pin does not answer")
+
+
+def test_a_checkpoint_that_is_signed_and_not_pinned_is_shown_to_no_reader(
+    app: Flask, api: Api, sealed: RegistryBuilder
+) -> None:
+    before = api.get("/audit/checkpoint").data
+    pinned = Pinned(before, "1")
+    uid = api.patch("/models/fraud", {"description": "later"}).headers["Audit-Event"][:36]
+
+    with pytest.raises(Unavailable):
+        seal_all(app, UnwritablePin(pinned))
+
+    size = read_checkpoint(before).size
+    assert api.get("/audit/checkpoint").data == before
+    assert len(entries_of(api)) == size
+    assert api.get(f"{TILE}0/000.p/{size + 1}").status_code == 404
+    assert expect(409, api.get(f"/audit/{uid}/proof"))["code"] == "not_sealed"
 
 
 def test_nothing_above_the_published_checkpoint_is_shown(app: Flask, api: Api, sealed: RegistryBuilder) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy import exc
 
-from registry.domain.errors import Unavailable
+from registry.domain.errors import RegistryError
 from registry.services.sealed_log.log_reading import SealStatus, seal_status
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,6 @@ def wait_until_sealed(uid: str, *, seconds: float, is_over: Callable[[], bool]) 
                 return found
             time.sleep(min(pause, left))
             pause = min(2 * pause, LONGEST)
-    except (Unavailable, exc.DBAPIError) as error:
+    except (RegistryError, exc.DBAPIError) as error:
         log.warning("seal_unknown", entry=uid, error=str(error))
         return None
