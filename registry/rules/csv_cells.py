@@ -16,8 +16,15 @@ _FORMULA = "=+@\uff1d\uff0b\uff0d\uff20-"
 # At the start, spaces do not help: some spreadsheets trim them. A comma is no separator here: it makes a cell quoted.
 _STARTS = re.compile(rf"\A\s*[{_FORMULA}]|\A[\t\r\n]")
 _FOLLOWS = re.compile(rf"([;\t|\n\u2028\u2029]\s*)(?=[{_FORMULA}])")
+_COMMA = re.compile(rf",(?=\s*[{_FORMULA}])")  # inside a text: what JSON separates begins with none of these
 _CONTROLS = re.compile(r"[^\t\n -~\xa0-\uffff\U00010000-\U0010ffff]")
 _ESCAPED = {";": "\\u003b", "|": "\\u007c", "\x7f": "\\u007f"}
+
+
+def comment(document: dict[str, Any]) -> str:
+    """Return a line with a document as JSON, for the beginning of a CSV file. No part of it begins with a formula."""
+    text = _COMMA.sub(r"\\u002c", cell(document))
+    return f"# {text}\r\n"
 
 
 def cell(value: Any) -> Any:

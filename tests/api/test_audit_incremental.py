@@ -77,7 +77,9 @@ def test_pages_after_a_position_are_the_whole_log_in_its_order(
     for _ in range(4):
         registry.model("fraud").version(stage="production")
     seal()
-    whole = [json.loads(line) for line in api.get("/audit?format=jsonl").get_data(as_text=True).splitlines()]
+    whole = [
+        json.loads(line) for line in api.get("/audit?format=jsonl&header=false").get_data(as_text=True).splitlines()
+    ]
 
     items, after, more = [], "start", True
     while more:
@@ -105,9 +107,10 @@ def test_every_answer_shows_the_position_of_an_entry_once_it_has_one(
 
     pages = [expect(200, api.get(path))["items"] for path in ("/audit?model=fraud", "/models/fraud/history")]
     lines = [
-        json.loads(line) for line in api.get("/audit?format=jsonl&model=fraud").get_data(as_text=True).splitlines()
+        json.loads(line)
+        for line in api.get("/audit?format=jsonl&header=false&model=fraud").get_data(as_text=True).splitlines()
     ]
-    rows = csv.DictReader(io.StringIO(api.get("/audit?format=csv&model=fraud").get_data(as_text=True)))
+    rows = csv.DictReader(io.StringIO(api.get("/audit?format=csv&header=false&model=fraud").get_data(as_text=True)))
 
     positions = [item["position"] for item in pages[0]]
     assert positions[0] is None
@@ -122,7 +125,7 @@ def test_every_answer_shows_the_position_of_an_entry_once_it_has_one(
 def test_without_a_worker_the_answer_says_that_entries_wait(api: Api, registry: RegistryBuilder) -> None:
     registry.create_model("fraud")
 
-    page, export = read(api), api.get("/audit?format=jsonl&after=start")
+    page, export = read(api), api.get("/audit?format=jsonl&header=false&after=start")
 
     assert (page["items"], page["more"], page["waiting"], page["next_after"]) == ([], False, True, "start")
     assert (export.get_data(), export.headers["X-Audit-Waiting"]) == (b"", "true")

@@ -361,9 +361,11 @@ def test_history_says_who_did_what_and_why(run_cli: CommandLine, model: str) -> 
     promoted = answer(run_cli("audit", "--model", model, "--action", "version.promoted", "--since", "1h", "--json"))
     assert {entry["actor"]["name"] for entry in promoted["items"]} == {"local-dev"}
     assert answer(run_cli("audit", "--model", model, "--until", "1h", "--json"))["items"] == []
-    exported = ok(run_cli("audit", "--model", model, "--format", "jsonl")).out.splitlines()
+    head, *exported = ok(run_cli("audit", "--model", model, "--format", "jsonl")).out.splitlines()
+    assert json.loads(head)["export"]["filter"] == {"model": model}
     assert json.loads(exported[0])["action"] == "model.created"
-    assert ok(run_cli("audit", "--model", model, "--format", "csv")).out.startswith("at,")
+    assert ok(run_cli("audit", "--model", model, "--format", "csv")).out.startswith("# {")
+    assert ok(run_cli("audit", "--model", model, "--format", "csv", "--no-header")).out.startswith("at,")
 
 
 def test_tokens_come_and_go(run_cli: CommandLine, model: str) -> None:

@@ -117,7 +117,7 @@ class RegistryBuilder:
         return [[file | {"path": f"{number}.bin"}] for number in range(count)]
 
     def audit_entry_count(self) -> int:
-        reply = self.transport.call("GET", "/audit?format=jsonl", None)
+        reply = self.transport.call("GET", "/audit?format=jsonl&header=false", None)
         return len(reply.text.splitlines())
 
 

@@ -47,6 +47,14 @@ class AuditQuery(HistoryQuery):
         metadata=about("Export every match, oldest first, instead of a page."),
     )
 
+    header = fields.String(
+        validate=Choice(["true", "false"]),
+        metadata=about(
+            'Of an export: whether it begins with its time, filter and checkpoint (`{"export": …}`; in CSV lines '
+            "that begin with `# `). By default it does, unless it continues another one (`after` is a position)."
+        ),
+    )
+
     @validates_schema
     def _check_cursors(self, data: dict[str, Any], **_: Any) -> None:
         if "resumed" in data and "cursor" in data:
@@ -54,6 +62,8 @@ class AuditQuery(HistoryQuery):
 
     @post_load
     def _open_position(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if "header" in data:
+            data["header"] = data["header"] == "true"
         if (resumed := data.pop("resumed", None)) is None:
             return data
         return data | {"position": None if resumed == START else position_in(resumed)}

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flask import Response, request, stream_with_context
 
-from registry.api import examples
+from registry.api import audit_export, examples
 from registry.api.blueprint import Blueprint
 from registry.api.refusal_docs import refuses
 from registry.api.schemas.audit import (
-    AuditEntryView,
+    START,
     AuditPage,
     AuditQuery,
     ChainEntryPage,
@@ -26,18 +23,13 @@ from registry.api.schemas.audit import (
     position_text,
 )
 from registry.api.schemas.paging import paged
-from registry.db.records import EntryRecord
 from registry.domain.access import Permission
 from registry.domain.errors import NotFound, PositionLost, UnknownValue
 from registry.http.access import requires
-from registry.rules.csv_cells import cell
-from registry.services import audit
+from registry.services import audit, sealed_log
 from registry.services.audit import Criteria, Position
 
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1", description="Who did what, when and why.")
-COLUMNS = ("at", "action", "actor", "model", "version", "related_version", "token", "reason", "texts", "before",
-           "after", "digests", "id", "request_id", "aggregate", "seq", "previous_hash", "leaf_hash",
-           "body", "client_request_id", "credential", "issuer", "redacted", "position")  # fmt: skip
 NEXT_AFTER, WAITING = "X-Audit-Next-After", "X-Audit-Waiting"
 EXPORTS = {"application/x-ndjson": "jsonl", "text/csv": "csv"}
 
@@ -92,9 +84,10 @@ def list_audit(query: dict[str, Any]) -> Any:
     With `after` it is read incrementally: every sealed entry once, in the order of positions. `since` alone can miss
     entries that were committed late.
     """
+    header = query.pop("header", None)
     form = query.pop("format", None) or EXPORTS.get(request.accept_mimetypes.best or "")
     if form is not None:
-        return _export(form, **query)
+        return _export(form, header=header, **query)
     if "position" in query:
         return _page_of_changes(query["criteria"], query["position"], query["limit"])
     return paged(audit.entries(**query))
@@ -134,43 +127,21 @@ def _page_of_changes(criteria: Criteria, position: Position | None, limit: int) 
     }
 
 
-def _export(form: str, *, criteria: Criteria, **query: Any) -> Response:
+def _export(form: str, *, criteria: Criteria, header: bool | None = None, **query: Any) -> Response:
     audit.require_exportable(criteria)
     headers = {"Content-Disposition": f'attachment; filename="audit.{form}"'}
+    log, after = sealed_log.log_state(), None
+    sealed = log.size
     if "position" in query:
+        after = position_text(query["position"])
         until, waiting = audit.newest(query["position"])
         entries = audit.between(criteria, query["position"], until)
+        sealed = 0 if until is None or until.number is None else until.number + 1
         headers |= {NEXT_AFTER: position_text(until), WAITING: json.dumps(waiting)}
     else:
         entries = audit.export(criteria)
-    lines, media_type = WRITERS[form]
-    return Response(stream_with_context(lines(entries)), content_type=media_type, headers=headers)
-
-
-def _json_lines(entries: Iterable[EntryRecord]) -> Iterator[str]:
-    view = AuditEntryView()
-    for entry in entries:
-        yield json.dumps(view.dump(entry)) + "\n"
-
-
-def _csv_lines(entries: Iterable[EntryRecord]) -> Iterator[str]:
-    view, buffer = AuditEntryView(), io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
-    for entry in entries:
-        document = view.dump(entry)
-        actor = document["actor"]
-        document |= {"actor": actor["name"], "credential": actor["credential"], "issuer": actor["issuer"]}
-        writer.writerow([cell(document[column]) for column in COLUMNS])
-        yield _take_text(buffer)
-    yield _take_text(buffer)
-
-
-def _take_text(buffer: io.StringIO) -> str:
-    text = buffer.getvalue()
-    buffer.seek(0)
-    buffer.truncate()
-    return text
-
-
-WRITERS = {"jsonl": (_json_lines, "application/x-ndjson"), "csv": (_csv_lines, "text/csv; charset=utf-8")}
+    if header is None:
+        header = after in (None, START)  # what continues a file is appended to it
+    head = audit_export.header(criteria, log, after=after, sealed=sealed) if header else None
+    lines, media_type = audit_export.WRITERS[form]
+    return Response(stream_with_context(lines(entries, head)), content_type=media_type, headers=headers)

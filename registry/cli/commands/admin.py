@@ -113,8 +113,8 @@ def new_epoch(keep_tokens: bool, skip: int, yes: bool, **overrides: Any) -> None
     """Record that the database was restored from a backup that deploy/backup/backup.py did not restore.
 
     Numbers that the lost state may have shown are not used again: the next version of each model is numbered N later,
-    and so are ETags and positions of the audit log. All tokens are revoked, because the backup does not record later
-    revocations; a bootstrap token is made. Then adopt the store: registry admin adopt-store.
+    and so are ETags. All tokens are revoked, because the backup does not record later revocations; a bootstrap token
+    is made. Then adopt the store: registry admin adopt-store.
 
     \b
     Example:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from registry.client.types import EntryView
 
 START, POLL_SECONDS = "start", 0.25
+HEADER = (b'{"export":', b"# ")  # begin the lines of an export's header
 UNSEALED = "Committed entries are not sealed yet. They follow within seconds, if a worker runs (registry doctor)."
 
 
@@ -50,13 +51,14 @@ UNSEALED = "Committed entries are not sealed yet. They follow within seconds, if
 @click.option("--bodies", is_flag=True, help="With --json: also the hashed bytes of each entry, in base64.")
 @click.option("--wait", type=click.FloatRange(0, 60), default=3, show_default=True, metavar="SECONDS",
               help="With --after or --state: how long to wait for entries that are not sealed yet.")  # fmt: skip
+@click.option("--no-header", is_flag=True, help="Export without the header, which has filter, time and checkpoint.")
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Export what is new since this file was last written; it keeps the position. CSV has its header once.",
+    help="Export what is new since this file was last written; it keeps the position. The header comes once.",
 )
 @connected
-def audit(session: Session, limit: int, model: str | None, wait: float, **query: Any) -> None:
+def audit(session: Session, limit: int, model: str | None, wait: float, no_header: bool, **query: Any) -> None:
     """Search the audit log, newest first, or export it. Needs the role auditor or admin.
 
     With --after or --state each sealed entry is read once, however late its transaction was committed; --since can miss
@@ -85,12 +87,14 @@ def audit(session: Session, limit: int, model: str | None, wait: float, **query:
         goes_on = state.exists()
         position = state.read_text().strip() if goes_on else START
         headless = goes_on and form == "csv"
+        query["header"] = False if no_header or (goes_on and position == START) else None
         quiet = not sys.stderr.isatty()  # nothing new is usual for a job that runs often
         export = _export(session, form or "jsonl", headless=headless, wait=wait, after=position, **query)
         export.report(quiet=quiet)
         _keep_export(state, export.next_after)
     elif form:
-        export = _export(session, form, wait=wait, after=after, **query)
+        header = False if no_header else None
+        export = _export(session, form, wait=wait, after=after, header=header, **query)
         export.report()
         if export.next_after:
             output.note(f"Go on with: --after {export.next_after}")
@@ -127,19 +131,25 @@ def _export(session: Session, form: Any, *, wait: float, headless: bool = False,
         if not export.waiting or time.monotonic() >= end:
             return WrittenExport(export.next_after, export.waiting, is_empty)
         time.sleep(POLL_SECONDS)
-        query["after"], headless = export.next_after, form == "csv"
+        query |= {"after": export.next_after, "header": False}
+        headless = form == "csv"
 
 
 class ExportLines:
-    """A count of the lines that pass."""
+    """A count of the lines that pass, without those of the header."""
 
     def __init__(self) -> None:
         self.count = 0
+        self._start = b""  # of the line that is passing
 
     def of(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Pass *pieces* on."""
         for piece in pieces:
-            self.count += piece.count(b"\n")
+            *ended, rest = piece.split(b"\n")
+            for line in ended:
+                self.count += not (self._start + line).startswith(HEADER)
+                self._start = b""
+            self._start = (self._start + rest)[: len(HEADER[0])]
             yield piece
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Literal
@@ -150,6 +151,7 @@ class Audit:
         format: Literal["jsonl", "csv"],
         *,
         after: str | None = None,
+        header: bool | None = None,
         actor: str | None = None,
         action: str | None = None,
         model: str | None = None,
@@ -158,10 +160,12 @@ class Audit:
     ) -> Export:
         """Return all matching entries, oldest first, as chunks of one file.
 
-        With *after* (``start`` or a position) only sealed ones that follow it, in the order of their positions.
+        With *after* (``start`` or a position) only sealed ones that follow it, in the order of their positions. The
+        file begins with a *header*: its time, filter and checkpoint, in JSON lines as ``{"export": {...}}``, in CSV as
+        lines that begin with ``# ``. By default it has none when *after* is a position.
         """
         query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
-        query |= {"format": format, "after": after}
+        query |= {"format": format, "after": after, "header": None if header is None else json.dumps(header)}
         return Export(self._transport.stream("/audit", query=query, headers={"Accept": "*/*"}))
 
 

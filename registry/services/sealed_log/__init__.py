@@ -7,10 +7,12 @@ The pin (pins) is a copy of the last published checkpoint outside of the databas
 from registry.services.sealed_log import epochs, standing
 from registry.services.sealed_log.log_reading import (
     LogPage,
+    LogState,
     SealedRecord,
     SealStatus,
     bundle,
     checkpoint,
+    log_state,
     proof,
     public_keys,
     sealed,
@@ -21,12 +23,14 @@ from registry.services.sealed_log.waiting import wait_until_sealed
 
 __all__ = [
     "LogPage",
+    "LogState",
     "SealStatus",
     "SealedRecord",
     "bundle",
     "checkpoint",
     "epochs",
     "is_due",
+    "log_state",
     "proof",
     "public_keys",
     "seal_next",

@@ -112,7 +112,7 @@ _ORDER = (Sorted(Leaf.position),)
 
 def checkpoint() -> str:
     """Return the latest published checkpoint, a signed note. Raises NotFound with the reason where there is none."""
-    state = _log_state()
+    state = log_state()
     if state.note is None:
         raise NotFound(_unpublished(state))
     return state.note
@@ -120,7 +120,7 @@ def checkpoint() -> str:
 
 def public_keys() -> Sequence[str]:
     """Return the public keys that sign checkpoints; none where nothing has signed."""
-    return _log_state().keys.splitlines()
+    return log_state().keys.splitlines()
 
 
 def tile(asked: Tile) -> bytes:
@@ -161,7 +161,7 @@ def sealed(*, after: int | None, limit: int) -> LogPage:
     """Return at most *limit* entries that follow a position, from the log's start by default."""
     first = 0 if after is None else after + 1
     with reading() as session:
-        fitting = _read_entries(session, first, _log_state().shown, limit=limit)
+        fitting = _read_entries(session, first, log_state().shown, limit=limit)
         rows = [_SealedRow(*row) for row in fitting.rows]
         stored: dict[str, dict[str, AuditText]] = {row.uid: {} for row in rows}
         for text in session.scalars(select(AuditText).where(AuditText.entry_uid.in_(stored))):
@@ -173,7 +173,8 @@ def sealed(*, after: int | None, limit: int) -> LogPage:
 _SOON = "entries are sealed within seconds: send the request again, or the write with Prefer: wait=10"
 
 
-def _log_state() -> LogState:
+def log_state() -> LogState:
+    """Return the state of the log, by one statement."""
     return LogState(*look_up(_STATE)[0])
 
 
@@ -196,7 +197,7 @@ def _unpublished(state: LogState) -> str:
 
 
 def _require_shown(asked: Tile) -> None:
-    shown = _log_state().shown
+    shown = log_state().shown
     if not asked.is_in(shown):
         raise NotFound(f"the log has no tile {asked.path} yet: {shown} entries are sealed")
 

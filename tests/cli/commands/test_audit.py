@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterator
 
@@ -30,7 +29,8 @@ def test_each_export_goes_on_where_the_one_before_ended(run_cli: CommandLine, pl
     def export() -> list[str]:
         done = run_cli("audit", "--state", "position", "--wait", "60", "--url", service)
         assert (done.code, done.err) == (0, "")
-        return [json.loads(line)["model"] for line in done.out.splitlines()]
+        lines = [json.loads(line) for line in done.out.splitlines()]
+        return [line.get("model", "header") for line in lines]
 
     create("a")
     create("b")
@@ -39,7 +39,7 @@ def test_each_export_goes_on_where_the_one_before_ended(run_cli: CommandLine, pl
     shown = run_cli("audit", "--after", position.strip(), "--json", "--wait", "60", "--url", service)
     second, third = export(), export()
 
-    assert (first, second, third) == (["a", "b"], ["c"], [])
+    assert (first, second, third) == (["header", "a", "b"], ["c"], [])
     answer = json.loads(shown.out)
     assert [item["model"] for item in answer["items"]] == ["c"]
     assert answer["next_after"] == (place.cwd / "position").read_text().strip()
@@ -54,9 +54,11 @@ def test_exports_in_csv_that_are_appended_have_one_header(run_cli: CommandLine, 
 
     first = export()
     assert run_cli("model", "create", "csv", "--url", service).code == 0
-    appended = first + export() + export()
+    appended = (first + export() + export()).splitlines(keepends=True)
 
-    rows = list(csv.DictReader(io.StringIO(appended)))
+    comments = [place for place, line in enumerate(appended) if line.startswith("# ")]
+    assert comments == list(range(len(comments))) != []
+    rows = list(csv.DictReader(appended[len(comments) :]))
     assert [row["model"] for row in rows if row["action"] in {"action", "model.created"}][-1:] == ["csv"]
     assert "action" not in {row["action"] for row in rows}
 

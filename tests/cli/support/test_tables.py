@@ -85,7 +85,15 @@ def test_an_empty_list_says_so_on_stderr(run_cli: CommandLine, network: response
     assert (json.loads(machine.out), machine.err) == ({"items": [], "more": False}, "")
 
 
-@pytest.mark.parametrize(("form", "empty"), [("jsonl", ""), ("csv", "at,action\r\n")])
+@pytest.mark.parametrize(
+    ("form", "empty"),
+    [
+        ("jsonl", ""),
+        ("jsonl", '{"export": {"filter": {}}}\n'),
+        ("csv", "at,action\r\n"),
+        ("csv", '# {"filter": {}}\r\n# {"sealed": 3}\r\nat,action\r\n'),
+    ],
+)
 def test_an_export_without_entries_says_so(
     run_cli: CommandLine, network: responses.RequestsMock, form: str, empty: str
 ) -> None:
