@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from registry.domain import canonical_json
-from registry.domain.evidence.facts import EvidenceFacts, document
+from registry.domain.evidence.facts import EvidenceFacts, VersionFact, document
 from registry.domain.evidence.kinds import FactKind
 from registry.domain.evidence.ordered import COLUMNS, OrderedProfile, as_json, as_rows, order
 from registry.domain.evidence.profiles import PROFILES, Profile
@@ -136,6 +136,22 @@ TAGS = st.dictionaries(st.text(min_size=1, max_size=8), TEXTS, max_size=3)
 
 
 @st.composite
+def generated_versions(draw: st.DrawFn, number: int) -> VersionFact:
+    return version_fact(
+        number,
+        number,
+        description=draw(st.none() | TEXTS),
+        framework=draw(st.none() | TEXTS),
+        signature=draw(st.none() | TAGS),
+        tags=draw(st.none() | TAGS),
+        params=draw(TAGS),
+        deleted=draw(st.none() | st.builds(act, st.just(60), st.just("version.deleted"), reason=st.none() | TEXTS)),
+        purged=draw(st.none() | st.just(act(61, "version.purged", redacted=True))),
+        run_state=draw(st.none() | st.just("running")),
+    )
+
+
+@st.composite
 def generated_facts(draw: st.DrawFn) -> MemoryFacts:
     """Return facts with any texts, some of them absent."""
     parts = rich(draw(TEXTS))
@@ -144,10 +160,7 @@ def generated_facts(draw: st.DrawFn) -> MemoryFacts:
         parts.query,
         parts.sealed,
         (model_fact(name=name, description=description, tags=tags),),
-        tuple(
-            version_fact(n, n, description=draw(st.none() | TEXTS), params=draw(TAGS), signature=draw(st.none() | TAGS))
-            for n in range(1, draw(st.integers(1, 3)))
-        ),
+        tuple(draw(generated_versions(n)) for n in range(1, draw(st.integers(1, 3)))),
         *(getattr(parts, field) if draw(st.booleans()) else () for field in LISTS),
     )
 
@@ -187,6 +200,7 @@ def is_recorded(text: str, recorded: list[Any]) -> bool:
 
 
 @settings(max_examples=25)
+@example(rich())
 @given(generated_facts())
 def test_no_clause_shows_a_fact_that_is_not_in_the_facts(facts: MemoryFacts) -> None:
     documents = {
