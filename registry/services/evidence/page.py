@@ -24,7 +24,7 @@ from registry.domain.stages import Stage
 from registry.rules.text import escape
 
 MOST_ROWS = 1_000
-"""The rows of a table on the page; the documents of the facts have the others."""
+"""The rows of a table on the page; the documents of the facts have the others, which are not read for the page."""
 MOST_LABELS = 50
 """The tags, and the parameters, of a version on the page."""
 MOST_FACTS = 20
@@ -61,10 +61,10 @@ def render(
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows of a table, and how many more there are."""
+    """The rows of a table, and whether there are more."""
 
     shown: list[Any]
-    left_out: int
+    are_more: bool
 
 
 class _Limited:
@@ -120,9 +120,8 @@ class _Limited:
 
 
 def _rows(facts: Iterable[Any]) -> _Rows:
-    facts = iter(facts)
-    shown = list(islice(facts, MOST_ROWS))
-    return _Rows(shown, sum(1 for _ in facts))
+    rows = list(islice(facts, MOST_ROWS + 1))
+    return _Rows(rows[:MOST_ROWS], len(rows) > MOST_ROWS)
 
 
 @functools.cache

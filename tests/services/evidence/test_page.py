@@ -110,12 +110,12 @@ def test_the_page_shows_who_attested_a_fact() -> None:
     assert "version.promoted 20 019aa000-0000-7000-8000-000000000020" in text
 
 
-def test_rows_beyond_the_limit_are_counted() -> None:
-    many = MemoryFacts(
-        poor().query, poor().sealed, version_facts=tuple(version_fact(n, n) for n in range(1, page.MOST_ROWS + 3))
-    )
+def test_a_table_with_more_rows_than_the_limit_names_the_file_with_the_others() -> None:
+    versions = tuple(version_fact(number, number) for number in range(1, page.MOST_ROWS + 2))
+    whole, cut = (MemoryFacts(poor().query, poor().sealed, version_facts=some) for some in (versions[:-1], versions))
 
-    assert "2 more rows are in" in rendered(many, None)
+    notice = "These are the first 1,000; the others are in <code>facts/versions.jsonl</code>."
+    assert (notice in rendered(whole, None), notice in rendered(cut, None)) == (False, True)
 
 
 def test_parameters_beyond_the_limit_are_counted() -> None:
