@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import structlog
 from flask import Flask
 from gunicorn.app.base import Application
 from sqlalchemy import select
@@ -32,6 +33,7 @@ from registry.services.maintenance import secret_keys
 from registry.services.monitoring import health
 from registry.telemetry import logs, meters, tracing
 
+log = structlog.get_logger(__name__)
 # A checkout is looked at first: an editable install would hold a stale copy.
 _CONFIGURATIONS = (
     Path(__file__).parents[1] / "deploy" / "gunicorn.conf.py",
@@ -128,11 +130,14 @@ def check_key_and_store(app: Flask) -> None:
     """Raise SecretKeyMismatch or ForeignStore when the key or the store is another registry's.
 
     A store that does not answer is no obstacle, nor is a database: readiness shows both. Logs a warning where the
-    database's role could change history.
+    database's role could change history, and where the server has a log key that only workers need.
     """
+    adapters: Adapters = app.extensions[EXTENSION]
+    if adapters.signer is not None and not adapters.settings.uses_sqlite:
+        log.warning("log_key_not_needed", fix="Set REGISTRY_LOG_KEY for registry worker only.")
     with app.app_context():
         secret_keys.confirm_at_start()
-        store_ownership.confirm_at_start(app.extensions[EXTENSION].store)
+        store_ownership.confirm_at_start(adapters.store)
         health.log_privileges()
         db.engine.dispose()  # a server that forks must not share this connection with its workers
 

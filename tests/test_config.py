@@ -309,6 +309,14 @@ def test_a_log_key_has_one_meaning_as_hex_digits_and_in_base_64(load: Callable[.
     assert [log_keys.seed(key.reveal()).hex() for key_texts in keys for key in key_texts] == [LOG_KEY, LOG_KEY]
 
 
+def test_a_wrong_log_key_is_refused_with_what_makes_one(load: Callable[..., Settings]) -> None:
+    found = problems(load, {"REGISTRY_LOG_KEY": "0" * 64, "REGISTRY_LOG_KEY_PREVIOUS": LOG_KEY[2:]})
+
+    assert "32 random bytes, as 64 hex digits or in base 64" in found["REGISTRY_LOG_KEY"]
+    assert "secrets.token_hex(32)" in found["REGISTRY_LOG_KEY"]
+    assert "earlier log keys" in found["REGISTRY_LOG_KEY_PREVIOUS"]
+
+
 def test_a_service_on_postgresql_makes_no_log_key(load: Callable[..., Settings], tmp_path: Path) -> None:
     settings = load({"REGISTRY_DATABASE_URL": POSTGRES, "REGISTRY_SECRET_KEY": KEY})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from sqlalchemy.engine import make_url
 from structlog.testing import capture_logs
 
 from registry.app import create_app
-from registry.config import Settings
+from registry.config import Secret, Settings
 from registry.db import migrate
 from registry.db.session import db
 from registry.domain.access import LOCAL_DEV, Role
@@ -112,6 +113,19 @@ def test_a_role_that_could_change_history_is_reported(
         return str(done.stderr)
 
     assert (work(owner).count(EVENT), work(app).count(EVENT)) == (1, 0)
+
+
+def test_a_server_that_has_the_log_key_of_the_workers_reports_it(
+    roles: Roles, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    def events(**changes: Any) -> list[str]:
+        app = create_app(make_settings(roles.url(roles.app), storage_url=f"file://{tmp_path / 'store'}", **changes))
+        with capture_logs() as lines:
+            check_key_and_store(app)
+        return [line["event"] for line in lines]
+
+    assert "log_key_not_needed" in events(log_key=Secret(bytes(range(32)).hex()))
+    assert "log_key_not_needed" not in events()
 
 
 def test_once_there_is_a_role_for_sealing_only_it_seals(

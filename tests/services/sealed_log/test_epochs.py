@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -11,17 +12,23 @@ from flask import Flask
 
 from registry.db.models import AuditEntry, Tree
 from registry.db.session import engine_of, reading
-from registry.domain.errors import Conflict, Unavailable
+from registry.domain.errors import Conflict, ForeignStore, Unavailable
+from registry.domain.ownership import Identity
 from registry.domain.sealing import Forked, next_origin
 from registry.rules.audit_log.checkpoints import Checkpoint, open_checkpoint, read_checkpoint
 from registry.services import audit, sealed_log
 from registry.services.monitoring import log_health
 from registry.services.sealed_log.epochs import LogEpoch, verifier_keys
-from registry.services.sealed_log.pins import Pinned
+from registry.services.sealed_log.pins import Pinned, StorePin
+from registry.services.sealed_log.signer import Signer
 from registry.services.sealed_log.standing import LogStanding
+from registry.storage.checked import Store
+from registry.storage.local import LocalDriver
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.sealing import SIGNER, MemoryPin, require_whole, seal_all
 
+OLD_KEY, NEW_KEY = bytes(range(32)).hex(), bytes(range(1, 33)).hex()
+OTHER = "33333333-3333-4333-8333-333333333333"
 GARBAGE = Pinned(b"<html>Log in</html>", "1")
 
 
@@ -186,6 +193,38 @@ def test_the_public_keys_are_those_of_this_process_or_those_that_signed_last(
 
     assert unsigned == []
     assert signed == own == [key.verifier for key in SIGNER.keys(origin(app))]
+
+
+def test_while_a_key_is_replaced_checkpoints_have_a_signature_of_each(app: Flask, registry: RegistryBuilder) -> None:
+    both = Signer.of([NEW_KEY, OLD_KEY, OLD_KEY.upper()])
+    registry.model("fraud").version()
+    pin = seal_all(app, signer=Signer.of([OLD_KEY]))
+    registry.model("churn").version()
+
+    seal_all(app, pin, signer=both)
+
+    assert both is not None
+    assert [seed.hex() for seed in both.seeds] == [NEW_KEY, OLD_KEY]
+    signed = [open_checkpoint(pin.pinned.note, [key.verifier]) for key in both.keys(pinned(pin).origin)]
+    assert signed == [pinned(pin)] * 2
+    assert NEW_KEY not in f"{both} {both!r}"
+
+
+def test_without_its_store_nothing_is_signed_and_with_another_registrys_neither(
+    app: Flask, registry: RegistryBuilder, tmp_path: Path
+) -> None:
+    store = Store(LocalDriver(tmp_path / "store", "a secret for tests only"))
+    registry.model("fraud").version()
+
+    with pytest.raises(Unavailable):
+        seal_all(app, StorePin(store))
+    (tmp_path / "store").mkdir()
+    store.claim(Identity(OTHER, OTHER, None, datetime.now(UTC)).dump())
+    with pytest.raises(ForeignStore):
+        seal_all(app, StorePin(store))
+
+    assert store.pin() is None
+    assert require_whole(app).checkpoints == []
 
 
 def test_epochs_are_numbered_after_all_that_are_known() -> None:
