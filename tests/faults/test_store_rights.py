@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
+from registry.rules.audit_log.checkpoints import read_checkpoint
 from registry.services.maintenance import fsck, garbage_collection
 from registry.services.monitoring import health
 from registry.services.sealed_log.pins import StorePin
@@ -18,6 +19,7 @@ from tests.support.damageable_service import MIB, DamageableService, sha256
 from tests.support.faulty_store import Fault, FaultyStore, Rule, faulty_store
 from tests.support.replies import expect
 from tests.support.s3_server import S3Server
+from tests.support.sealing import require_whole, seal_all
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 DENIED = Fault(status=403)
@@ -114,6 +116,19 @@ def test_without_the_right_to_list_all_works_but_the_search_for_what_nothing_ref
     assert listing.ok
     assert "s3:ListBucket;" in listing.detail
     assert "deploy/docs/store.md" in listing.fix
+
+
+def test_without_the_right_to_list_checkpoints_are_pinned(service: DamageableService) -> None:
+    pin = StorePin(service.store)
+    assert ready(service)["status"] == "ready"  # the store is claimed
+
+    seal_all(service.app, pin)
+    service.registry.create_model("churn")
+    seal_all(service.app, pin)
+
+    assert require_whole(service.app).checkpoints[-1] == read_checkpoint(pin.read().note)
+    assert len(require_whole(service.app).checkpoints) == 2
+    assert ready(service)["checks"]["audit_log"]["ok"] is True
 
 
 def test_a_right_that_is_refused_is_named_and_nothing_is_taken_for_lost(
