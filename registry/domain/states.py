@@ -31,6 +31,14 @@ class RunState(StrEnum):
     ABANDONED = "abandoned"
 
 
+class SealOutcome(StrEnum):
+    """How the wait of a write for its seal ended; a *busy* one was answered at once, as too many others waited."""
+
+    SEALED = "sealed"
+    TIMEOUT = "timeout"
+    BUSY = "busy"
+
+
 class ReplicaOutcome(StrEnum):
     """Where a read went that may go to the read replica: to it, or to the primary, and why."""
 

@@ -11,12 +11,14 @@ from http import HTTPStatus
 from flask import Request, Response
 from werkzeug.http import parse_list_header
 
+from registry.domain.states import SealOutcome
 from registry.http.access import WRITES
 from registry.http.context import adapters, client_is_gone, yielding
 from registry.services import sealed_log
 from registry.services.audit import receipts
 from registry.services.sealed_log import SealStatus
 from registry.telemetry import processes
+from registry.telemetry.meters import meters
 
 HEADER = "Audit-Event"
 PREFER, APPLIED = "Prefer", "Preference-Applied"
@@ -54,12 +56,16 @@ def _wait(entry: str, seconds: int) -> SealStatus | None:
     """Wait for an entry; None when so many requests of this process wait already that this one may not."""
     waiters = adapters().waiters
     if not waiters.acquire(blocking=False):
+        meters().seal_waits.labels(SealOutcome.BUSY.value).inc()
         return None
     try:
         with yielding():
-            return sealed_log.wait_until_sealed(entry, seconds=seconds, is_over=_is_over)
+            status = sealed_log.wait_until_sealed(entry, seconds=seconds, is_over=_is_over)
     finally:
         waiters.release()
+    outcome = SealOutcome.SEALED if status is not None and status.is_sealed else SealOutcome.TIMEOUT
+    meters().seal_waits.labels(outcome.value).inc()
+    return status
 
 
 def _is_over() -> bool:

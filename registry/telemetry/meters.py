@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, valu
 from prometheus_client.registry import Collector
 
 from registry.domain.stages import TransitionKind
-from registry.domain.states import ReplicaOutcome
+from registry.domain.states import ReplicaOutcome, SealOutcome
 from registry.telemetry import periodic, shared_values
 from registry.telemetry.line_writer import writer
 from registry.telemetry.processes import VARIABLE
@@ -74,6 +74,12 @@ class Meters:
         )  # fmt: skip
         for outcome in INLINE_OUTCOMES:
             self.inline_imports.labels(outcome)
+        self.seal_waits = Counter(
+            "registry_seal_waits", "Writes that were to wait until they are sealed, by how that ended.", ["outcome"],
+            registry=self._own,
+        )  # fmt: skip
+        for seal_outcome in SealOutcome:
+            self.seal_waits.labels(seal_outcome.value)
         self.replica_reads = Counter(
             "registry_database_replica_reads", "Reads that may go to the replica, by where they went.", ["outcome"],
             registry=self._own,

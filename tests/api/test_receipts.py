@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from registry.http.context import EXTENSION
 from registry.rules.audit_log.entries import leaf_data, leaf_hash
 from registry.rules.audit_log.tlog_proof import TlogProof
+from tests.api.test_metrics import counted
 from tests.support.api import Api
 from tests.support.mlflow_api import MlflowApi
 from tests.support.registry_builder import RegistryBuilder
@@ -94,7 +95,7 @@ def test_a_write_that_waits_is_answered_with_its_position_and_can_be_proved_at_o
     registry.create_model()
     body, headers = {"description": "checked"}, {"Prefer": "respond-async, wait=99999", "Idempotency-Key": "1"}
 
-    with sealing(app):
+    with sealing(app), counted(api) as grown:
         answer = api.patch(MODEL, body, headers=headers)
     receipt = _RECEIPT.fullmatch(answer.headers["Audit-Event"])
     assert receipt is not None
@@ -102,6 +103,7 @@ def test_a_write_that_waits_is_answered_with_its_position_and_can_be_proved_at_o
     again = api.patch(MODEL, body, headers=headers)
 
     assert answer.headers["Preference-Applied"] == "wait=10"
+    assert grown["registry_seal_waits_total:sealed"] == 1
     assert proof.index == int(receipt["position"])
     assert again.headers["Audit-Event"] == answer.headers["Audit-Event"]
 
@@ -132,10 +134,12 @@ def test_when_too_many_requests_wait_the_next_one_is_answered_at_once(
     while waiters.acquire(blocking=False):
         taken += 1
 
-    answer = api.patch(MODEL, {"description": "checked"}, headers={"Prefer": "wait=10"})
+    with counted(api) as grown:
+        answer = api.patch(MODEL, {"description": "checked"}, headers={"Prefer": "wait=10"})
     waiters.release(taken)
 
     assert taken > 0
+    assert grown["registry_seal_waits_total:busy"] == 1
     assert _RECEIPT.fullmatch(answer.headers["Audit-Event"])
     assert "Preference-Applied" not in answer.headers
 
