@@ -12,7 +12,7 @@ from itertools import chain
 
 from . import actions
 from .chains import ChainWalk, Text
-from .checkpoints import Checkpoint, CheckpointError, open_checkpoint
+from .checkpoints import Checkpoint, CheckpointError, open_checkpoint, read_checkpoint
 from .entries import MALFORMED, Broken, Unfamiliar, leaf_data, leaf_hash, read_entry
 from .notes import NoteError, VerifierKey
 from .proofs import ProofError, verify_consistency, verify_inclusion
@@ -20,6 +20,8 @@ from .reports import Report
 from .state import State
 from .tree import CompactRange
 from .tree import leaf_hash as tree_leaf_hash
+
+_EPOCH = "if the operator announced a new epoch, and can say why, begin with its key and a new state"
 
 Newer = Callable[[Checkpoint], "tuple[bytes, Iterable[SealedEntry]] | None"]
 """Return a checkpoint that is later than another one, with the entries between both."""
@@ -135,8 +137,17 @@ def _opened(note: bytes, keys: Sequence[VerifierKey], report: Report) -> Checkpo
     try:
         report.checkpoint = open_checkpoint(note, keys)
     except (NoteError, CheckpointError) as error:
-        report.problem(f"the checkpoint: {error}")
+        report.problem(f"the checkpoint: {error}{_epoch_advice(note, keys)}")
     return report.checkpoint
+
+
+def _epoch_advice(note: bytes, keys: Sequence[VerifierKey]) -> str:
+    """Return what to do about a checkpoint of a log that no trusted key is of; the name of a key is that of its log."""
+    try:
+        origin = read_checkpoint(note).origin
+    except (NoteError, CheckpointError):
+        return ""
+    return "" if origin in {key.name for key in keys} else f". It is of the log {origin!r}: {_EPOCH}"
 
 
 def _follows(checkpoint: Checkpoint, state: State | None, report: Report) -> bool:
@@ -171,10 +182,7 @@ def _check_consistency(seen: Checkpoint, checkpoint: Checkpoint, proof: Sequence
 
 
 def _another_log(checkpoint: Checkpoint, seen: Checkpoint) -> str:
-    return (
-        f"the checkpoint is of the log {checkpoint.origin!r}, the one before of {seen.origin!r}: if the operator "
-        "announced a new epoch, and can say why, begin with a new state"
-    )
+    return f"the checkpoint is of the log {checkpoint.origin!r}, the one before of {seen.origin!r}: {_EPOCH}"
 
 
 def _cut_log(checkpoint: Checkpoint, seen: Checkpoint) -> str:

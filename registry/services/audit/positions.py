@@ -156,15 +156,22 @@ def _noted(note: str) -> tuple[str, int, bytes] | str:
 def _check_origin(session: Session, tree: Tree, result: Comparison) -> None:
     """Compare origin and keys with the registry's id and with the newest checkpoint, whose signatures they verify."""
     newest = session.scalars(
-        select(SignedCheckpoint).order_by(SignedCheckpoint.size.desc(), SignedCheckpoint.origin.desc()).limit(1)
+        select(SignedCheckpoint)
+        .where(SignedCheckpoint.origin == tree.origin)
+        .order_by(SignedCheckpoint.size.desc())
+        .limit(1)
     ).first()
-    if newest is None:
+    if not tree.origin:
+        signed = session.scalar(select(func.count()).select_from(SignedCheckpoint))
+        result.check("the number of checkpoints of a log without an origin", signed, 0)
         result.check("the keys of audit_tree", tree.keys, "")
-    match = _ORIGIN.fullmatch(tree.origin)
-    identity = session.scalars(select(Registry.id)).one()
-    if (tree.origin or newest) and (match is None or match["id"] != identity):
+        return
+    match, identity = _ORIGIN.fullmatch(tree.origin), session.scalars(select(Registry.id)).one()
+    if match is None or match["id"] != identity:
         result.differences.append(f"the origin {tree.origin!r} of audit_tree is not one of the registry {identity}")
-    if newest is None or newest.origin != tree.origin:
+    if newest is None:
+        if tree.size:
+            result.differences.append(f"no checkpoint of the origin {tree.origin!r} of audit_tree was signed")
         return
     try:
         keys = [VerifierKey.parse(line) for line in tree.keys.split("\n")]

@@ -12,11 +12,12 @@ from flask import Flask
 
 from registry.db.session import db
 from registry.services import audit
+from registry.services.sealed_log import epochs
 from tests.cli.conftest import CommandLine, Done, Place
 from tests.services.audit.test_chains import Vandal
 from tests.support.databases import Database
 from tests.support.registry_builder import RegistryBuilder
-from tests.support.sealing import MemoryPin, seal_all
+from tests.support.sealing import SIGNER, MemoryPin, seal_all
 from tests.support.web_server import serving
 
 
@@ -91,3 +92,23 @@ def test_a_text_and_an_entry_that_were_rewritten_are_found(
     assert (texts.code, rewritten.code) == (1, 1)
     assert "its text 'description' was changed" in texts.out
     assert "the entries do not have the root that the checkpoint signs" in rewritten.out
+
+
+def test_a_new_epoch_is_another_log_to_a_verifier_and_whole_on_the_server(
+    run_cli: CommandLine, sealing: Sealing, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version()
+    sealing.seal()
+    assert run_cli("audit", "verify").code == 0
+    with sealing.app.app_context():
+        epochs.begin("restored", signer=SIGNER, pin=sealing.pin)
+        db.session.remove()
+    sealing.seal()
+    known, afresh = run_cli("audit", "verify"), run_cli("audit", "verify", "--state", "second.json")
+    with sealing.app.app_context():
+        problems = [problem for report in audit.verify() for problem in report.problems]
+        db.engine.dispose()
+
+    assert (known.code, afresh.code, problems) == (1, 0, [])
+    assert "if the operator announced a new epoch" in known.out
+    assert "The state of an earlier run is kept as it was: " in known.err

@@ -73,6 +73,8 @@ CHANGES = {
     "the hashes of audit_tree is": ["UPDATE audit_tree SET hashes = (SELECT leaf FROM audit_leaves LIMIT 1)"],
     "audit_tree has 0 rows": ["DELETE FROM audit_tree"],
     "of audit_tree is not one of the registry": ["UPDATE audit_tree SET origin = 'model-registry/x'"],
+    "no checkpoint of the origin": ["UPDATE audit_tree SET origin = origin || '/7'"],
+    "a log without an origin": ["UPDATE audit_tree SET origin = ''"],
     "it was copied wrongly": ["UPDATE audit_tree SET keys = replace(keys, 'model-registry', 'x')"],
     "the checkpoint of size": ["UPDATE audit_checkpoints SET root = (SELECT leaf FROM audit_leaves"
                                f" WHERE position = 1) WHERE size = ({CHECKPOINT})"],
