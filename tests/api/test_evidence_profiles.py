@@ -47,16 +47,12 @@ def clauses(evidence: Evidence) -> dict[str, Any]:
     return {clause["clause"]: clause for clause in content["clauses"]}
 
 
-@pytest.fixture
-def histories(app: Flask, registry: RegistryBuilder) -> None:
-    """Record a model with a history, one whose texts are markup, and one with a version only."""
+def test_every_fact_of_a_profile_rests_on_an_entry_of_the_archive(
+    app: Flask, registry: RegistryBuilder, api: Api, tmp_path: Path
+) -> None:
     recorded(registry, "fraud", "finds fraud")
-    recorded(registry, MARKUP, MARKUP)
-    registry.model("churn").version()
     seal_all(app)
 
-
-def test_every_fact_of_a_profile_rests_on_an_entry_of_the_archive(histories: None, api: Api, tmp_path: Path) -> None:
     for profile in PROFILES:
         evidence = archive(api, tmp_path, "fraud", profile)
         lines = evidence.archive.read(ENTRIES).splitlines(keepends=True)
@@ -72,7 +68,14 @@ def test_every_fact_of_a_profile_rests_on_an_entry_of_the_archive(histories: Non
             assert (by["position"], by["action"]) == (position, entry["action"])
 
 
-def test_a_clause_has_what_was_recorded_or_is_a_gap(histories: None, api: Api, tmp_path: Path) -> None:
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_clause_has_what_was_recorded_or_is_a_gap(
+    app: Flask, registry: RegistryBuilder, api: Api, tmp_path: Path
+) -> None:
+    recorded(registry, "fraud", "finds fraud")
+    registry.model("churn").version()
+    seal_all(app)
+
     rich = clauses(archive(api, tmp_path, "fraud", "eu-ai-act-annex-iv"))
     poor = clauses(archive(api, tmp_path, "churn", "eu-ai-act-annex-iv"))
 
@@ -90,7 +93,12 @@ def test_a_clause_has_what_was_recorded_or_is_a_gap(histories: None, api: Api, t
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_the_table_of_a_profile_has_a_line_for_each_gap(histories: None, api: Api, tmp_path: Path) -> None:
+def test_the_table_of_a_profile_has_a_line_for_each_gap(
+    app: Flask, registry: RegistryBuilder, api: Api, tmp_path: Path
+) -> None:
+    registry.model("churn").version()
+    seal_all(app)
+
     evidence = archive(api, tmp_path, "churn", "sr-26-2")
 
     lines = evidence.table("profile")
@@ -104,7 +112,13 @@ def test_the_table_of_a_profile_has_a_line_for_each_gap(histories: None, api: Ap
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_markup_in_names_tags_and_reasons_stays_text(histories: None, api: Api, tmp_path: Path) -> None:
+def test_markup_in_names_tags_and_reasons_stays_text(
+    app: Flask, registry: RegistryBuilder, api: Api, tmp_path: Path
+) -> None:
+    recorded(registry, "fraud", "finds fraud")
+    recorded(registry, MARKUP, MARKUP)
+    seal_all(app)
+
     plain, hostile = (
         Outline(archive(api, tmp_path, model, "iso-42001").archive.read("index.html").decode())
         for model in ("fraud", MARKUP)
