@@ -59,8 +59,8 @@ class RegistryClient(Promotion, VersionFiles):
         the size of the log in an earlier archive, to get that again. A file at *file* is replaced when the archive has
         arrived whole.
 
-        Raises NotFound; Conflict while the log has no published checkpoint; or Unavailable while entries of the model
-        are not sealed.
+        Raises NotFound; NotSealed while no published checkpoint covers the entries of the model; or Conflict when the
+        log was changed.
         """
         query = {"version": version, "from": since, "to": until, "profile": profile, "checkpoint": checkpoint}
         return evidence.download(self._transport, model, Path(file), query=query, progress=progress)

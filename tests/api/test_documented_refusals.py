@@ -69,7 +69,7 @@ TRIED: list[tuple[str, str, str, Any]] = [
     ("get_checkpoint", "not_found", "/audit/checkpoint", None),
     ("list_refusals", "unknown_value", "/refusals?code=nothing", None),
     ("list_downloads", "unknown_value", "/downloads?model=nothing", None),
-    ("download_evidence", "conflict", "/models/fraud/evidence", None),
+    ("download_evidence", "not_sealed", "/models/fraud/evidence", None),
 ]  # fmt: skip
 # What needs more than a request is brought about by these tests.
 ELSEWHERE = {
@@ -78,6 +78,7 @@ ELSEWHERE = {
     ("register_version", "upload_expired"): "api/test_deliveries.py",
     ("purge_version", "in_use"): "api/test_purge.py",
     ("protect_alias", "not_ready"): "api/test_protected_aliases.py",
+    ("download_evidence", "conflict"): "api/test_evidence.py",
     ("prove_entry", "not_sealed"): "api/test_sealed_log.py",
     ("list_audit", "position_lost"): "api/test_audit_incremental.py",
     ("complete_upload", "upload_mismatch"): "api/test_uploads.py",

@@ -235,6 +235,7 @@ def test_without_a_checkpoint_it_is_refused_with_the_reason(api: Api, registry: 
 
     problem = expect(409, api.get("/models/fraud/evidence"))
 
+    assert problem["code"] == "not_sealed"
     assert "REGISTRY_LOG_KEY" in problem["detail"]
 
 

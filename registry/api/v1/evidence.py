@@ -12,7 +12,7 @@ from registry.api.blueprint import Blueprint
 from registry.api.refusal_docs import refuses
 from registry.api.schemas.evidence import EvidenceArguments
 from registry.domain.access import Permission
-from registry.domain.errors import Conflict, NotFound
+from registry.domain.errors import Conflict, NotFound, NotSealed
 from registry.http.access import requires
 from registry.services import evidence
 from registry.services.evidence import EvidenceRequest
@@ -23,7 +23,7 @@ _PIECE = 1 << 16
 
 
 @blueprint.route("/models/<model:model>/evidence")
-@refuses(NotFound, Conflict)
+@refuses(NotFound, NotSealed, Conflict)
 @blueprint.arguments(EvidenceArguments, location="query")
 @blueprint.response(
     200, description="An archive that can be verified offline: see README.txt in it.", content_type="application/zip"

@@ -64,7 +64,7 @@ def archive(request: EvidenceRequest) -> IO[bytes]:
     """Return the archive as an open file, at its beginning; the caller closes it.
 
     The same request under the same checkpoint gives the same bytes, unless texts were erased in between. Raises
-    NotFound, Conflict without a published checkpoint or for a log that was changed, or Unavailable.
+    NotFound, NotSealed without a published checkpoint, Conflict for a log that was changed, or Unavailable.
     """
     if request.checkpoint is None:
         readiness.await_sealed(request.model, request.until)
@@ -82,7 +82,7 @@ class Evidence:
     """The members of an archive under one checkpoint."""
 
     def __init__(self, session: Session, request: EvidenceRequest) -> None:
-        """Replay what the facts follow from. Raises NotFound or Conflict."""
+        """Replay what the facts follow from. Raises NotFound, NotSealed or Conflict."""
         size = request.checkpoint
         self._note = readiness.latest(session) if size is None else readiness.of_size(session, size)
         self._chains = SealedChains(session, self._note.size, self._note.root, request.until)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from registry.db.models import AuditEntry, Leaf, Model, SignedCheckpoint, Tree
 from registry.db.queries import catalog
 from registry.db.session import reading
-from registry.domain.errors import Conflict, NotFound, Unavailable
+from registry.domain.errors import NotFound, NotSealed
 from registry.services.audit import AUTH, REGISTRY
 
 SECONDS = 5.0  # sealing takes one after the commit
@@ -28,7 +28,7 @@ def candidates(session: Session, name: str) -> list[str]:
 def await_sealed(name: str, until: datetime | None) -> None:
     """Wait until a published checkpoint covers the entries about *name* that are committed now.
 
-    Raises NotFound, Conflict without any checkpoint, or Unavailable when it takes longer than SECONDS.
+    Raises NotFound, or NotSealed without any checkpoint and when it takes longer than SECONDS.
     """
     end = time.monotonic() + SECONDS
     with reading() as session:
@@ -40,19 +40,19 @@ def await_sealed(name: str, until: datetime | None) -> None:
             if session.scalar(covered) == len(newest):
                 return
         if time.monotonic() > end:
-            raise Unavailable(
-                f"entries about {name!r} are not in a published checkpoint yet: the process that seals the log is "
-                "behind, or none runs; registry admin doctor shows which",
-                retry_after=2,
+            raise NotSealed(
+                f"entries about {name!r} are under no published checkpoint yet: the process that seals the log is "
+                "behind, or none runs (see audit_log in /readyz); name an earlier time (to) or checkpoint to have what "
+                "is sealed"
             )
         time.sleep(PAUSE_SECONDS)
 
 
 def latest(session: Session) -> SignedCheckpoint:
-    """Return the latest published checkpoint of the log. Raises Conflict without one."""
+    """Return the latest published checkpoint of the log. Raises NotSealed without one."""
     checkpoint = session.scalars(_published().order_by(SignedCheckpoint.size.desc()).limit(1)).first()
     if checkpoint is None:
-        raise Conflict(
+        raise NotSealed(
             "the audit log has no published checkpoint, so nothing can be proved: the process that seals it has no log "
             "key (REGISTRY_LOG_KEY), or has not signed yet"
         )
@@ -60,7 +60,7 @@ def latest(session: Session) -> SignedCheckpoint:
 
 
 def of_size(session: Session, size: int) -> SignedCheckpoint:
-    """Return the published checkpoint of this size. Raises NotFound, or Conflict without any."""
+    """Return the published checkpoint of this size. Raises NotFound, or NotSealed without any."""
     newest = latest(session)
     checkpoint = session.scalars(_published().where(SignedCheckpoint.size == size)).first()
     if checkpoint is None:
