@@ -271,4 +271,5 @@ def test_a_log_that_was_changed_gives_no_evidence(app: Flask, pin: MemoryPin, ap
 
     problem = expect(409, api.get("/models/churn/evidence"))
 
+    assert problem["code"] == "conflict"
     assert "registry audit verify --local" in problem["detail"]

@@ -13,6 +13,7 @@ from typing import Any
 from registry.rules.audit_log.entries import read_entry
 from registry.rules.audit_log.files import CHECKPOINT, ENTRIES, read_entries, verify_file
 from registry.rules.audit_log.reports import Report
+from registry.services.evidence import checking
 from tests.support.sealing import SIGNER
 
 
@@ -28,11 +29,14 @@ class Evidence:
         return zipfile.ZipFile(io.BytesIO(self.data))
 
     def verify(self, data: bytes | None = None) -> Report:
-        """Verify the archive, or other bytes, with the key that signed its log."""
+        """Verify the archive, or other bytes, with the key that signed its log; then compare the facts."""
         path = self.directory / "evidence.zip"
         path.write_bytes(self.data if data is None else data)
         origin = self.archive.read(CHECKPOINT).decode().partition("\n")[0]
-        return verify_file(path, [key.verifier for key in SIGNER.keys(origin)])[0]
+        report, _ = verify_file(path, [key.verifier for key in SIGNER.keys(origin)])
+        if not report.problems:
+            checking.check(path, report)
+        return report
 
     def facts(self, name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.archive.read(f"facts/{name}.jsonl").splitlines()]

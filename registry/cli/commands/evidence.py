@@ -40,6 +40,7 @@ def evidence(session: Session, model: str, file: Path, **query: Any) -> None:
     Example:
       registry evidence fraud -o evidence.zip
       registry evidence fraud --version 3 --from 2026-01-01 --profile eu-ai-act-annex-iv -o evidence.zip
+      registry audit verify --file evidence.zip --key KEY
     """
     with progress_bar.progress(quiet=session.as_json) as progress:
         size = session.registry.evidence(model, file, progress=progress, **query)

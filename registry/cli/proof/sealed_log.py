@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,8 @@ def verify_file(session: Session, file: Path, *, keys: Sequence[str], state: Pat
             "registry that this user has verified before is known."
         )
     report, kept = verify_files(file, trusted, state=known)
+    if not report.problems and _is_evidence(file):
+        _check_facts(file, report)
     if state is not None and kept is not None and kept is not known:
         kept_files.write(state, kept)
     if session.as_json:
@@ -68,6 +71,28 @@ def verify_file(session: Session, file: Path, *, keys: Sequence[str], state: Pat
     else:
         _print(report)
     return report.outcome
+
+
+def _is_evidence(file: Path) -> bool:
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return "manifest.json" in archive.namelist()
+
+
+def _check_facts(file: Path, report: Report) -> None:
+    """Compare the facts of an evidence archive with its entries, where the packages of the server are installed."""
+    try:
+        from registry.services.evidence import checking
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("registry"):
+            raise
+        output.note(
+            f"The entries were verified, and the facts not compared with them: {error.name} is not installed here. In "
+            "a checkout: pip install '.[server]'"
+        )
+        return
+    checking.check(file, report)
 
 
 def document(report: Report, keys: Sequence[VerifierKey], note: bytes | None) -> dict[str, Any]:

@@ -72,9 +72,10 @@ class DerivedFacts:
 
     def versions(self) -> Iterator[VersionFact]:
         for history in self.histories:
-            for row in self.rows.frozen(history.model):
-                if log := self._chosen(history, row.number):
-                    yield self._version(history, log, row)
+            rows = _FrozenRows(self.rows.frozen(history.model))
+            for number in sorted(history.log.versions):
+                if log := self._chosen(history, number):
+                    yield self._version(history, log, rows.of(number))
 
     def files(self) -> Iterator[FileFact]:
         for history in self.histories:
@@ -183,7 +184,7 @@ class DerivedFacts:
 
     def _version(self, history: ModelHistory, log: ReplayedVersion, row: FrozenRow) -> VersionFact:
         frozen, frozen_basis = _proved(row, log.frozen, fact_digests.frozen(row))
-        params, params_basis = _proved(row, log.params, fact_digests.params(row.params))
+        params, params_basis = _proved(row, log.params, fact_digests.document(row.params))
         return VersionFact(
             model=history.model,
             name=history.log.name,
@@ -278,6 +279,22 @@ class DerivedFacts:
             return (None if name == erased_name(account) else name), Basis.ENTRIES
         stored = self.rows.names([account]).get(account)
         return (None if stored == erased_name(account) else stored), Basis.ROW
+
+
+class _FrozenRows:
+    """Rows in the order of their versions' numbers."""
+
+    def __init__(self, rows: Iterator[FrozenRow]) -> None:
+        self._rows = rows
+        self._next = next(rows, None)
+
+    def of(self, number: int) -> FrozenRow:
+        """Return the row of a version; one without values where there is none."""
+        while self._next is not None and self._next.number < number:
+            self._next = next(self._rows, None)
+        if self._next is not None and self._next.number == number:
+            return self._next
+        return FrozenRow(number, None, None, None, None, None, None, None)
 
 
 def _proved(row: FrozenRow, logged: str | Unknown, digest: str) -> tuple[FrozenRow | None, Basis]:

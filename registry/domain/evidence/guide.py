@@ -23,9 +23,9 @@ Files
 Verify
   You need the key of the log from its operator, published elsewhere than in this archive: a line that begins with
     {origin}+
-  With the registry's client:
+  With the registry's command, which also derives the facts again and compares them:
     registry audit verify --file evidence.zip --key KEY
-  Without it, with the directory registry/rules/audit_log of its source and the package "cryptography":
+  The entries alone, with the directory registry/rules/audit_log of its source and the package "cryptography":
     python -m audit_log --key KEY evidence.zip
   Exit code 0: verified; 1: tampered or damaged; 2: not decided, for one because a text was erased after the checkpoint.
   The page audit-log-format.md of the registry's documentation has the format, for a program that you write.
@@ -44,8 +44,8 @@ What is stated, and what it rests on
     of params, metrics, lineage, and what registration fixes, the digests in "facts" of the entry.
   - row: a row of the database, for which the operator of the registry vouches alone.
   The checkpoint does not cover the files other than entries.jsonl: where they differ from it, the entries decide.
-  An archive that was changed in any byte is refused; one that was made again with other facts is not, before they are
-  compared with the entries.
+  "registry audit verify" of the release in manifest.json makes all files again, from the entries and the rows that
+  these have digests of, and refuses an archive with any other byte. "python -m audit_log" does not compare the facts.
 
 Not in this archive
   Refused requests and downloads (counts that the registry does not seal), the files of versions (only their digests),

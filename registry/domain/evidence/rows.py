@@ -12,16 +12,19 @@ from registry.domain.manifest import File
 
 @dataclass(frozen=True, slots=True)
 class FrozenRow:
-    """What registration fixes in a version's own row; named as ``fact_digests.FROZEN`` has them."""
+    """What registration fixes in a version's own row, as ``fact_digests.FROZEN`` has it, and its params.
+
+    Values that are None in place of others are those of a row that is not there.
+    """
 
     number: int
     framework: str | None
     signature: Any
-    run_key: str
+    run_key: str | None
     run_id: str | None
     run_link: str | None
     logged_model: str | None
-    params: Mapping[str, str]
+    params: Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ PAUSE_SECONDS = 0.1
 def candidates(session: Session, name: str) -> list[str]:
     """Return the ids of the models that have the name now, or had it. Raises NotFound."""
     catalog.require_ever_named(session, name)
-    return list(session.scalars(select(Model.id).where(catalog.ever_named(name)).order_by(Model.created_at, Model.id)))
+    return list(session.scalars(select(Model.id).where(catalog.ever_named(name))))
 
 
 def await_sealed(name: str, until: datetime | None) -> None:

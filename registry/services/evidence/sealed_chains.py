@@ -21,23 +21,13 @@ from registry.rules.audit_log.entries import leaf_data, read_entry
 from registry.rules.audit_log.proofs import ProofError, inclusion_proof, verify_inclusion
 from registry.rules.audit_log.tree import leaf_hash
 from registry.rules.audit_log.verification import SealedEntry
+from registry.services.evidence.members import SealedRow
 from registry.services.sealed_log import tree_rows
 
 PAGE = 100  # entries in memory of each chain
 KEPT_NODES = 4096
 READ_WITH_SAME_TILES = 1000
 ERASURES = (ERASED, "account.erased")
-
-
-@dataclass(frozen=True, slots=True)
-class SealedRow:
-    """An entry at its position. ``entry`` is the checked document; None for an erasure after the end of the span."""
-
-    position: int
-    body: bytes
-    texts: Mapping[str, Text | None]
-    document: Mapping[str, Any]
-    entry: Entry | None
 
 
 @dataclass(slots=True)

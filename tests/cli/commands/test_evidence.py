@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,11 @@ from flask import Flask
 
 from registry.client import RegistryClient
 from registry.client.errors import NotFound
+from registry.domain.evidence.documents import json_document
+from registry.domain.evidence.facts import DOCUMENTS
+from registry.rules.audit_log.archive import write_archive
+from registry.services import evidence
+from registry.services.evidence import EvidenceRequest
 from tests.cli.conftest import CommandLine, Place
 from tests.support.api import Api
 from tests.support.registry_builder import RegistryBuilder
@@ -20,6 +27,68 @@ from tests.support.sealing import SIGNER, seal_all
 from tests.support.web_server import serving
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def forge(place: Place) -> Callable[..., Path]:
+    """Write an archive again with other files; the manifest has their digests."""
+
+    def forge(archive: Path, **changed: bytes | None) -> Path:
+        with zipfile.ZipFile(archive) as files:
+            members: dict[str, bytes] = {name: files.read(name) for name in files.namelist()}
+        for name, content in changed.items():
+            path = next(path for path in members if name in path)
+            members[path] = content or b""
+        manifest = json.loads(members.pop("manifest.json"))
+        manifest["files"] = {
+            name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in members.items()
+        }
+        members["manifest.json"] = json_document(manifest)
+        forged = place.cwd / "forged.zip"
+        with forged.open("wb") as file:
+            write_archive(file, {name: [content] for name, content in members.items()})
+        return forged
+
+    return forge
+
+
+def test_facts_that_do_not_follow_from_the_entries_are_found(
+    run_cli: CommandLine, place: Place, app: Flask, registry: RegistryBuilder, forge: Callable[..., Path]
+) -> None:
+    registry.model("fraud").version("production", metrics={"auc": 0.9}, params={"depth": "6"}, tags={"team": "a"},
+                                    run={"system": "ci", "id": "7"})  # fmt: skip
+    registry.model("fraud").version("staging")
+    seal_all(app)
+    archive = place.cwd / "e.zip"
+    with app.app_context(), evidence.archive(EvidenceRequest("fraud", profile="sr-26-2")) as made:
+        archive.write_bytes(made.read())
+    with zipfile.ZipFile(archive) as files:
+        facts = {name: files.read(f"facts/{name}.jsonl") for name in DOCUMENTS}
+        page = files.read("index.html")
+        origin = files.read("checkpoint").decode().partition("\n")[0]
+    key = str(SIGNER.keys(origin)[0].verifier)
+
+    def verdict(path: Path) -> int:
+        return run_cli("audit", "verify", "--file", str(path), "--key", key).code
+
+    forgeries = [
+        {"facts/tenures": facts["tenures"].replace(b'"arranged"', b'"approved"')},
+        {"facts/roles": facts["roles"].replace(b'"writer"', b'"wryter"')},
+        {"facts/versions": facts["versions"].replace(b'"depth":"6"', b'"depth":"7"')},
+        {"facts/versions": facts["versions"].splitlines(keepends=True)[0]},
+        {"facts/files": facts["files"].replace(b"model.bin", b"other.bin")},
+        {"facts/files": None},
+        {"facts/measurements": facts["measurements"].replace(b'"0.9"', b'"0.99"')},
+        {"facts/measurements": None},
+        {"facts/lineage": None},
+        {"facts/lineage": facts["lineage"].replace(b"ci/7", b"ci/8")},
+        {"index.html": page.replace(b"fraud", b"Fraud")},
+        {"csv/tenures": b""},
+    ]
+    assert [verdict(forge(archive, **changed)) for changed in forgeries] == [1] * len(forgeries)
+    assert verdict(archive) == 0
+    assert verdict(forge(archive)) == 0
 
 
 def test_an_archive_is_written_and_verifies_with_the_package_alone(
