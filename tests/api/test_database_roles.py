@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from sqlalchemy.engine import make_url
 from structlog.testing import capture_logs
 
@@ -17,7 +20,10 @@ from registry.config import Secret, Settings
 from registry.db import migrate
 from registry.db.session import db
 from registry.domain.access import LOCAL_DEV, Role
+from registry.domain.errors import Conflict
+from registry.http.context import EXTENSION
 from registry.serve import check_key_and_store
+from registry.services import audit
 from registry.services.accounts import accounts
 from tests.conftest import SECRET
 from tests.support.api import Api
@@ -157,3 +163,45 @@ def test_once_there_is_a_role_for_sealing_only_it_seals(
     roles.do(f"GRANT INSERT ON audit_leaves TO {roles.app}")
     assert "lacks rights on audit_pending" in "".join(migrate.check(owner))
     roles.do(f"DROP OWNED BY {sealer}", f"DROP ROLE {sealer}")
+
+
+def test_a_service_that_may_not_seal_reads_positions_and_only_the_owner_erases(
+    roles: Roles, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    sealer = f"sealer_{roles.password}"
+    roles.do(f"CREATE ROLE {sealer} LOGIN PASSWORD '{roles.password}'")
+    migrate.upgrade(roles.url(roles.owner), sealer=migrate.DatabaseRole(sealer))
+
+    @contextmanager
+    def connected(role: str) -> Iterator[Flask]:
+        app = create_app(make_settings(roles.url(role), storage_url=f"file://{tmp_path / 'store'}"))
+        try:
+            with app.app_context():
+                yield app
+        finally:
+            with app.app_context():
+                db.engine.dispose()
+
+    with connected(roles.app) as app:
+        pepper = app.extensions[EXTENSION].pepper
+        made = accounts.create_token("auditor", [Role.AUDITOR], actor=LOCAL_DEV, pepper=pepper)
+        dave = accounts.create_token("dave", [Role.READER], actor=LOCAL_DEV, pepper=pepper)
+        accounts.revoke(dave.id, actor=LOCAL_DEV)
+    with connected(sealer) as app:
+        seal_all(app)
+    with connected(roles.app) as app:
+        api = Api(app.test_client(), made.token)
+        page = expect(200, api.get("/audit?after=start"))
+        head = api.get("/audit?format=jsonl").text.splitlines()[0]
+        for erase in (
+            lambda: audit.erase_account("dave", reason="left"),
+            lambda: audit.erase_text(page["items"][1]["id"], "owner", reason="left"),
+        ):
+            with pytest.raises(Conflict):
+                erase()
+    with connected(roles.owner):
+        pseudonym = audit.erase_account("dave", reason="left")
+
+    assert ([item["position"] for item in page["items"]], page["waiting"]) == ([0, 1, 2], False)
+    assert json.loads(head)["export"]["checkpoint"]["size"] == 3
+    assert pseudonym.startswith("erased-")

@@ -24,8 +24,8 @@ def find_text(text: str, as_json: bool, **overrides: Any) -> None:
     """Find TEXT, a name or an address, wherever the registry keeps it; in any case.
 
     Searches descriptions, tags, reasons and all other texts of the audit log, also those that were edited since, and
-    accounts, tokens, names, aliases, params, metrics, signatures, lineage, paths, imports, addresses and kept
-    replies. Each line has the remedy. Stored files are not read.
+    accounts, tokens, names, aliases, params, metrics, signatures, lineage, paths, imports, addresses, hashed bytes
+    and kept replies. Each line has the remedy. Stored files are not read.
 
     \b
     Example:

@@ -17,6 +17,7 @@ from sqlalchemy import String, cast, literal, select
 from registry.db.base import Rows
 from registry.db.models import (
     Account,
+    AliasRequest,
     AliasTenure,
     Artifact,
     AuditEntry,
@@ -26,6 +27,7 @@ from registry.db.models import (
     IdempotencyKey,
     Import,
     LineageNode,
+    LoginFailure,
     Model,
     Refusal,
     Token,
@@ -42,6 +44,7 @@ AROUND = 30  # characters of an excerpt on each side
 ACCOUNT = "registry admin forget-person NAME"
 KEPT = "none: history keeps it; version purge gives up the bytes of files"
 COUNTED = "none: it is deleted after 30 days"
+HASHED = "none: the hash of the entry covers it"
 _DOCUMENTS = frozenset({"tags", "claimed", "reply"})
 
 
@@ -63,6 +66,7 @@ def find_text(text: str) -> Iterator[FoundText]:
     needle = _casefolded(text)
     with reading(snapshot=True) as session, Cursors(session) as cursors:
         yield from _find_in_entries(cursors, needle)
+        yield from _find_in_bytes(cursors, needle)
         for place, remedy, statement in _ELSEWHERE:
             for subject, field, value in cursors.rows(statement):
                 if excerpt := _excerpt(field, {field: value} if place == "param" else value, needle):
@@ -84,6 +88,17 @@ def _find_in_entries(cursors: Cursors, needle: str) -> Iterator[FoundText]:
             is_account = row.aggregate == "auth" and row.field != "reason"
             remedy = ACCOUNT if is_account else f"registry audit redact {row.uid} --field {row.field}"
             yield FoundText(row.action, row.field, excerpt, remedy, row.uid, row.at, subject)
+
+
+def _find_in_bytes(cursors: Cursors, needle: str) -> Iterator[FoundText]:
+    """Yield the entries whose hashed bytes have the text: what was changed, as aliases, and the id of the request."""
+    entries = select(AuditEntry.uid, AuditEntry.at, AuditEntry.action, AuditEntry.body).order_by(AuditEntry.id)
+    for row in cursors.rows(entries):
+        document = _parse_json(row.body.decode(errors="replace"))
+        if isinstance(document, dict):  # without the model's name and identifiers, which are found elsewhere
+            document = {name: document.get(name) for name in ("before", "after", "client_req")}
+        if excerpt := _excerpt("body", document, needle):
+            yield FoundText(row.action, "body", excerpt, HASHED, row.uid, row.at)
 
 
 _VERSION = Model.name + ":" + cast(Version.number, String)
@@ -111,6 +126,11 @@ _ELSEWHERE: tuple[tuple[str, str, Rows], ...] = (
     ("model", "registry model rename; the log keeps the name", select(Model.name, _NAME, Model.name)),
     ("former name", KEPT, select(Model.name, _NAME, FormerName.name).join(FormerName, FormerName.model_id == Model.id)),
     ("alias", KEPT, _ALIASES),
+    (
+        "waiting alias",
+        "none: it goes when the version is ready",
+        _of_versions(AliasRequest, literal("alias"), AliasRequest.alias),
+    ),
     *(("version", KEPT, _select_version_texts(column)) for column in _SHOWN),
     ("metric", KEPT, _of_versions(VersionMetric, literal("metric"), VersionMetric.key)),
     ("metric", KEPT, _of_versions(VersionMetric, literal("dataset_name"), VersionMetric.dataset_name)),
@@ -120,6 +140,8 @@ _ELSEWHERE: tuple[tuple[str, str, Rows], ...] = (
     ("artifact", "delete the file", select(Artifact.path, _PATH, Artifact.path)),
     ("import", KEPT, select(Import.source, literal("request"), Import.facts)),
     ("import", KEPT, select(Import.id, literal("source"), Import.source)),
+    ("import", KEPT, select(Import.id, literal("ignored"), Import.ignored)),
+    ("login failure", "none: it is deleted within a day", select(LoginFailure.kind, _ADDRESS, LoginFailure.subject)),
     ("refusal", COUNTED, select(Refusal.action, _ADDRESS, Refusal.address)),
     ("download", COUNTED, select(Download.model, _ADDRESS, Download.address)),
     ("kept reply", "none: it is deleted after 7 days", select(IdempotencyKey.key, _REPLY, IdempotencyKey.reply)),

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from registry.db.models import Model, Token, VersionTag
+from registry.db.models import LoginFailure, Model, Token, VersionTag
 from registry.db.session import transaction
 from registry.rules.audit_log.entries import leaf_data
 from registry.rules.audit_log.notes import VerifierKey
@@ -149,8 +149,27 @@ def test_personal_data_outside_of_the_log_is_found(admin: CommandLine, registry:
     assert {(one["place"], one["field"]) for one in items if one["place"] not in {"lineage", "kept reply"}} == {
         ("token", "name"), ("alias", "alias"), ("metric", "metric"), ("metric", "dataset_name"),
         ("version", "framework"), ("version", "signature"), ("version", "run_id"), ("version", "run_link"),
-        ("version", "logged_model"),
+        ("version", "logged_model"), ("version.registered", "body"),
     }  # fmt: skip
+
+
+def test_personal_data_that_hashes_cover_or_that_goes_by_itself_is_found(
+    admin: CommandLine, app: Flask, registry: RegistryBuilder, api: Api
+) -> None:
+    registry.model("fraud").version(aliases=["of-gross"])
+    expect(200, api.patch("/models/fraud", {"description": "x"}, headers={"X-Request-Id": "gross-41"}))
+    with app.app_context(), transaction() as session:
+        session.add(LoginFailure(kind="address", subject="192.0.2.7", period=0, failures=1))
+
+    items = document(admin("audit", "find-text", "gross", "--json"))["items"]
+    addresses = document(admin("audit", "find-text", "192.0.2.7", "--json"))["items"]
+
+    bodies = [one for one in items if one["field"] == "body"]
+    assert ("model.edited", "none: the hash of the entry covers it") in {
+        (one["place"], one["remedy"]) for one in bodies
+    }
+    assert all(one["entry"] for one in bodies)
+    assert {one["place"] for one in addresses} == {"login failure"}
 
 
 def test_what_cannot_be_redacted_is_refused_by_name(admin: CommandLine, registry: RegistryBuilder, api: Api) -> None:
