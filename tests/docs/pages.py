@@ -23,9 +23,12 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def blocks(page: Path, *languages: str) -> list[str]:
-    """Return the code blocks of *page* that are in one of the *languages*, in their order."""
-    return [text for language, text in _BLOCK.findall(page.read_text()) if language in languages]
+def blocks(page: Path, *languages: str, section: str = "") -> list[str]:
+    """Return the code blocks of *page*, or of one section of it, that are in one of the *languages*, in their order."""
+    text = page.read_text()
+    if section:
+        text = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return [block for language, block in _BLOCK.findall(text) if language in languages]
 
 
 def missing(expected: str, output: str) -> list[str]:

@@ -95,10 +95,14 @@ def postgres_and_s3(place: Path, server: str, s3: S3Server) -> Iterator[Site]:
 def test_the_tutorial_prints_what_its_pages_show_and_removes_what_it_wrote(
     service: AbstractContextManager[Site], place: Path
 ) -> None:
-    *commands, clean_up = blocks(START, "sh") + blocks(TUTORIAL, "sh")
-    banner, *expected = blocks(START, "text") + blocks(TUTORIAL, "text")
-
     with service as site:
+        # The section tampers with the file of SQLite, and the server must seal the log itself.
+        sections = ("Two-minute start", "Prove") if site.actor == "local-dev" else ("Two-minute start",)
+        commands, (banner, *expected) = (
+            [block for section in sections for block in blocks(START, kind, section=section)] + blocks(TUTORIAL, kind)
+            for kind in ("sh", "text")
+        )
+        clean_up = commands.pop()
         script = f"\necho '{END}'\n".join(commands).replace("local-dev", site.actor)
         printed = site.run(script).split(f"{END}\n")
         versions = json.loads(site.run("registry version list fraud --json"))["items"]
