@@ -18,7 +18,7 @@ class LogServer:
     """What the server answers: ``note``, ``keys`` and the entries of ``log``, changed by ``spoil``.
 
     ``before_page`` is called before each page of entries. ``missing`` has beginnings of paths that lead nowhere,
-    ``broken`` those that are answered with 503, and ``page`` is the number of entries in one answer.
+    ``broken`` and ``failing`` those that are answered with 503 and 500. ``page`` is the number of entries in an answer.
     """
 
     def __init__(self, log: SealedLog) -> None:
@@ -28,6 +28,7 @@ class LogServer:
         self.page = 100
         self.missing: list[str] = []
         self.broken: list[str] = []
+        self.failing: list[str] = []
         self.spoil: Callable[[dict[str, Any]], dict[str, Any]] = dict
         self.before_page: Callable[[], None] = lambda: None
         self.requests: list[str] = []
@@ -45,6 +46,8 @@ class LogServer:
         path = request.path
         if path.startswith(tuple(self.broken)):
             return _problem("unavailable", 503, "out of order")
+        if path.startswith(tuple(self.failing)):
+            return _problem("internal", 500, "something is wrong here")
         if path.startswith(tuple(self.missing)):
             return _problem("not_found", 404, "nothing is here")
         if path == "/audit/checkpoint" and self.note is not None:

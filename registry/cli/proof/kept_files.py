@@ -5,23 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from registry.cli.proof.undecided import Undecided
 from registry.rules.audit_log.state import State, StateError, replace_file
-
-REFUSED = ".refused"  # at the end of the name of the file that keeps a refused checkpoint
-
-
-@contextmanager
-def undecided() -> Iterator[None]:
-    """Turn a file that cannot be read or written into exit code 2: exit code 1 means that the log was tampered with."""
-    try:
-        yield
-    except OSError as error:
-        raise click.UsageError(f"{error.filename or 'a file'}: {error.strerror or error}") from error
 
 
 def directory() -> Path:
@@ -42,12 +32,12 @@ def path_of(url: str) -> Path:
 
 
 def load(path: Path) -> State | None:
-    """Return the state; None where there is no file. Raises UsageError for a damaged one."""
+    """Return the state; None where there is no file. Raises Undecided for a damaged one."""
     data = read(path)
     try:
         return None if data is None else State.load(data)
     except StateError as error:
-        raise click.UsageError(f"{path}: {error}") from error
+        raise Undecided(f"{path}: {error}") from error
 
 
 def read(path: Path) -> bytes | None:
@@ -63,7 +53,7 @@ def write(path: Path, state: State) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         kept = load(path)
-    except click.UsageError:
+    except Undecided:
         kept = None
     if (
         kept is None
@@ -74,8 +64,8 @@ def write(path: Path, state: State) -> None:
 
 
 def keep_refused(path: Path, note: bytes) -> Path:
-    """Write a refused checkpoint to a file next to the state; return the file."""
-    refused = path.with_name(path.name + REFUSED)
+    """Write a refused checkpoint to a file next to the state, which is not replaced by another one; return the file."""
+    refused = path.with_name(f"{path.name}.refused-{hashlib.sha256(note).hexdigest()[:12]}")
     refused.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     replace_file(refused, note)
     return refused
@@ -85,6 +75,6 @@ def states() -> Iterator[State]:
     """Yield the states of all registries that this user has verified; skips damaged files."""
     with suppress(click.UsageError, OSError):
         for path in sorted(directory().glob("*.json")):
-            with suppress(click.UsageError, OSError):
+            with suppress(Undecided, OSError):
                 if state := load(path):
                     yield state

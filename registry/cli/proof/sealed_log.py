@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from registry.cli.proof import kept_files, trusted_keys
+from registry.cli.proof.undecided import undecided
 from registry.cli.support import output
 from registry.cli.support.session import Session
 from registry.client.sealed_log.source import Source
@@ -24,7 +25,7 @@ from registry.rules.audit_log.reports import Outcome, Report, lines
 from registry.rules.audit_log.state import State
 
 
-@kept_files.undecided()
+@undecided()
 def verify(session: Session, *, keys: Sequence[str], state: Path | None, from_start: bool) -> int:
     """Verify the registry's log, keep the state, print the report; return the exit code."""
     trusted = trusted_keys.keys(keys)

@@ -10,6 +10,7 @@ import click
 
 from registry.cli.proof import kept_files, trusted_keys
 from registry.cli.proof.sealed_log import document
+from registry.cli.proof.undecided import Undecided, undecided
 from registry.cli.support import output
 from registry.cli.support.session import Session
 from registry.client.errors import Forbidden, InsecureConnection, RegistryError, Unauthenticated
@@ -23,7 +24,7 @@ from registry.rules.audit_log.state import StateError
 FINAL = (Unauthenticated, Forbidden, InsecureConnection)
 
 
-@kept_files.undecided()
+@undecided()
 def watch(session: Session, given: Sequence[str], path: Path, *, every: float, once: bool, give_up: float) -> Outcome:
     """Look every *every* seconds until there is a problem, or with *once* one time; return the exit code."""
     keys = trusted_keys.keys(given)
@@ -92,4 +93,4 @@ def _load(path: Path) -> Sighting | None:
     try:
         return None if data is None else Sighting.load(data)
     except StateError as error:
-        raise click.UsageError(f"{path}: {error}") from error
+        raise Undecided(f"{path}: {error}") from error

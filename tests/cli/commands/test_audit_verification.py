@@ -44,7 +44,7 @@ def test_the_first_run_shows_the_key_that_it_trusts_and_later_runs_go_on(
     assert (document["keys"], document["first_use"]) == ([str(KEY.verifier)], False)
     assert Path(document["state"]).parent == place.cwd.parent / "home" / ".local" / "state" / "model-registry" / "audit"
     assert (erased.code, "1 texts redacted" in erased.out, forked.code) == (0, True, 1)
-    kept = Path(document["state"] + ".refused")
+    (kept,) = Path(document["state"]).parent.glob("*.refused-*")
     assert f"kept as evidence: {kept}" in forked.err
     assert kept.read_bytes() == server.note
     assert run_cli("audit", "verify").code == 1
@@ -78,7 +78,11 @@ def test_what_cannot_be_decided_has_its_own_exit_code(run_cli: CommandLine, serv
     assert (without.code, damaged.code, away.code) == (2, 2, 8)
     assert "not decided: the registry shows no checkpoint: no checkpoint was published yet" in without.out
     assert "log.json: the state file is damaged" in damaged.err
-    server.broken, server.note = [], server.log.note()
+    server.broken, server.failing = [], ["/"]
+    failing = run_cli("audit", "verify")
+    assert (failing.code, run_cli("audit", "watch", "--once", "--state", "w.json").code) == (2, 2)
+    assert "something is wrong here" in failing.err
+    server.failing, server.note = [], server.log.note()
     (place.cwd / "log.json").unlink()
     (place.cwd / "log.json").mkdir()
     unwritable = run_cli("audit", "verify", "--state", "/proc/log.json", "--key", str(KEY.verifier))
@@ -148,7 +152,7 @@ def test_a_witness_remembers_checkpoints_and_finds_a_fork(
     assert "the registry could not be watched" in away.err
     assert (forked.code, as_json.code) == (1, 1)
     assert forked.out.startswith("TAMPERED: the log of size 20 does not begin with that of size 15, it was forked")
-    assert (place.cwd / "witness.json.refused").read_bytes() == server.note
+    assert [path.read_bytes() for path in place.cwd.glob("witness.json.refused-*")] == [server.note]
     assert json.loads(as_json.out)["outcome"] == "tampered"
 
 
