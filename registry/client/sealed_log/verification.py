@@ -55,33 +55,36 @@ def verify(
         absence(report, error, state.checkpoint if state else None)
         return Verification(report, state)
     trusted = tuple(keys) or (state.keys if state else ())
-    first_use = not trusted
+    first_use, reading = not trusted, _Reading(source, note)
     try:
         trusted = trusted or signers(source, note)
-        reading = _Reading(source, note)
         start = 0 if from_start or state is None else state.checkpoint.size
         report, kept = verify_log(note, reading.entries(note, start), trusted, state, newer=reading.newer)
-        return Verification(report, kept, reading.note, trusted, first_use, strangers(reading.note, trusted))
+        others = strangers(reading.note, trusted) if report.checkpoint else ()
+        return Verification(report, kept, reading.note, trusted, first_use, others)
     except NoteError as error:  # of the keys that the registry publishes
         report.problem(f"the checkpoint: {error}")
     except _NotAnEntry as error:
         report.problem(str(error))
     except (NotFound, UnexpectedReply) as error:
         report.undecidable(f"the registry does not show its entries: {error.detail}")
-    return Verification(report, state, note, trusted, first_use)
+    report.checkpoint = reading.verified
+    return Verification(report, state, reading.note, trusted, first_use)
 
 
 @dataclass(slots=True)
 class _Reading:
-    """The entries of one run; ``note`` is the checkpoint that they were read up to."""
+    """The entries of one run; ``note`` is the checkpoint that they are read up to, ``verified`` once its key was."""
 
     source: Source
     note: bytes
+    verified: Checkpoint | None = None
     _rounds: int = field(default=0, init=False)
 
     def entries(self, note: bytes, start: int) -> Iterator[SealedEntry]:
         """Read the entries up to a checkpoint; begins when the first one is asked for, after *note* was verified."""
-        items: Iterator[Any] = self.source.items(start, read_checkpoint(note).size)
+        self.verified = read_checkpoint(note)
+        items: Iterator[Any] = self.source.items(start, self.verified.size)
         for position, item in enumerate(items, start=start):
             try:
                 entry = read_document(item)

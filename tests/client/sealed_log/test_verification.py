@@ -10,7 +10,7 @@ import pytest
 
 from registry.client.sealed_log.verification import verify
 from registry.rules.audit_log.notes import SigningKey
-from registry.rules.audit_log.reports import Outcome
+from registry.rules.audit_log.reports import Outcome, lines
 from registry.rules.audit_log.state import State
 from tests.client.sealed_log.conftest import Observed
 from tests.support.sealed_log import KEY, ORIGIN, SealedLog
@@ -105,7 +105,7 @@ def test_an_entry_that_is_not_the_sealed_one_is_found(
     for done, kept in ((first, None), (later, state)):
         assert done.report.outcome is Outcome.TAMPERED
         assert expected in "\n".join(done.report.problems)
-        assert done.state is kept
+        assert (done.state, done.report.checkpoint is None) == (kept, False)
 
 
 def test_a_list_that_ends_early_hides_entries(observed: Observed) -> None:
@@ -193,7 +193,10 @@ def test_without_a_checkpoint_nothing_is_decided_unless_there_was_one(observed: 
 def test_entries_that_are_not_shown_decide_nothing(observed: Observed) -> None:
     observed.server.missing = ["/api/v1/audit/sealed"]
 
-    assert verify(observed.source, keys=KEYS).report.outcome is Outcome.UNDECIDED
+    done = verify(observed.source, keys=KEYS)
+
+    assert done.report.outcome is Outcome.UNDECIDED
+    assert lines(done.report)[-1] == f"UNDECIDED: 0 entries of 0 chains; log {ORIGIN} at size 12"
 
 
 def test_a_text_that_is_erased_between_two_pages_is_judged_with_a_later_checkpoint(observed: Observed) -> None:
