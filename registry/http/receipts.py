@@ -6,6 +6,7 @@ A client that sends ``Prefer: wait=N`` (RFC 7240) gets the answer once the entry
 from __future__ import annotations
 
 import re
+import time
 from http import HTTPStatus
 
 from flask import Request, Response
@@ -17,7 +18,7 @@ from registry.http.context import adapters, client_is_gone, yielding
 from registry.services import sealed_log
 from registry.services.audit import receipts
 from registry.services.sealed_log import SealStatus
-from registry.telemetry import processes
+from registry.telemetry import processes, requests
 from registry.telemetry.meters import meters
 
 HEADER = "Audit-Event"
@@ -58,11 +59,13 @@ def _wait(entry: str, seconds: int) -> SealStatus | None:
     if not waiters.acquire(blocking=False):
         meters().seal_waits.labels(SealOutcome.BUSY.value).inc()
         return None
+    began = time.perf_counter()
     try:
         with yielding():
             status = sealed_log.wait_until_sealed(entry, seconds=seconds, is_over=_is_over)
     finally:
         waiters.release()
+        requests.leave_out(time.perf_counter() - began)
     outcome = SealOutcome.SEALED if status is not None and status.is_sealed else SealOutcome.TIMEOUT
     meters().seal_waits.labels(outcome.value).inc()
     return status

@@ -42,8 +42,9 @@ class Meters:
             "registry_http_requests", "Requests answered, by route.", ["route", "method", "code"], registry=self._own
         )
         self._durations = Histogram(
-            "registry_http_request_duration_seconds", "Seconds until a request was answered, by route.", ["route"],
-            registry=self._own, buckets=BUCKETS,
+            "registry_http_request_duration_seconds",
+            "Seconds until a request was answered, by route, without Prefer: wait.",
+            ["route"], registry=self._own, buckets=BUCKETS,
         )  # fmt: skip
         self.transitions = Counter(
             "registry_transitions", "Moves between stages that were requested.", ["kind", "outcome"], registry=self._own

@@ -17,12 +17,18 @@ def start() -> None:
     g.started = time.perf_counter()
 
 
+def leave_out(seconds: float) -> None:
+    """Leave a wait that the client asked for out of the measured duration of the request, but not out of its log."""
+    g.waited = seconds
+
+
 def finish(response: Response, request: Request) -> None:
     """Count the request, log it, and name it in its response."""
     context = g._get_current_object().__dict__  # once, where each use would cost
     seconds = time.perf_counter() - context["started"]
     rule = request.url_rule
-    meters().request(rule.rule if rule is not None else None, request.method, response.status_code, seconds)
+    busy = seconds - context.get("waited", 0.0)
+    meters().request(rule.rule if rule is not None else None, request.method, response.status_code, busy)
     if "request_id" in context:
         response.headers["X-Request-Id"] = context["request_id"]
     if "client_request_id" in context:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 
 from flask import Flask
 from werkzeug.test import TestResponse
@@ -151,3 +152,14 @@ def test_a_write_that_appends_nothing_does_not_wait(api: Api, registry: Registry
 
     assert expect(200, answer)["changed"] is False
     assert "Preference-Applied" not in answer.headers
+
+
+def test_a_wait_is_no_part_of_the_measured_duration(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
+
+    with counted(api) as grown:
+        began = time.perf_counter()
+        expect(200, api.patch(MODEL, {"description": "checked"}, headers={"Prefer": "wait=1"}))
+        seconds = time.perf_counter() - began
+
+    assert seconds - grown["registry_http_request_duration_seconds_sum:/api/v1/models/<model:model>"] > 0.9
