@@ -7,8 +7,11 @@ import json
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
+from registry.db.models import TileRow
+from registry.db.session import transaction
 from registry.domain.errors import Unavailable
 from registry.rules.audit_log.checkpoints import open_checkpoint, read_checkpoint
 from registry.rules.audit_log.entries import commitment, leaf_data, leaf_hash
@@ -92,7 +95,7 @@ def test_every_entry_has_a_proof_of_its_own(api: Api, sealed: RegistryBuilder) -
         assert answer.mimetype == "text/plain"
 
 
-def test_tiles_and_bundles_lead_to_the_root_that_was_signed(api: Api, long: int) -> None:
+def test_tiles_and_bundles_lead_to_the_root_that_was_signed(app: Flask, api: Api, long: int) -> None:
     checkpoint = open_checkpoint(api.get("/audit/checkpoint").data, keys_of(api))
 
     nodes = TileNodes(long, lambda tile: api.get(TILE + tile.path).data)
@@ -107,6 +110,12 @@ def test_tiles_and_bundles_lead_to_the_root_that_was_signed(api: Api, long: int)
     positions = (0, 255, 256, long - 1)
     uids = [json.loads(body_of(entries_of(api)[position]))["id"] for position in positions]
     assert [TlogProof.parse(api.get(f"/audit/{uid}/proof").data).index for uid in uids] == list(positions)
+
+    with app.app_context(), transaction() as session:
+        session.execute(sa.delete(TileRow))
+    refused = [api.get(f"{TILE}1/000.p/1"), api.get(f"/audit/{uids[-1]}/proof")]
+    assert [expect(409, answer)["code"] for answer in refused] == ["conflict"] * 2
+    assert "1/000.p/1" in refused[0].text
 
 
 def test_a_text_comes_with_its_salt_and_an_erased_one_is_null(app: Flask, api: Api, sealed: RegistryBuilder) -> None:

@@ -12,7 +12,7 @@ from registry.api.blueprint import Blueprint
 from registry.api.refusal_docs import refuses
 from registry.api.schemas.sealed_log import SealedPage, SealedQuery
 from registry.domain.access import Permission
-from registry.domain.errors import NotFound, NotSealed
+from registry.domain.errors import Conflict, NotFound, NotSealed
 from registry.http.access import requires
 from registry.rules.audit_log.tiles import WIDTH, Tile
 from registry.services import sealed_log
@@ -29,7 +29,7 @@ _IMMUTABLE = "private, max-age=31536000, immutable"
 
 
 @blueprint.route("/audit/<uuid:entry>/proof")
-@refuses(NotSealed)
+@refuses(NotSealed, Conflict)
 @blueprint.response(
     200, description="A proof in the format c2sp.org/tlog-proof@v1.", content_type="text/plain", example=examples.PROOF
 )
@@ -82,6 +82,7 @@ def get_log_keys() -> Response:
 
 
 @tiles.route("/tile/<tile:tile>")
+@refuses(Conflict)
 @tiles.response(200, description="The hashes of the tile, or the entries of the bundle.", content_type=_BYTES)
 @requires(Permission.AUDIT_READ)
 def get_tile(tile: Tile) -> Response:

@@ -6,6 +6,7 @@ signs, they get all that has a position.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +21,10 @@ from registry.db.models import AuditEntry, AuditText, Leaf, SignedCheckpoint, Ti
 from registry.db.queries import pages, row_sizes
 from registry.db.queries.pages import Sorted
 from registry.db.session import look_up, look_up_together, reading
-from registry.domain.errors import NotFound, NotSealed
+from registry.domain.errors import Conflict, NotFound, NotSealed
 from registry.rules.audit_log.entries import MALFORMED, leaf_data
 from registry.rules.audit_log.proofs import inclusion_proof
-from registry.rules.audit_log.tiles import HEIGHT, WIDTH, Tile, TileNodes, encode_bundle
+from registry.rules.audit_log.tiles import HEIGHT, WIDTH, Tile, TileError, TileNodes, encode_bundle
 from registry.rules.audit_log.tlog_proof import TlogProof
 from registry.rules.audit_log.tree import HASH_BYTES
 from registry.services.sealed_log.tree_rows import read_tile
@@ -124,29 +125,40 @@ def public_keys() -> Sequence[str]:
 
 
 def tile(asked: Tile) -> bytes:
-    """Return the hashes of a tile. Raises NotFound for one that the log does not have yet."""
+    """Return the hashes of a tile. Raises NotFound for one that the log does not have yet, and Conflict."""
     _require_shown(asked)
     with reading() as session:
-        return read_tile(session, asked)
+        hashes = read_tile(session, asked)
+    if len(hashes) != asked.width * HASH_BYTES:
+        raise _incomplete_log(f"hashes of the tile {asked.path} are missing")
+    return hashes
 
 
 def bundle(asked: Tile) -> Iterator[bytes]:
-    """Return a bundle of entries in parts, so that memory stays constant. Raises NotFound, before the first part."""
+    """Return a bundle of entries in parts, so that memory stays constant.
+
+    Raises NotFound and Conflict as :func:`tile` does, before the first part or in place of a later one.
+    """
     _require_shown(asked)
-    return _bundle_parts(asked.index * WIDTH, asked.index * WIDTH + asked.width)
+    parts = _bundle_parts(asked.index * WIDTH, asked.index * WIDTH + asked.width)
+    return itertools.chain([next(parts)], parts)
 
 
 def proof(uid: str) -> bytes:
     """Return the proof of an entry under the latest published checkpoint, as a text.
 
-    Raises NotFound for an unknown entry, and NotSealed for one that no published checkpoint covers.
+    Raises NotFound for an unknown entry, NotSealed for one that no published checkpoint covers, and Conflict where
+    hashes of the tree are missing.
     """
     position, state = _locate(uid)
     if position is None or state.note is None or state.published is None or position >= state.published:
         raise NotSealed(_unpublished(state) if state.note is None else f"entry {uid} is not sealed yet; {_SOON}")
     with reading() as session:
         nodes = _nodes_of_proof(session, position, state.published)
+    try:
         hashes = inclusion_proof(position, state.published, nodes)
+    except TileError as error:
+        raise _incomplete_log(str(error)) from error
     return TlogProof(position, tuple(hashes), state.note.encode()).dump()
 
 
@@ -159,9 +171,9 @@ def seal_status(uid: str) -> SealStatus:
 
 def sealed(*, after: int | None, limit: int) -> LogPage:
     """Return at most *limit* entries that follow a position, from the log's start by default."""
-    first = 0 if after is None else after + 1
+    first, end = 0 if after is None else after + 1, log_state().shown
     with reading() as session:
-        fitting = _read_entries(session, first, log_state().shown, limit=limit)
+        fitting = _read_entries(session, first, end, limit=limit)
         rows = [_SealedRow(*row) for row in fitting.rows]
         stored: dict[str, dict[str, AuditText]] = {row.uid: {} for row in rows}
         for text in session.scalars(select(AuditText).where(AuditText.entry_uid.in_(stored))):
@@ -234,8 +246,14 @@ def _bundle_parts(first: int, end: int) -> Iterator[bytes]:
     while first < end:
         with reading() as session:
             rows = [_SealedRow(*row) for row in _read_entries(session, first, end, limit=end - first).rows]
+        if not rows or [row.position for row in rows] != list(range(first, first + len(rows))):
+            raise _incomplete_log(f"entries after position {first - 1} are missing")
         yield encode_bundle([leaf_data(row.body) for row in rows])
         first += len(rows)
+
+
+def _incomplete_log(problem: str) -> Conflict:
+    return Conflict(f"the sealed log was changed; find out with registry audit verify: {problem}")
 
 
 def _texts(body: bytes, stored: Mapping[str, AuditText]) -> Mapping[str, AuditText | None]:
