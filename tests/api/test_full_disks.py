@@ -23,6 +23,7 @@ from tests.support.databases import Database
 from tests.support.full_disk import small_disk
 from tests.support.registry_builder import in_process
 from tests.support.replies import expect
+from tests.support.sealing import seal_all
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 MIB = 1024 * 1024
@@ -52,6 +53,8 @@ def test_no_response_about_a_full_disk_shows_a_path_of_the_server(
 ) -> None:
     api = Api(app_on_disk.test_client(), database.tokens["all"])
     in_process(api).blob(b"the first upload claims the store")
+    in_process(api).create_model("proved")
+    seal_all(app_on_disk)
     content = bytes(256 * 1024)
     announced = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     target = expect(201, api.post("/uploads", announced))["target"]
@@ -64,6 +67,7 @@ def test_no_response_about_a_full_disk_shows_a_path_of_the_server(
         refused = {
             "store": api.send(target, content),
             "temporary files": ArtifactArea(app_on_disk, database.tokens["all"]).put("a/b", bytes(2 * MIB)),
+            "archive": api.get("/models/proved/evidence"),
             "database": [api.post("/models", {"name": f"m{n}", "description": "x" * 30_000}) for n in range(20)][-1],
         }
 
