@@ -74,9 +74,12 @@ def first_origin(registry: str) -> str:
     return f"model-registry/{registry}"
 
 
-def next_origin(base: str, *origins: str) -> str:
-    """Return the name of the log's next epoch: ``<base>/<n>``, with a number above that of each of *origins*."""
-    return f"{base}/{max((_epoch(base, origin) for origin in origins), default=0) + 1}"
+def next_origin(base: str, *origins: str, mark: str) -> str:
+    """Return the name of the log's next epoch: ``<base>/<n>-<mark>``, with a number above that of each of *origins*.
+
+    The *mark* is random: two restored copies of one registry must not sign different logs under one name.
+    """
+    return f"{base}/{max((_epoch(base, origin) for origin in origins), default=0) + 1}-{mark}"
 
 
 def _epoch(base: str, origin: str) -> int:
@@ -84,4 +87,5 @@ def _epoch(base: str, origin: str) -> int:
     name, _, number = origin.removeprefix(base).partition("/")
     if not origin.startswith(base) or name:
         return 0
+    number = number.partition("-")[0]
     return int(number) if NUMBER.fullmatch(number) else 1

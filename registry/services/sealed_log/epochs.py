@@ -6,6 +6,7 @@ part.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -73,7 +74,7 @@ def _begin(reason: str, signer: Signer, pinned: Pinned | None) -> tuple[LogEpoch
             raise Conflict("no checkpoint of the audit log was ever signed: an epoch follows one that was signed")
         base = own_origin(session)
         before = tree.origin or base
-        tree.origin = next_origin(base, before, *([earlier.origin] if earlier else []))
+        tree.origin = next_origin(base, before, *([earlier.origin] if earlier else []), mark=secrets.token_hex(4))
         signed = sign_tree(session, tree, signer)
         draft = AuditEntryDraft(
             EPOCH_BEGUN,
