@@ -23,6 +23,11 @@ def locked_tree(session: Session) -> Tree:
     return session.scalars(select(Tree).with_for_update().execution_options(populate_existing=True)).one()
 
 
+def present_tree(session: Session) -> Tree:
+    """Return the row of the tree as it is now, also where the session has read an earlier state of it."""
+    return session.scalars(select(Tree).execution_options(populate_existing=True)).one()
+
+
 def own_origin(session: Session) -> str:
     """Return the name of this registry's log in its first epoch."""
     return first_origin(session.scalars(select(Registry.id)).one())

@@ -9,9 +9,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import select
-
-from registry.db.models import SignedCheckpoint, Tree
+from registry.db.models import SignedCheckpoint
 from registry.db.session import reading, transaction
 from registry.domain.access import SYSTEM
 from registry.domain.audit import AuditEntryDraft
@@ -21,7 +19,14 @@ from registry.domain.sealing import Forked, next_origin
 from registry.rules.audit_log.checkpoints import Checkpoint
 from registry.rules.audit_log.notes import VerifierKey
 from registry.services import audit
-from registry.services.sealed_log.checkpoints import locked_tree, own_origin, pinned_checkpoint, show, sign_tree
+from registry.services.sealed_log.checkpoints import (
+    locked_tree,
+    own_origin,
+    pinned_checkpoint,
+    present_tree,
+    show,
+    sign_tree,
+)
 from registry.services.sealed_log.pins import Pin, Pinned
 from registry.services.sealed_log.signer import Signer
 
@@ -58,7 +63,7 @@ def begin(reason: str, *, signer: Signer | None, pin: Pin) -> LogEpoch:
 def verifier_keys(signer: Signer | None) -> list[VerifierKey]:
     """Return the public keys of this process, or without any those that signed last; none before that."""
     with reading() as session:
-        tree = session.scalars(select(Tree)).one()
+        tree = present_tree(session)
         if signer is not None:
             return [key.verifier for key in signer.keys(tree.origin or own_origin(session))]
         return [VerifierKey.parse(line) for line in tree.keys.splitlines()]

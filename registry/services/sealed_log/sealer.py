@@ -26,6 +26,7 @@ from registry.services.sealed_log.checkpoints import (
     newest_signed,
     own_origin,
     pinned_checkpoint,
+    present_tree,
     require_continued,
     require_pinned,
     show,
@@ -146,7 +147,7 @@ def _publish(pin: Pin, pinned: Pinned | None) -> None:
     """
     for _ in range(TRIES):
         with reading(snapshot=True) as session:
-            tree = session.scalars(select(Tree)).one()
+            tree = present_tree(session)
             newest = newest_signed(session, tree.origin)
             if newest is None:
                 return

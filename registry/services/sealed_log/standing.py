@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from registry.db.models import AuditEntry, Leaf, PendingEntry, SignedCheckpoint, Tree
 from registry.db.session import reading
 from registry.domain.sealing import Forked
-from registry.services.sealed_log.checkpoints import require_continued, require_pinned
+from registry.services.sealed_log.checkpoints import present_tree, require_continued, require_pinned
 from registry.services.sealed_log.pins import Pin
 
 MOST_COUNTED = 100_000
@@ -46,7 +46,7 @@ def examine(pin: Pin) -> LogStanding:
         standing = progress(session)
         try:
             require_pinned(pinned, published=is_published)
-            require_continued(session, session.scalars(select(Tree)).one(), pinned)
+            require_continued(session, present_tree(session), pinned)
         except Forked as forked:
             return replace(standing, fork=str(forked))
     return standing
@@ -54,7 +54,7 @@ def examine(pin: Pin) -> LogStanding:
 
 def progress(session: Session) -> LogStanding:
     """Return the standing as the database has it; each statement reads a few rows."""
-    tree = session.scalars(select(Tree)).one()
+    tree = present_tree(session)
     shown = select(SignedCheckpoint.size, SignedCheckpoint.published_at).where(
         SignedCheckpoint.origin == tree.origin, SignedCheckpoint.published_at.is_not(None)
     )
@@ -73,7 +73,7 @@ def progress(session: Session) -> LogStanding:
 
 def waiting(session: Session) -> int:
     """Count the entries without a position, up to MOST_COUNTED of those that were recorded since the migration."""
-    tree = session.scalars(select(Tree)).one()
+    tree = present_tree(session)
     some = select(PendingEntry.entry_id).limit(MOST_COUNTED).subquery("waiting")
     counted = session.scalars(select(func.count()).select_from(some)).one()
     return counted + max(0, tree.backfill_until - tree.backfill_next + 1)

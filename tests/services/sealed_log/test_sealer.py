@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
 import sqlalchemy as sa
@@ -127,6 +129,32 @@ def test_two_sealers_and_writers_at_once_leave_no_gap(app: Flask, registry: Regi
     seal_all(app, pin)
 
     assert sorted(require_whole(app).ids) == entry_ids(app)
+
+
+@dataclass
+class OvertakenPin(MemoryPin):
+    """A pin that another sealer moves on before the first write."""
+
+    overtake: Callable[[MemoryPin], object] | None = None
+
+    def write(self, note: bytes, *, replaces: Pinned | None) -> bool:
+        overtake, self.overtake = self.overtake, None
+        if overtake is not None:
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(overtake, self).result()
+        return super().write(note, replaces=replaces)
+
+
+def test_a_sealer_that_another_one_has_overtaken_goes_on(app: Flask, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+
+    def overtake(pin: MemoryPin) -> None:
+        registry.model("churn").version()
+        seal_all(app, pin)
+
+    seal_all(app, OvertakenPin(overtake=overtake))
+
+    assert require_whole(app).ids == entry_ids(app)
 
 
 def test_an_older_state_than_the_pinned_one_is_not_sealed(app: Flask, registry: RegistryBuilder) -> None:
