@@ -10,7 +10,7 @@ from registry.api.schemas.fields import NUMBER_MOST, Choice, Instant, QueryNumbe
 from registry.domain.evidence.profiles import PROFILES
 
 
-class EvidenceArguments(Strict):
+class ArchiveQuery(Strict):
     """What an archive is about, and when."""
 
     version = QueryNumber(

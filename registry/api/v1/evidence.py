@@ -10,7 +10,7 @@ from flask import Response
 
 from registry.api.blueprint import Blueprint
 from registry.api.refusal_docs import refuses
-from registry.api.schemas.evidence import EvidenceArguments
+from registry.api.schemas.evidence import ArchiveQuery
 from registry.domain.access import Permission
 from registry.domain.errors import Conflict, NotFound, NotSealed
 from registry.http.access import requires
@@ -24,7 +24,7 @@ _PIECE = 1 << 16
 
 @blueprint.route("/models/<model:model>/evidence")
 @refuses(NotFound, NotSealed, Conflict)
-@blueprint.arguments(EvidenceArguments, location="query")
+@blueprint.arguments(ArchiveQuery, location="query")
 @blueprint.response(
     200, description="An archive that can be verified offline: see README.txt in it.", content_type="application/zip"
 )

@@ -73,10 +73,10 @@ def verify(session: Session, file: Path | None, answers: bool, local: bool, mode
         raise click.UsageError("--file is verified as a whole; leave --model and --from-start out.")
     outcome: int
     if answers:
-        outcome = _report(session, _verify_answers(session, model), local=False)
+        outcome = _show_chains(session, _verify_answers(session, model), local=False)
     elif local:
         _record_baselines(model, **baseline, **options)
-        outcome = _report(session, server.verify_audit(model=model, **options), local=True)
+        outcome = _show_chains(session, server.verify_audit(model=model, **options), local=True)
     else:
         outcome = _verify_log(session, file, **log)
     click.get_current_context().exit(outcome)
@@ -98,7 +98,7 @@ def _record_baselines(model: str | None, *, baseline: bool, accept_unsealed: boo
             output.line(f"{_chain_name(recorded)}: baseline recorded")
 
 
-def _report(session: Session, reports: Iterable[ChainReport | proof.ChainReport], *, local: bool) -> Exit:
+def _show_chains(session: Session, reports: Iterable[ChainReport | proof.ChainReport], *, local: bool) -> Exit:
     chain_reports = []
     for report in reports:
         chain_reports.append(report)

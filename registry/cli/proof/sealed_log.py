@@ -14,7 +14,7 @@ from registry.cli.proof.undecided import undecided
 from registry.cli.support import output
 from registry.cli.support.session import Session
 from registry.client.sealed_log.source import Source
-from registry.client.sealed_log.verification import Verification
+from registry.client.sealed_log.verification import LogVerification
 from registry.client.sealed_log.verification import verify as verify_registry
 from registry.rules.audit_log.archive import ArchiveError
 from registry.rules.audit_log.checkpoints import CheckpointError
@@ -118,7 +118,7 @@ def _print(report: Report) -> None:
         output.line(line)
 
 
-def _explain(done: Verification, refused: Path | None) -> None:
+def _explain(done: LogVerification, refused: Path | None) -> None:
     """Write to stderr what the result rests on, and what to do about it."""
     if done.report.outcome is Outcome.VERIFIED and done.first_use:
         for key in done.keys:

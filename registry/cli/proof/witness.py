@@ -30,14 +30,14 @@ def watch(session: Session, given: Sequence[str], path: Path, *, every: float, o
     keys = trusted_keys.keys(given)
     if not path.parent.is_dir():
         raise click.UsageError(f"--state {path}: there is no directory {path.parent}.")
-    seen = _load(path)
+    seen = _kept_sighting(path)
     source = Source(session.registry.audit)
     verified_at = time.monotonic()
     while True:
         done = _looked(session, source, keys, seen)
         outcome = done.report.outcome if done else Outcome.UNDECIDED
         if done is not None:
-            _report(session, done, seen, path)
+            _show_look(session, done, seen, path)
         if outcome is Outcome.VERIFIED and done is not None:
             seen, verified_at = done.sighting, time.monotonic()
         if once or outcome is Outcome.TAMPERED:
@@ -59,7 +59,7 @@ def _looked(session: Session, source: Source, keys: Sequence[VerifierKey], seen:
         return None
 
 
-def _report(session: Session, done: Look, seen: Sighting | None, path: Path) -> None:
+def _show_look(session: Session, done: Look, seen: Sighting | None, path: Path) -> None:
     """Print a new checkpoint or a problem, and keep the one or the other."""
     report = done.report
     if done.sighting is not None and done.sighting is not seen:
@@ -88,7 +88,7 @@ def _announce(session: Session, done: Look, sighting: Sighting, seen: Sighting |
         output.note(f"Trusted on first use: {key}. Compare it with what the operator published.")
 
 
-def _load(path: Path) -> Sighting | None:
+def _kept_sighting(path: Path) -> Sighting | None:
     data = kept_files.read(path)
     try:
         return None if data is None else Sighting.load(data)

@@ -24,7 +24,7 @@ class _NotAnEntry(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class LogVerification:
     """A report with the state to keep, and the keys that it rests on.
 
     ``note`` is the checkpoint that the registry showed last. ``first_use`` is True when the keys came from the registry
@@ -41,7 +41,7 @@ class Verification:
 
 def verify(
     source: Source, *, keys: Sequence[VerifierKey] = (), state: State | None = None, from_start: bool = False
-) -> Verification:
+) -> LogVerification:
     """Verify what the log has after *state*; with *from_start* all of it, compared with *state*.
 
     Trusts *keys*, else those of the state, else the keys that the registry publishes (first use). A text that was
@@ -53,7 +53,7 @@ def verify(
         note = source.checkpoint(at_least=state.checkpoint.size if state else 0)
     except NotFound as error:
         absence(report, error, state.checkpoint if state else None)
-        return Verification(report, state)
+        return LogVerification(report, state)
     trusted = tuple(keys) or (state.keys if state else ())
     first_use, reading = not trusted, _Reading(source, note)
     try:
@@ -61,7 +61,7 @@ def verify(
         start = 0 if from_start or state is None else state.checkpoint.size
         report, kept = verify_log(note, reading.entries(note, start), trusted, state, newer=reading.newer)
         others = strangers(reading.note, trusted) if report.checkpoint else ()
-        return Verification(report, kept, reading.note, trusted, first_use, others)
+        return LogVerification(report, kept, reading.note, trusted, first_use, others)
     except NoteError as error:  # of the keys that the registry publishes
         report.problem(f"the checkpoint: {error}")
     except _NotAnEntry as error:
@@ -69,7 +69,7 @@ def verify(
     except (NotFound, UnexpectedReply) as error:
         report.undecidable(f"the registry does not show its entries: {error.detail}")
     report.checkpoint = reading.verified
-    return Verification(report, state, reading.note, trusted, first_use)
+    return LogVerification(report, state, reading.note, trusted, first_use)
 
 
 @dataclass(slots=True)

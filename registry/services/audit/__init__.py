@@ -1,6 +1,6 @@
 """The audit log: append to it (recording), read it (reading, incremental), prove it unchanged (verification)."""
 
-from registry.services.audit import receipts, row_seals, sealing
+from registry.services.audit import receipts, row_seals, sealing, streams
 from registry.services.audit.acceptance import Acceptance, accept_clock
 from registry.services.audit.baseline import record_baseline
 from registry.services.audit.checkpoints import checkpoint
@@ -62,6 +62,7 @@ __all__ = [
     "require_exportable",
     "row_seals",
     "sealing",
+    "streams",
     "texts",
     "verify",
     "version_history",

@@ -18,7 +18,7 @@ from registry.services.audit.comparison import Comparison
 from registry.services.audit.streams import Cursors
 
 MOST = 100  # differences; a walk that has found more ends
-_ORIGIN = re.compile(r"model-registry/(?P<id>[^/]+)(?:/(?P<epoch>[1-9][0-9]*))?")
+_ORIGIN = re.compile(r"model-registry/(?P<id>[^/]+)(?:/(?P<epoch>[1-9][0-9]*)-[0-9a-f]{8})?")
 
 _LEAVES = (
     select(

@@ -4,7 +4,7 @@ The pin (pins) is a copy of the last published checkpoint outside of the databas
 ``epochs`` goes on after a fork.
 """
 
-from registry.services.sealed_log import epochs, standing
+from registry.services.sealed_log import epochs, pins, signer, standing, tree_rows
 from registry.services.sealed_log.log_reading import (
     LogPage,
     LogState,
@@ -31,11 +31,14 @@ __all__ = [
     "epochs",
     "is_due",
     "log_state",
+    "pins",
     "proof",
     "public_keys",
     "seal_next",
     "sealed",
+    "signer",
     "standing",
     "tile",
+    "tree_rows",
     "wait_until_sealed",
 ]

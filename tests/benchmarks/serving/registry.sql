@@ -189,6 +189,8 @@ SELECT 2 * id - 1, 2 * id, 'produced_by', '', bench_at(first, bench_registered(n
 -- sequences
 SELECT setval(pg_get_serial_sequence('versions', 'id'), {versions} + {hot});
 SELECT setval(pg_get_serial_sequence('lineage_nodes', 'id'), 2 * ({versions} + {hot}));
+-- The trigger that notes entries for sealing was off.
+INSERT INTO audit_pending (entry_id) SELECT id FROM audit_entries ON CONFLICT DO NOTHING;
 
 -- undo
 DROP FUNCTION bench_body, bench_action, bench_at, bench_registered, bench_staged, bench_promoted, bench_uid, bench_tags, bench_commitment;
