@@ -31,20 +31,25 @@ def sealed(app: Flask, registry: RegistryBuilder) -> Flask:
     registry.model("fraud").version(stage="production")
     pin = seal_all(app)
     with app.app_context(), transaction() as session:
+        actor = _actor(session)
         bodies = [b'{"number":%d}' % number for number in range(BULK - 1)] + [b'"' + b"x" * 70_000 + b'"']
-        session.execute(sa.insert(AuditEntry), [_row(session, number, body) for number, body in enumerate(bodies)])
+        session.execute(sa.insert(AuditEntry), [_row(actor, number, body) for number, body in enumerate(bodies)])
     seal_all(app, pin)
     return app
 
 
-def _row(session: Session, number: int, body: bytes) -> dict[str, Any]:
+def _actor(session: Session) -> str:
+    return session.scalars(sa.select(Account.id).limit(1)).one()
+
+
+def _row(actor: str, number: int, body: bytes) -> dict[str, Any]:
     return {
         "uid": f"00000000-0000-4000-8000-{number:012}",
         "aggregate": "bulk",
         "seq": number + 1,
         "action": "bulk.added",
         "at": datetime(2026, 11, 1, tzinfo=UTC),
-        "actor_id": session.scalar(sa.select(Account.id).limit(1)),
+        "actor_id": actor,
         "body": body,
         "leaf_hash": entries.leaf_hash(body),
     }
@@ -100,7 +105,7 @@ def test_an_untouched_log_is_as_its_entries_are(sealed: Flask) -> None:
     """Also while entries wait for a position."""
     whole = problems(sealed)
     with sealed.app_context(), transaction() as session:
-        session.execute(sa.insert(AuditEntry), [_row(session, BULK, b"{}")])
+        session.execute(sa.insert(AuditEntry), [_row(_actor(session), BULK, b"{}")])
 
     assert whole == problems(sealed) == []
 
