@@ -19,6 +19,7 @@ from registry.db.models import AuditEntry, Leaf, PendingEntry, SignedCheckpoint,
 from registry.db.session import engine_of, reading
 from registry.rules.audit_log.checkpoints import Checkpoint, read_checkpoint
 from registry.rules.audit_log.proofs import consistency_proof, verify_consistency
+from registry.rules.audit_log.tree import root
 from registry.services.sealed_log.tree_rows import nodes
 from tests.support.polling import eventually
 from tests.support.sealing import Sealed, require_whole
@@ -166,8 +167,10 @@ def await_sealed(app: Flask) -> None:
 
 
 def require_consistent(app: Flask, checkpoints: Sequence[Checkpoint]) -> None:
-    """Prove from the stored tiles that each checkpoint continues the one before."""
+    """Prove from the stored tiles that they have the root of each checkpoint, and that it continues the one before."""
     with app.app_context(), reading(snapshot=True) as session:
+        for one in checkpoints:
+            assert root(one.size, nodes(session, one.size)) == one.root
         for old, new in pairwise(checkpoints):
             proof = consistency_proof(old.size, new.size, nodes(session, new.size))
             verify_consistency(old.size, old.root, new.size, new.root, proof)
