@@ -137,6 +137,11 @@ def may_seal(connection: Connection, role: str) -> bool:
     return bool(connection.scalar(statement, {"role": role}))
 
 
+def connected_role(connection: Connection) -> str:
+    """Return the role that the connection has."""
+    return connection.scalar(text("SELECT current_user")) or ""
+
+
 def power(connection: Connection) -> str | None:
     """Return why the connected role can change history, or None when it cannot."""
     row = connection.execute(
@@ -184,7 +189,7 @@ _DANGER = text(
 
 def problems(connection: Connection) -> list[str]:
     """Return what the application's roles may do beyond their rights, and what they lack."""
-    checked = roles(connection) if power(connection) else [connection.scalar(text("SELECT current_user")) or ""]
+    checked = roles(connection) if power(connection) else [connected_role(connection)]
     return [problem for role in checked for problem in _problems(connection, role)]
 
 

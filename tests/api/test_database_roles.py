@@ -20,18 +20,19 @@ from registry.config import Secret, Settings
 from registry.db import migrate
 from registry.db.session import db
 from registry.domain.access import LOCAL_DEV, Role
-from registry.domain.errors import Conflict
+from registry.domain.errors import Conflict, Unavailable
 from registry.http.context import EXTENSION
 from registry.serve import check_key_and_store
-from registry.services import audit
+from registry.services import audit, sealed_log
 from registry.services.accounts import accounts
+from registry.services.sealed_log.epochs import LogEpoch
 from tests.conftest import SECRET
 from tests.support.api import Api
 from tests.support.crashes import command
 from tests.support.databases import empty_postgres
 from tests.support.processes import environment
 from tests.support.replies import expect
-from tests.support.sealing import MemoryPin, Sealed, require_whole, seal_all
+from tests.support.sealing import SIGNER, MemoryPin, Sealed, require_whole, seal_all
 
 EVENT = "database_role_can_change_history"
 
@@ -152,6 +153,14 @@ def test_once_there_is_a_role_for_sealing_only_it_seals(
             with app.app_context():
                 db.engine.dispose()
 
+    def begin_epoch(role: str) -> LogEpoch:
+        app = create_app(make_settings(roles.url(role), storage_url=f"file://{tmp_path / 'store'}"))
+        with app.app_context():
+            try:
+                return sealed_log.epochs.begin("restored", signer=SIGNER, pin=pin)
+            finally:
+                db.engine.dispose()
+
     assert len(seal(roles.app).ids) == 1
     owner = roles.url(roles.owner)
     assert migrate.upgrade(owner, sealer=migrate.DatabaseRole(sealer)) == {roles.app: False, sealer: True}
@@ -159,6 +168,9 @@ def test_once_there_is_a_role_for_sealing_only_it_seals(
     with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
         seal(roles.app)
     assert len(seal(sealer).ids) == 3
+    with pytest.raises(Unavailable, match="may not seal"):
+        begin_epoch(roles.app)
+    assert begin_epoch(sealer).origin.endswith("/2")
     assert migrate.upgrade(owner) == {roles.app: False, sealer: True}
     roles.do(f"GRANT INSERT ON audit_leaves TO {roles.app}")
     assert "lacks rights on audit_pending" in "".join(migrate.check(owner))

@@ -9,6 +9,9 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
+from registry.db import grants
 from registry.db.models import SignedCheckpoint
 from registry.db.session import reading, transaction
 from registry.domain.access import SYSTEM
@@ -72,6 +75,7 @@ def verifier_keys(signer: Signer | None) -> list[VerifierKey]:
 def _begin(reason: str, signer: Signer, pinned: Pinned | None) -> tuple[LogEpoch, SignedCheckpoint]:
     earlier = _earlier(pinned)
     with transaction() as session:
+        _require_right(session)
         chain = audit.lock_chain(session, audit.REGISTRY)
         event = audit.begin(chain)
         tree = locked_tree(session)
@@ -93,6 +97,13 @@ def _begin(reason: str, signer: Signer, pinned: Pinned | None) -> tuple[LogEpoch
         audit.record(session, chain, event, draft, actor=SYSTEM)
         keys = [key.verifier for key in signer.keys(tree.origin)]
         return LogEpoch(tree.origin, before, tree.size, keys), signed
+
+
+def _require_right(session: Session) -> None:
+    """Raise Unavailable where the connected role may not write the sealed log."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql" and not grants.may_seal(connection, grants.connected_role(connection)):
+        raise Unavailable("this role of the database may not seal: run the command with the worker's database URL")
 
 
 def _earlier(pinned: Pinned | None) -> Checkpoint | None:
