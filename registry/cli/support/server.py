@@ -224,12 +224,14 @@ def begin_epoch(*, keep_tokens: bool, skip: int, **overrides: Any) -> Epoch:
 
 
 def begin_log_epoch(reason: str, **overrides: Any) -> LogEpoch:
-    """Begin an epoch of the sealed log."""
+    """Begin an epoch of the sealed log, in a store that belongs to this registry."""
     with application(**overrides) as app:
         from registry.http.context import EXTENSION
         from registry.services import sealed_log
+        from registry.services.integrity import store_ownership
 
         adapters = app.extensions[EXTENSION]
+        store_ownership.confirm(adapters.store)  # before the database is changed
         return sealed_log.epochs.begin(reason, signer=adapters.signer, pin=adapters.pin)
 
 

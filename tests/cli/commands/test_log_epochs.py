@@ -55,13 +55,15 @@ def test_a_restored_backup_is_not_sealed_until_an_epoch_begins(
     shutil.copy(tmp_path / "backup.db", data / "registry.db")
     signed = checkpoints(data)
     refused = run_cli("worker", "--once", "--data-dir", "data")
+    early = run_cli("audit", "new-epoch", "--reason", "too early", "--data-dir", "data")
     done(run_cli("admin", "new-epoch", "--yes", "--data-dir", "data"))
     done(run_cli("admin", "adopt-store", "--yes", "--data-dir", "data"))
     write_and_seal()
 
     state, detail = readiness(data)
     doctor = run_cli("doctor", "--json", "--data-dir", "data")
-    assert (well[0], refused.code) == ("ready", 8)
+    assert (well[0], refused.code, early.code) == ("ready", 8, 8)
+    assert "registry admin adopt-store" in early.err
     assert (state, checkpoints(data)) == ("degraded", signed)
     assert (data / "artifacts" / "log-pin").read_bytes() == pinned
     assert "older state" in detail
