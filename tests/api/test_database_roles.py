@@ -170,7 +170,7 @@ def test_once_there_is_a_role_for_sealing_only_it_seals(
     assert len(seal(sealer).ids) == 3
     with pytest.raises(Unavailable, match="may not seal"):
         begin_epoch(roles.app)
-    assert begin_epoch(sealer).origin.endswith("/2")
+    assert "/2" in begin_epoch(sealer).origin
     assert migrate.upgrade(owner) == {roles.app: False, sealer: True}
     roles.do(f"GRANT INSERT ON audit_leaves TO {roles.app}")
     assert "lacks rights on audit_pending" in "".join(migrate.check(owner))
