@@ -40,6 +40,7 @@ class Writer:
 
     fleet: Fleet
     at: int
+    pause: float
     receipts: dict[str, str] = field(default_factory=dict)
 
     def work(self, stop: threading.Event) -> None:
@@ -48,7 +49,7 @@ class Writer:
             text = uuid.uuid4().hex
             self._write("POST", "/models", {"name": f"model-{text}"}, key=text)
             self._write("PATCH", f"/models/{SHARED}", {"description": text}, key=f"{text}-edit")
-            time.sleep(PAUSE)
+            time.sleep(self.pause)
 
     def _write(self, method: str, path: str, body: object, *, key: str) -> None:
         while True:
@@ -93,11 +94,14 @@ class Witness:
 
 
 @contextmanager
-def under_load(fleet: Fleet, url: str, writers: int) -> Iterator[Load]:
-    """Write and watch while the block runs; every writer is acknowledged before it and again after it."""
+def under_load(fleet: Fleet, url: str, writers: int, *, pause: float) -> Iterator[Load]:
+    """Write and watch while the block runs; every writer is acknowledged before it and again after it.
+
+    *pause* is the time in seconds that each writer rests between two pairs of writes.
+    """
     with fleet.caller() as caller:
         caller.registry.create_model(SHARED)
-    load, stop = Load([Writer(fleet, at) for at in range(writers)], Witness(url)), threading.Event()
+    load, stop = Load([Writer(fleet, at, pause) for at in range(writers)], Witness(url)), threading.Event()
     with ThreadPoolExecutor(writers + 1) as pool:
         load.working = [pool.submit(work, stop) for work in (*(one.work for one in load.writers), load.witness.work)]
         try:
