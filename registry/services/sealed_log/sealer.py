@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.models import AuditEntry, Leaf, PendingEntry, SignedCheckpoint, Tree
 from registry.db.session import look_up, reading, transaction
+from registry.domain.errors import Unavailable
 from registry.domain.sealing import grow
 from registry.rules.audit_log.tree import CompactRange
 from registry.services.sealed_log.checkpoints import (
@@ -74,15 +75,20 @@ def seal_next(signer: Signer | None, pin: Pin | None) -> bool:
     """Seal at most BATCH entries; return whether more may be waiting. Any number of processes may call it at once.
 
     Without a *signer* entries get positions, and nothing is signed. Raises Forked when the log does not continue the
-    pinned checkpoint; then nothing was written. Raises Unavailable when the database or the pin does not answer.
+    pinned checkpoint; then nothing was written. Raises Unavailable when the database or the pin does not
+    answer; without the pin entries have got their positions, and nothing was signed.
     """
     (state,) = look_up(_STATE)
     if not _is_due(state, signs=signer is not None):
         return False
-    pinned = None
+    pinned, silence = None, None
     if pin is not None and signer is not None:
-        pinned = pin.read()
-        require_pinned(pinned, published=state.ever_published)
+        try:
+            pinned = pin.read()
+        except Unavailable as error:
+            signer, silence = None, error
+        else:
+            require_pinned(pinned, published=state.ever_published)
     with transaction() as session:
         tree = locked_tree(session)
         if signer is not None:
@@ -94,6 +100,8 @@ def seal_next(signer: Signer | None, pin: Pin | None) -> bool:
             _append(session, tree, ids)
         if signer is not None and tree.size:
             sign_tree(session, tree, signer)
+    if silence is not None:
+        raise silence
     if signer is not None and pin is not None:
         _publish(pin, pinned)
     return backfills or len(ids) == BATCH

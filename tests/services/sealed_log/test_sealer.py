@@ -203,6 +203,24 @@ def test_another_log_of_the_same_size_is_not_continued(app: Flask, registry: Reg
         sealed_log.seal_next(SIGNER, pin)
 
 
+class SilentPin(MemoryPin):
+    """A pin that cannot be read."""
+
+    def read(self) -> Pinned | None:
+        raise Unavailable("the store does not answer")
+
+
+def test_entries_get_positions_while_the_pin_does_not_answer(app: Flask, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+
+    with pytest.raises(Unavailable):
+        seal_all(app, SilentPin())
+
+    with app.app_context(), reading() as session:
+        assert session.scalars(sa.select(SignedCheckpoint)).all() == []
+    assert require_whole(app).ids == entry_ids(app)
+
+
 class AwayPin(MemoryPin):
     """A pin that cannot be written."""
 
