@@ -20,12 +20,14 @@ depends_on = None
 works_with = "0006"
 
 # SECURITY DEFINER: the application's role may not touch the table, so it cannot keep an entry from being sealed.
+# Temporary tables, which every role may create, come last in the path. No other role may put the function on a table.
 # The id is there already only where an entry was deleted, which verification reports; new entries are not refused.
 FUNCTION = """
-CREATE FUNCTION registry_audit_pending() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+CREATE FUNCTION registry_audit_pending() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = {schema}, pg_temp
 AS $$
 BEGIN
-    INSERT INTO audit_pending (entry_id) VALUES (NEW.id) ON CONFLICT DO NOTHING;
+    INSERT INTO {schema}.audit_pending (entry_id) VALUES (NEW.id) ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$
 """
@@ -103,7 +105,8 @@ def downgrade() -> None:
 
 def _note_new_entries() -> None:
     if op.get_bind().dialect.name == "postgresql":
-        op.execute(FUNCTION)
+        op.execute(FUNCTION.format(schema=op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))))
+        op.execute("REVOKE ALL ON FUNCTION registry_audit_pending() FROM PUBLIC")
         op.execute(
             "CREATE TRIGGER audit_entries_pending AFTER INSERT ON audit_entries "
             "FOR EACH ROW EXECUTE FUNCTION registry_audit_pending()"

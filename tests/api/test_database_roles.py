@@ -177,6 +177,34 @@ def test_once_there_is_a_role_for_sealing_only_it_seals(
     roles.do(f"DROP OWNED BY {sealer}", f"DROP ROLE {sealer}")
 
 
+def test_the_role_of_the_application_keeps_no_entry_from_being_sealed(
+    roles: Roles, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    app = create_app(make_settings(roles.url(roles.app), storage_url=f"file://{tmp_path / 'store'}"))
+    with app.app_context():
+        accounts.create_token("auditor", [Role.AUDITOR], actor=LOCAL_DEV, pepper=b"pepper")
+        db.engine.dispose()
+    engine = sa.create_engine(roles.url(roles.app), poolclass=sa.NullPool)
+    columns = "aggregate, at, action, actor_id, leaf_hash, body"
+
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TEMPORARY TABLE audit_pending (entry_id bigint PRIMARY KEY)")
+        connection.exec_driver_sql("GRANT ALL ON pg_temp.audit_pending TO PUBLIC")
+        connection.exec_driver_sql(
+            f"INSERT INTO audit_entries ({columns}, uid, seq) SELECT {columns}, gen_random_uuid(), 1000 "
+            "FROM audit_entries ORDER BY id LIMIT 1"
+        )
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TEMPORARY TABLE lure (id bigint)")
+        noting = "CREATE TRIGGER noting AFTER INSERT ON lure FOR EACH ROW EXECUTE FUNCTION registry_audit_pending()"
+        with pytest.raises(sa.exc.ProgrammingError, match="permission denied for function"):
+            connection.exec_driver_sql(noting)
+
+    with engine.connect() as connection:
+        unnoted = "SELECT count(*) FROM audit_entries WHERE id NOT IN (SELECT entry_id FROM audit_pending)"
+        assert connection.exec_driver_sql(unnoted).scalar() == 0
+
+
 def test_a_service_that_may_not_seal_reads_positions_and_only_the_owner_erases(
     roles: Roles, make_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
