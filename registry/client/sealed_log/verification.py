@@ -59,7 +59,8 @@ def verify(
     try:
         trusted = trusted or signers(source, note)
         start = 0 if from_start or state is None else state.checkpoint.size
-        report, kept = verify_log(note, reading.entries(note, start), trusted, state, newer=reading.newer)
+        entries = reading.entries(note, start)
+        report, kept = verify_log(note, entries, trusted, state, newer=reading.newer, from_start=from_start)
         others = strangers(reading.note, trusted) if report.checkpoint else ()
         return LogVerification(report, kept, reading.note, trusted, first_use, others)
     except NoteError as error:  # of the keys that the registry publishes

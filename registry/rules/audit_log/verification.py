@@ -47,13 +47,14 @@ def verify_log(
     state: State | None = None,
     *,
     newer: Newer | None = None,
+    from_start: bool = False,
 ) -> tuple[Report, State | None]:
     """Verify a log from all of its entries, up to the size that the checkpoint *note* has.
 
-    With *state* the entries may begin after its checkpoint. When they begin at 0 they are all verified again, and
-    compared with it. Return the report, and the state to keep: the new one unless there is a problem, else *state*.
-    Memory grows with the number of chains and of missing texts, not with that of entries. An entry with an unknown
-    action is judged by a later release: until then *state* is kept.
+    With *state* the entries may begin after its checkpoint, unless they must be read *from_start*. When they begin at 0
+    they are all verified again, and compared with it. Return the report, and the state to keep: the new one unless
+    there is a problem, else *state*. Memory grows with the number of chains and of missing texts, not with that of
+    entries. An entry with an unknown action is judged by a later release: until then *state* is kept.
 
     A log that is read while it is in use can lack a text whose erasure is recorded after the checkpoint. *newer* then
     returns a later checkpoint with the entries up to it, or None.
@@ -64,7 +65,7 @@ def verify_log(
         return report, state
     ahead = iter(entries)
     first = next(ahead, None)
-    known = None if first is not None and first.position == 0 else state
+    known = None if from_start or (first is not None and first.position == 0) else state
     tree = CompactRange(known.tree.size, known.tree.hashes) if known else CompactRange()
     walks = _Walks(report, known)
     reading = _Reading(report, tree, walks, state.checkpoint if state else None, known.checkpoint if known else None)

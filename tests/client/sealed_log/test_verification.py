@@ -51,6 +51,16 @@ def test_the_first_run_reads_everything_and_the_next_one_what_is_new(observed: O
     assert observed.waits == []
 
 
+def test_all_entries_are_read_again_from_the_start_also_where_nothing_is_new(observed: Observed) -> None:
+    known = state_of(observed)
+    observed.server.log = SealedLog()
+
+    done = verify(observed.source, state=known, from_start=True)
+
+    assert done.report.outcome is Outcome.TAMPERED
+    assert "the entry at position 0 is missing" in done.report.problems[0]
+
+
 def test_entries_after_the_checkpoint_are_left_for_the_next_run(observed: Observed) -> None:
     observed.server.log.fill(5)
 
