@@ -18,7 +18,7 @@ from registry.client.sealed_log.verification import LogVerification
 from registry.client.sealed_log.verification import verify as verify_registry
 from registry.rules.audit_log.archive import ArchiveError
 from registry.rules.audit_log.checkpoints import CheckpointError
-from registry.rules.audit_log.files import FileError, read_origin
+from registry.rules.audit_log.files import CHECKPOINT, ENTRIES, FileError, read_origin
 from registry.rules.audit_log.files import verify_file as verify_files
 from registry.rules.audit_log.notes import NoteError, VerifierKey
 from registry.rules.audit_log.reports import Outcome, Report, lines
@@ -75,10 +75,11 @@ def verify_file(session: Session, file: Path, *, keys: Sequence[str], state: Pat
 
 
 def _is_evidence(file: Path) -> bool:
+    """Return whether an archive has files besides the entries and their checkpoint: those must follow from them."""
     if not zipfile.is_zipfile(file):
         return False
     with zipfile.ZipFile(file) as archive:
-        return "manifest.json" in archive.namelist()
+        return bool(set(archive.namelist()) - {CHECKPOINT, ENTRIES})
 
 
 def _check_facts(file: Path, report: Report) -> None:

@@ -23,14 +23,17 @@ from registry.domain.lineage import NodeKind
 from registry.domain.manifest import File
 from registry.domain.replay.chain import MALFORMED, Broken, EntryWalk
 from registry.domain.replay.entry import Entry, Unreplayable
-from registry.rules.audit_log.entries import read_entry
+from registry.rules.audit_log.checkpoints import read_checkpoint
+from registry.rules.audit_log.entries import leaf_hash, read_entry
 from registry.rules.audit_log.files import CHECKPOINT, ENTRIES, FileError, read_entries
+from registry.rules.audit_log.notes import encode64
 from registry.rules.audit_log.reports import Report
 from registry.rules.audit_log.verification import SealedEntry
 from registry.services.evidence.members import MANIFEST, PACKAGE, Evidence, SealedRow, SignedState
 from registry.services.evidence.spool import Spool
 
 MOST_MANIFEST = 1 << 20  # bytes
+MODEL = "model:"  # begins the name of a model's chain
 _UNREADABLE = (*MALFORMED, RegistryError, Unreplayable, Broken, FileError, zipfile.BadZipFile, LookupError)
 _EMPTY = frozenset({fact_digests.metrics([]), fact_digests.edges([])})
 
@@ -56,6 +59,9 @@ def check(path: Path, report: Report) -> None:
 
 def _disagreements(archive: zipfile.ZipFile, manifest: Mapping[str, Any]) -> Iterator[str]:
     recorded, log = _recorded(archive, manifest), manifest["log"]
+    signed, stated = read_checkpoint(archive.read(CHECKPOINT)), recorded.sealed
+    if (stated.origin, stated.size, stated.root) != (signed.origin, signed.size, encode64(signed.root)):
+        yield f"{MANIFEST} has another state of the log than the checkpoint"
     chains = ArchivedChains(archive, recorded.query.until)
     evidence = Evidence(
         recorded.query,
@@ -132,12 +138,18 @@ class ArchivedChains:
     def models(self) -> set[str]:
         """Return the ids of the models whose chains are there."""
         aggregates = {row.document["agg"] for row in self._rows()}
-        return {name.removeprefix("model:") for name in aggregates if name.startswith("model:")}
+        return {name.removeprefix(MODEL) for name in aggregates if name.startswith(MODEL)}
 
     def entries(self, aggregate: str) -> Iterator[tuple[int, Entry]]:
+        """Yield the entries of a chain. Raises Broken where one of a model's chain was left out."""
+        walk = EntryWalk(aggregate)
         for row in self.merged([aggregate]):
-            if row.entry is not None:
-                yield row.position, row.entry
+            if row.entry is None:
+                continue
+            if aggregate.startswith(MODEL):
+                document = row.document
+                walk.follow(document["seq"], document["action"], document["prev"], leaf_hash(row.body))
+            yield row.position, row.entry
 
     def merged(self, aggregates: Iterable[str]) -> Iterator[SealedRow]:
         chosen = set(aggregates)

@@ -7,7 +7,8 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,17 @@ from registry.client import RegistryClient
 from registry.client.errors import NotFound
 from registry.domain.evidence.documents import json_document
 from registry.domain.evidence.facts import DOCUMENTS
+from registry.domain.replay.entry import Entry
 from registry.rules.audit_log.archive import write_archive
+from registry.rules.audit_log.files import ENTRIES, read_entries
 from registry.services import evidence
-from registry.services.evidence import EvidenceRequest
+from registry.services.evidence import EvidenceRequest, checking
+from registry.services.evidence.members import Evidence, SignedState
+from registry.services.evidence.spool import Spool
 from tests.cli.conftest import CommandLine, Place
 from tests.support.api import Api
 from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 from tests.support.sealing import SIGNER, seal_all
 from tests.support.web_server import serving
 
@@ -89,6 +95,67 @@ def test_facts_that_do_not_follow_from_the_entries_are_found(
     assert [verdict(forge(archive, **changed)) for changed in forgeries] == [1] * len(forgeries)
     assert verdict(archive) == 0
     assert verdict(forge(archive)) == 0
+
+
+class UncheckedChains(checking.ArchivedChains):
+    """The entries of an archive, also where some were left out."""
+
+    def entries(self, aggregate: str) -> Iterator[tuple[int, Entry]]:
+        return ((row.position, row.entry) for row in self.merged([aggregate]) if row.entry is not None)
+
+
+def remade(archive: Path, *, without: str = "", larger: int = 0) -> Path:
+    """Make all files again without the entries of an action, or under a state of a larger log than was signed."""
+    made = archive.with_name("remade.zip")
+    with zipfile.ZipFile(archive) as files:
+        members = {name: files.read(name) for name in files.namelist()}
+    lines = members[ENTRIES].splitlines(keepends=True)
+    kept = [line for line, entry in zip(lines, read_entries(lines), strict=True) if without.encode() not in entry.body]
+    members[ENTRIES] = b"".join(kept if without else lines)
+    with made.open("wb") as file:
+        write_archive(file, {name: [content] for name, content in members.items()})
+    manifest = json.loads(members["manifest.json"])
+    manifest["log"]["size"] += larger
+    with zipfile.ZipFile(made) as files, ExitStack() as stack:
+        recorded, chains = checking._recorded(files, manifest), UncheckedChains(files, None)
+        state = SignedState(recorded.sealed, members["checkpoint"], manifest["log"]["signed_at"])
+        forged = Evidence(recorded.query, state, chains.models(), chains, checking.RecordedRows(recorded))
+        content = {name: b"".join(pieces) for name, pieces in forged.members(Spool(stack)).items()}
+    with made.open("wb") as file:
+        write_archive(file, {name: [data] for name, data in content.items()})
+    return made
+
+
+def test_an_archive_that_agrees_with_itself_must_also_agree_with_the_log(
+    run_cli: CommandLine, place: Place, app: Flask, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version("production")
+    expect(200, registry.client.patch("/models/fraud", {"description": "finds fraud"}))
+    registry.model("fraud").version("production")
+    seal_all(app)
+    archive = place.cwd / "e.zip"
+    with app.app_context(), evidence.archive(EvidenceRequest("fraud")) as made:
+        archive.write_bytes(made.read())
+    with zipfile.ZipFile(archive) as files:
+        members = {name: [files.read(name)] for name in files.namelist() if name != "manifest.json"}
+    members["index.html"] = [b"production since 2020"]
+    bare = place.cwd / "bare.zip"
+    with bare.open("wb") as file:
+        write_archive(file, members)
+    origin = members["checkpoint"][0].decode().partition("\n")[0]
+    key = str(SIGNER.keys(origin)[0].verifier)
+
+    def verdict(path: Path) -> tuple[int, str]:
+        done = run_cli("audit", "verify", "--file", str(path), "--key", key)
+        return done.code, done.out
+
+    assert verdict(remade(archive))[0] == 0
+    code, out = verdict(bare)
+    assert (code, "manifest.json" in out) == (1, True)
+    code, out = verdict(remade(archive, larger=1))
+    assert (code, "another state of the log than the checkpoint" in out) == (1, True)
+    code, out = verdict(remade(archive, without='"action":"model.edited"'))
+    assert (code, "is missing before it" in out) == (1, True)
 
 
 def test_an_archive_is_written_and_verifies_with_the_package_alone(
