@@ -72,6 +72,7 @@ class _Walk:
         self._stored = 0
         self._checkpoints = cursors.rows(_CHECKPOINTS)
         self._next = next(self._checkpoints, None)
+        self._compare_checkpoints()  # of an epoch that began before there was a position
 
     def step(self, row: Any) -> bool:
         """Compare one leaf; return False when the walk cannot go on."""

@@ -87,7 +87,9 @@ CHANGES = {
     "a checkpoint of size 9999 was signed, and": ["INSERT INTO audit_checkpoints SELECT origin, 9999, root, note,"
                                                   " signed_at, NULL FROM audit_checkpoints"
                                                   f" WHERE size = ({CHECKPOINT})"],
-    "a checkpoint has the size 0": ["INSERT INTO audit_checkpoints SELECT origin, 0, root, note, signed_at, NULL"
+    "a checkpoint has the size -1": ["INSERT INTO audit_checkpoints SELECT origin, -1, root, note, signed_at, NULL"
+                                     f" FROM audit_checkpoints WHERE size = ({CHECKPOINT})"],
+    "the checkpoint of size 0 is": ["INSERT INTO audit_checkpoints SELECT origin, 0, root, note, signed_at, NULL"
                                     f" FROM audit_checkpoints WHERE size = ({CHECKPOINT})"],
     "1 entries are neither sealed nor wait for it": ["INSERT INTO audit_entries (uid, aggregate, at, action, actor_id,"
                                                      " leaf_hash, body, seq) SELECT"

@@ -106,6 +106,19 @@ def test_the_beginning_of_an_epoch_is_recorded_with_its_reason(app: Flask, regis
     assert [problem for report in reports for problem in report.problems] == []
 
 
+def test_an_epoch_may_begin_in_a_backup_from_before_the_log_was_sealed(app: Flask, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+    pin = MemoryPin(GARBAGE)
+
+    epoch = begin_epoch(app, pin)
+    seal_all(app, pin)
+
+    assert (epoch.size, standing(app, pin).fork) == (0, None)
+    assert [one.size for one in require_whole(app).checkpoints] == [0, len(require_whole(app).ids)]
+    with app.app_context():
+        assert [problem for report in audit.verify() for problem in report.problems] == []
+
+
 def test_a_name_that_no_entry_has_is_reported(app: Flask, registry: RegistryBuilder) -> None:
     registry.model("fraud").version()
     begin_epoch(app, seal_all(app))
