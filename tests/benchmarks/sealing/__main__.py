@@ -14,6 +14,7 @@ from tests.benchmarks.sealing import offline, proofs, rate, writes
 from tests.benchmarks.serving.database import running_postgres
 
 PARTS = ("writes", "rate", "proofs", "offline")
+BACKLOG = 20_000  # at least: several batches of the sealer
 BEGIN = time.monotonic()
 
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if "rate" in options.only:
                     report.rate(options.rate, rate.measure(
                         folder, server, rate=options.rate, seconds=options.seconds * options.rounds,
-                        backlog=100 * options.rate, progress=progress,
+                        backlog=max(BACKLOG, 100 * options.rate), progress=progress,
                     ))  # fmt: skip
                 if "proofs" in options.only:
                     report.proofs(proofs.measure(folder, server, options.log, options.seconds, progress), options.log)
