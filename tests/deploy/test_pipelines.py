@@ -75,6 +75,7 @@ def github(fleet: Fleet, tmp_path: Path) -> Callable[..., Ended]:
             "GITHUB_RUN_ID": "77",
             "GITHUB_REPOSITORY": "risk/fraud",
             "GITHUB_SHA": "a" * 40,
+            "REGISTRY_RETRY_SECONDS": "2",  # not the minute for which a pipeline waits for a registry that restarts
         }
         runner |= {
             "GITHUB_ACTION_PATH": str(DEPLOY / "github-action"),

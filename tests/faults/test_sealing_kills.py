@@ -137,6 +137,7 @@ def test_a_sealer_that_is_killed_at_a_statement_is_continued_by_the_next(
     require_consistent(app, sealed.checkpoints)
 
 
+@pytest.mark.slow  # its share is tests/cli/commands/test_log_epochs.py
 @pytest.mark.fault("F25")
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_restored_backup_is_not_sealed_until_a_person_begins_an_epoch(
