@@ -45,6 +45,11 @@ def verify(session: Session, *, keys: Sequence[str], state: Path | None, from_st
     else:
         _print(report)
         _explain(done, refused)
+        if known is not None and not from_start and report.outcome is Outcome.VERIFIED:
+            output.note(
+                f"Only what is new was read: an earlier run verified the first {known.checkpoint.size} entries. "
+                "--from-start reads all again."
+            )
         if known is not None and done.state is known:
             output.note(f"The state of an earlier run is kept as it was: {path}")
     return report.outcome
@@ -65,6 +70,10 @@ def verify_file(session: Session, file: Path, *, keys: Sequence[str], state: Pat
     report, kept = verify_files(file, trusted, state=known)
     if not report.problems and _is_evidence(file):
         _check_facts(file, report)
+    elif file.is_dir() and {path.name for path in file.iterdir()} - {CHECKPOINT, ENTRIES}:
+        output.note(
+            "Only the entries were verified. The other files of a directory are not compared: give the archive."
+        )
     if state is not None and kept is not None and kept is not known:
         kept_files.write(state, kept)
     if session.as_json:

@@ -43,6 +43,7 @@ What is stated, and what it rests on
   - digest: a row of the database. An entry here has the SHA-256 of it: of the files of a version its manifest digest,
     of params, metrics, lineage, and what registration fixes, the digests in "facts" of the entry.
   - row: a row of the database, for which the operator of the registry vouches alone.
+  The times of the checkpoint and of the last entry of the log rest on the operator alone, too.
   The checkpoint does not cover the files other than entries.jsonl: where they differ from it, the entries decide.
   "registry audit verify" of the release in manifest.json makes all files again, from the entries and the rows that
   these have digests of, and refuses an archive with any other byte. "python -m audit_log" does not compare the facts.

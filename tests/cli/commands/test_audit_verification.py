@@ -29,6 +29,7 @@ def test_the_first_run_shows_the_key_that_it_trusts_and_later_runs_go_on(
     server.log.fill(3)
     server.publish()
     second = run_cli("audit", "verify", "--json")
+    third = run_cli("audit", "verify")
     server.log.erase(13, "reason")
     server.publish()
     erased = run_cli("audit", "verify", "--from-start")
@@ -43,6 +44,8 @@ def test_the_first_run_shows_the_key_that_it_trusts_and_later_runs_go_on(
     assert (second.code, document["outcome"], document["since"], document["entries"]) == (0, "verified", 12, 3)
     assert (document["keys"], document["first_use"]) == ([str(KEY.verifier)], False)
     assert Path(document["state"]).parent == place.cwd.parent / "home" / ".local" / "state" / "model-registry" / "audit"
+    assert "an earlier run verified the first 15 entries. --from-start reads all again." in third.err
+    assert "Only what is new was read" not in first.err + erased.err
     assert (erased.code, "1 texts redacted" in erased.out, forked.code) == (0, True, 1)
     (kept,) = Path(document["state"]).parent.glob("*.refused-*")
     assert f"kept as evidence: {kept}" in forked.err

@@ -181,8 +181,11 @@ def test_an_archive_is_written_and_verifies_with_the_package_alone(
     with zipfile.ZipFile(archive) as files:
         origin = files.read("checkpoint").decode().partition("\n")[0]
         guide = files.read("README.txt").decode()
+        files.extractall(place.cwd / "unpacked")
     assert f"{origin}+" in guide
     key = str(SIGNER.keys(origin)[0].verifier)
+    unpacked = run_cli("audit", "verify", "--file", "unpacked", "--key", key)
+    assert (unpacked.code, "Only the entries were verified" in unpacked.err) == (0, True)
     verified = subprocess.run(
         [sys.executable, "-m", "registry.rules.audit_log", "--key", key, str(archive)],
         check=False, capture_output=True, text=True, cwd=Path(__file__).parents[3],
