@@ -27,3 +27,4 @@ def claim(root: Path) -> None:
     root.mkdir(exist_ok=True)
     (root / IDENTITY).write_bytes(Identity(REGISTRY, EPOCH, None, clock.now()).dump())
     (root / PIN).unlink(missing_ok=True)
+    (root / PIN).with_suffix(".lock").unlink(missing_ok=True)
