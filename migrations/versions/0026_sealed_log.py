@@ -85,7 +85,7 @@ def upgrade() -> None:
     _note_new_entries()
     for table, columns in KEPT.items():
         _keep(table, columns)
-    # After the trigger: whoever commits an entry later has had it noted.
+    # After the trigger, which notes every entry that is committed later.
     empty = "''::bytea" if op.get_bind().dialect.name == "postgresql" else "x''"
     op.execute(
         "INSERT INTO audit_tree (id, origin, keys, size, hashes, backfill_next, backfill_until) "

@@ -93,7 +93,7 @@ def test_roles_come_from_the_entries_about_tokens(pin: MemoryPin, ask: Ask, as_r
     assert role["granted"]["entry"] in {entry["id"] for entry in evidence.entries()}
     assert role["acts"] == 9
     assert role["revoked"] is None
-    assert evidence.actions().count("token.created") == 1  # of the other accounts nobody acted
+    assert evidence.actions().count("token.created") == 1  # the other accounts did not act
 
 
 def test_the_same_request_gives_the_same_bytes_also_after_the_log_has_grown(

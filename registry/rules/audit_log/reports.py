@@ -52,11 +52,16 @@ class Report:
 def lines(report: Report) -> list[str]:
     """Return the report as lines for people: what is wrong, what is undecided, and the conclusion."""
     texts = [*report.problems, *(f"not decided: {text}" for text in report.undecided)]
-    redacted = f", {report.redacted} texts redacted" if report.redacted else ""
+    redacted = f", {_counted(report.redacted, 'text', 'texts')} redacted" if report.redacted else ""
+    read = f"{_counted(report.entries, 'entry', 'entries')} of {_counted(report.chains, 'chain', 'chains')}"
     if report.checkpoint is None:
         return [*texts, f"{report.outcome.name}: no checkpoint of a trusted key"]
     log = f"{report.checkpoint.origin} at size {report.checkpoint.size}"
-    return [*texts, f"{report.outcome.name}: {report.entries} entries of {report.chains} chains{redacted}; log {log}"]
+    return [*texts, f"{report.outcome.name}: {read}{redacted}; log {log}"]
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
 
 
 def _add(texts: list[str], text: str) -> None:

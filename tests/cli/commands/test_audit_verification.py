@@ -46,7 +46,7 @@ def test_the_first_run_shows_the_key_that_it_trusts_and_later_runs_go_on(
     assert Path(document["state"]).parent == place.cwd.parent / "home" / ".local" / "state" / "model-registry" / "audit"
     assert "an earlier run verified the first 15 entries. --from-start reads all again." in third.err
     assert "Only what is new was read" not in first.err + erased.err
-    assert (erased.code, "1 texts redacted" in erased.out, forked.code) == (0, True, 1)
+    assert (erased.code, "1 text redacted" in erased.out, forked.code) == (0, True, 1)
     (kept,) = Path(document["state"]).parent.glob("*.refused-*")
     assert f"kept as evidence: {kept}" in forked.err
     assert kept.read_bytes() == server.note

@@ -172,7 +172,7 @@ def test_a_copy_of_the_package_verifies_with_cryptography_only(tmp_path: Path, l
 
     assert (whole.returncode, whole.stderr) == (0, "")
     assert whole.stdout == (
-        "VERIFIED: 14 entries of 3 chains, 1 texts redacted; log registry.example/audit at size 14\n"
+        "VERIFIED: 14 entries of 3 chains, 1 text redacted; log registry.example/audit at size 14\n"
     )
     assert restored.returncode == 1
     assert "it was cut, or a backup was restored" in restored.stdout

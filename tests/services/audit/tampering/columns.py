@@ -56,7 +56,7 @@ UNREAD: Mapping[str, Mapping[str, str] | str] = {
     ),
     "audit_checkpoints": {
         "signed_at": _DATED,
-        "published_at": "whether it is shown; one that was shown and is hidden is a rollback to whoever has seen it",
+        "published_at": "whether it is shown; one that was shown and is hidden is a rollback for each reader of it",
     },
     "former_names": {"id": _KEY},
     "models": dict.fromkeys(("row_version", "updated_at", "revised_at"), _CHANGED),
