@@ -15,10 +15,10 @@ from typing import Any
 from marshmallow import Schema, fields, missing
 from orjson import Fragment
 
-from registry.api.schemas.fields import Instant
 from registry.db.item_cache import Rendering
 from registry.domain import clock
 from registry.http import strict_json
+from registry.http.fields import Instant
 
 Dump = Callable[[Any], Any]
 Fields = Mapping[str, tuple[str, fields.Field[Any]]]

@@ -14,9 +14,9 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from registry.api.schemas.paging import seal as seal_cursor
 from registry.db import migrate
 from registry.db.session import db, transaction
+from registry.http.cursors import seal as seal_cursor
 from tests.support.api import Api
 from tests.support.databases import Database
 from tests.support.registry_builder import RegistryBuilder

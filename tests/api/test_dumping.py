@@ -16,8 +16,8 @@ from marshmallow import fields
 
 from registry.api import schemas
 from registry.api.dumping import compiled
-from registry.api.schemas.fields import Instant, View
 from registry.domain.stages import Stage
+from registry.http.fields import Instant, View
 
 for module in pkgutil.iter_modules(schemas.__path__):
     importlib.import_module(f"{schemas.__name__}.{module.name}")

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields
 
-from registry.api import examples, loading, schemas
+from registry.api import examples, schemas
 from registry.api.schemas.criteria import CriteriaQuery
-from registry.api.schemas.fields import Instant, Strict
 from registry.api.schemas.stages import StageChangeBody
 from registry.api.schemas.versions import VersionBody
 from registry.domain.errors import Invalid
+from registry.http import loading
+from registry.http.fields import Instant, Strict
 
 for module in pkgutil.iter_modules(schemas.__path__):
     importlib.import_module(f"{schemas.__name__}.{module.name}")

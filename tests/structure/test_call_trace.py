@@ -1,7 +1,7 @@
 """How much code a promotion and a registration run through. The limits fall when code gets simpler.
 
 They rose when ``registry.db`` took over the execution of these statements from SQLAlchemy and psycopg, and
-``registry.api.loading`` the loading of bodies from marshmallow: libraries are not counted. That of a registration rose
+``registry.http.loading`` the loading of bodies from marshmallow: libraries are not counted. That of a registration rose
 by one when it could bring its bytes, both by two for the position that a read replica needs, and by two,
 in one file, for the receipt of a write.
 """

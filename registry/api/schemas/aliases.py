@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from registry.api.schemas.fields import Instant, Strict, View, about, output, reason, version_number
 from registry.api.schemas.paging import page_of
+from registry.http.fields import Instant, Strict, View, about, output, reason, version_number
 
 EXPECTED = about("Refuse (409 stale) unless the alias points at this version; null: unless it does not exist.")
 

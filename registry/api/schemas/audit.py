@@ -8,10 +8,11 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 
 from registry.api.schemas.criteria import CriteriaQuery
-from registry.api.schemas.fields import Choice, Instant, Text, View, about, one_of, output
-from registry.api.schemas.paging import NEXT_CURSOR, PageQuery, page_of, seal, unseal
+from registry.api.schemas.paging import NEXT_CURSOR, PageQuery, page_of
 from registry.domain.access import ActorKind
 from registry.domain.errors import Malformed
+from registry.http import cursors
+from registry.http.fields import Choice, Instant, Text, View, about, one_of, output
 from registry.rules import names
 from registry.services.audit import Criteria, FormerPlace, Position
 
@@ -200,13 +201,13 @@ def position_text(position: Position | None) -> str:
         return START
     former = [] if position.former is None else [position.former.order, position.former.id, position.former.uid]
     if position.number is None:
-        return seal(_POSITION, [_FORMER, *former])
-    return seal(_POSITION, [_SEALED, position.number, position.uid, *former])
+        return cursors.seal(_POSITION, [_FORMER, *former])
+    return cursors.seal(_POSITION, [_SEALED, position.number, position.uid, *former])
 
 
 def position_in(text: str) -> Position:
     """Return the position that *text* stands for. Raises Malformed."""
-    match unseal(_POSITION, text):
+    match cursors.unseal(_POSITION, text):
         case [form, order, id, uid] if form == _FORMER:
             return Position(None, None, FormerPlace(order, id, uid))
         case [form, number, uid] if form == _SEALED:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from marshmallow import post_load
 
-from registry.api.schemas.fields import Instant, Text, about
 from registry.api.schemas.paging import PageQuery
+from registry.http.fields import Instant, Text, about
 
 
 class CriteriaQuery(PageQuery):

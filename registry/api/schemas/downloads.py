@@ -5,9 +5,9 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from registry.api.schemas.criteria import CriteriaQuery
-from registry.api.schemas.fields import Instant, Text, View, about, output
 from registry.api.schemas.paging import page_of
 from registry.api.schemas.refusals import RefusedActorView
+from registry.http.fields import Instant, Text, View, about, output
 from registry.rules import names
 from registry.services.usage.downloads import DownloadCriteria
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from registry.api.schemas.fields import NUMBER_MOST, Choice, Instant, QueryNumber, Strict, about
 from registry.domain.evidence.profiles import PROFILES
+from registry.http.fields import NUMBER_MOST, Choice, Instant, QueryNumber, Strict, about
 
 
 class ArchiveQuery(Strict):

@@ -6,10 +6,10 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
-from registry.api.schemas.fields import Flag, Instant, Strict, Text, View, about, output
 from registry.api.schemas.versions import VersionBody
 from registry.domain import locations
 from registry.domain.import_documents import ImportRequest
+from registry.http.fields import Flag, Instant, Strict, Text, View, about, output
 
 OPTIONS = frozenset({"allow_secrets", "default_ignores", "create_model"})  # of the import, no facts of the version
 

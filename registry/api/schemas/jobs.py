@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from registry.api.schemas.fields import Choice, Instant, View, about, output
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.domain.states import JobState
+from registry.http.fields import Choice, Instant, View, about, output
 
 
 class JobsQuery(PageQuery):

@@ -6,7 +6,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from registry.api.schemas.fields import (
+from registry.domain.lineage import Code, Dataset, DatasetRole, Environment, Parent, Run
+from registry.http.fields import (
     Choice,
     Document,
     Flag,
@@ -22,7 +23,6 @@ from registry.api.schemas.fields import (
     output,
     version_number,
 )
-from registry.domain.lineage import Code, Dataset, DatasetRole, Environment, Parent, Run
 from registry.rules import digests, lineage_limits, names
 
 ROLES = Choice([role.value for role in DatasetRole])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from registry.api.schemas.fields import Choice, Document, Instant, Strict, Text, View, about, labels, output, reason
 from registry.api.schemas.paging import PageQuery, field_names_in_query, listed, page_of
+from registry.http.fields import Choice, Document, Instant, Strict, Text, View, about, labels, output, reason
 from registry.rules import names
 
 LIFECYCLES = Choice(["enforced", "open"])

@@ -1,21 +1,17 @@
-"""Lists in pages with an opaque, signed cursor."""
+"""Schemas of lists in pages."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import request
-from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import Schema, fields, post_load, validate
 
 from registry.api.prose import markdown
-from registry.api.schemas.fields import Choice, Listed, QueryNumber, Strict, Text, View, WholeNumber, about, output
 from registry.db.records import Page
-from registry.domain.errors import Malformed
-from registry.http.context import settings
+from registry.http import cursors
+from registry.http.fields import Choice, Listed, QueryNumber, Strict, Text, View, WholeNumber, about, output
 
 LIMIT = 200
 DEFAULT_LIMIT = 50
@@ -30,7 +26,7 @@ class _After(Strict):
     @post_load
     def _open_cursor(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         cursor = data.pop("cursor", None)
-        return data | {"after": None if cursor is None else _decode_cursor(cursor)}
+        return data | {"after": cursors.position(cursor)}
 
 
 class PageQuery(_After):
@@ -97,36 +93,4 @@ def page_of(view: type[Schema], name: str, **others: Any) -> type[Schema]:
 
 def paged(page: Page[Any]) -> dict[str, Any]:
     """Return the document of a page view."""
-    after = None if page.next_after is None else _signer().dumps(list(page.next_after))
-    return {"items": page.items, "next_cursor": after, "warnings": page.warnings}
-
-
-def seal(purpose: str, values: Sequence[Any]) -> str:
-    """Return an opaque, signed text of *values*, which :func:`unseal` reads for the same purpose."""
-    return str(_signer(purpose).dumps(list(values)))
-
-
-def unseal(purpose: str, text: str) -> list[Any]:
-    """Return the values of :func:`seal`. Raises Malformed."""
-    try:
-        return list(_signer(purpose).loads(text))
-    except BadData as error:
-        raise Malformed(
-            f"this registry did not issue this {purpose}; use one from an earlier answer unchanged"
-        ) from error
-
-
-def _decode_cursor(cursor: str) -> tuple[Any, ...]:
-    try:
-        return tuple(_signer().loads(cursor))
-    except BadData as error:
-        raise Malformed("this list did not issue this cursor; use next_cursor unchanged, with the same path") from error
-
-
-def _signer(purpose: str = "") -> URLSafeSerializer:
-    """Return a signer for one list, so that no other list accepts its cursors, or for another *purpose*."""
-    return URLSafeSerializer(
-        settings().secret_keys[::-1],  # the last one signs
-        salt=purpose or f"cursor:{request.path}",
-        signer_kwargs={"digest_method": hashlib.sha256},
-    )
+    return {"items": page.items, "next_cursor": cursors.of(page.next_after), "warnings": page.warnings}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from registry.api.schemas.fields import View, about, output
+from registry.http.fields import View, about, output
 
 
 class DifferenceView(View):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from registry.api.schemas.criteria import CriteriaQuery
-from registry.api.schemas.fields import Instant, Text, View, about, output
 from registry.api.schemas.paging import page_of
+from registry.http.fields import Instant, Text, View, about, output
 from registry.services.usage.refusals import RefusalCriteria
 
 

@@ -7,8 +7,8 @@ import base64
 from marshmallow import fields, validate
 
 from registry.api.schemas.audit import ChainTextView
-from registry.api.schemas.fields import QueryNumber, Strict, View, about, output
 from registry.api.schemas.paging import DEFAULT_LIMIT, LIMIT, LIMITED
+from registry.http.fields import QueryNumber, Strict, View, about, output
 from registry.rules.audit_log.tree import MAX_SIZE
 
 

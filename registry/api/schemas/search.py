@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry.api.schemas.fields import Strict, Text, about
 from registry.api.schemas.models import ModelView
 from registry.api.schemas.paging import PageBody, PageQuery, field_names_in_body, field_names_in_query
 from registry.api.schemas.versions import VersionView
 from registry.domain.filters import keys, native
 from registry.domain.filters.terms import MOST_PATTERN, MOST_VALUES, MOST_WILDCARDS
+from registry.http.fields import Strict, Text, about
 
 MODELS_FILTER = "tags.team = 'risk' AND name LIKE 'fraud%'"
 VERSIONS_FILTER = "metrics.auc > 0.9 AND (stage = 'production' OR alias = 'champion')"

@@ -6,7 +6,9 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
-from registry.api.schemas.fields import (
+from registry.api.schemas.versions import VersionView
+from registry.domain.stages import Stage, TransitionKind
+from registry.http.fields import (
     Choice,
     Flag,
     Instant,
@@ -18,8 +20,6 @@ from registry.api.schemas.fields import (
     reason,
     version_number,
 )
-from registry.api.schemas.versions import VersionView
-from registry.domain.stages import Stage, TransitionKind
 from registry.services.stages.changes import StageChange
 
 EXPECTED = about("Refuse (409 stale) unless this version holds production; null: unless no version does.")

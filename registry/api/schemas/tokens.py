@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from registry.api.schemas.fields import Choice, Instant, Strict, Text, View, WholeNumber, about, one_of, output
 from registry.api.schemas.paging import page_of
 from registry.domain.access import GRANTABLE, ActorKind, Role
+from registry.http.fields import Choice, Instant, Strict, Text, View, WholeNumber, about, one_of, output
 from registry.rules import names
 from registry.services.accounts.accounts import MAX_DAYS
 

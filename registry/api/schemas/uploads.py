@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from registry.api.schemas.fields import (
+from registry.http.fields import (
     SHA256,
     UUID,
     Address,

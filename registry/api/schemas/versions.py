@@ -7,7 +7,22 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from registry.api.schemas.fields import (
+from registry.api.schemas.lineage import (
+    CodeBody,
+    DatasetBody,
+    EnvironmentBody,
+    LineageView,
+    ParentBody,
+    RunBody,
+)
+from registry.api.schemas.paging import LIMITED, PageQuery, field_names_in_query, listed, page_of
+from registry.domain.evaluations import Evaluation, identified
+from registry.domain.lineage import Dataset, Snapshot
+from registry.domain.manifest import File
+from registry.domain.registrations import Delivery, Origin, Registration
+from registry.domain.stages import Stage
+from registry.domain.states import VersionState
+from registry.http.fields import (
     SHA256,
     UUID,
     Address,
@@ -30,21 +45,6 @@ from registry.api.schemas.fields import (
     output,
     reason,
 )
-from registry.api.schemas.lineage import (
-    CodeBody,
-    DatasetBody,
-    EnvironmentBody,
-    LineageView,
-    ParentBody,
-    RunBody,
-)
-from registry.api.schemas.paging import LIMITED, PageQuery, field_names_in_query, listed, page_of
-from registry.domain.evaluations import Evaluation, identified
-from registry.domain.lineage import Dataset, Snapshot
-from registry.domain.manifest import File
-from registry.domain.registrations import Delivery, Origin, Registration
-from registry.domain.stages import Stage
-from registry.domain.states import VersionState
 from registry.rules import digests, inline_bytes, lineage_limits, names, paths
 from registry.rules.manifest import MOST_FILES
 

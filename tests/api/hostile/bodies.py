@@ -14,7 +14,6 @@ from itsdangerous import URLSafeSerializer
 from marshmallow import Schema, fields
 
 from registry.api.schemas.aliases import AliasBody
-from registry.api.schemas.fields import Base64, Flag, Instant, Number, WholeNumber
 from registry.api.schemas.imports import ImportBody
 from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
 from registry.api.schemas.search import ModelSearchBody, VersionSearchBody
@@ -22,6 +21,7 @@ from registry.api.schemas.stages import RollbackBody, StageChangeBody
 from registry.api.schemas.tokens import TokenBody
 from registry.api.schemas.uploads import PartsBody, UploadBatchBody, UploadBody, UploadIdsBody
 from registry.api.schemas.versions import EvaluationBody, PurgeBody, VersionBody, VersionPatchBody
+from registry.http.fields import Base64, Flag, Instant, Number, WholeNumber
 from registry.services.search.search import fingerprint
 from tests.api.hostile.world import CONTENT, LARGE_UPLOAD, PARKED_UPLOAD, SMALL_UPLOAD, STORED
 from tests.conftest import SECRET

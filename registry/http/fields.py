@@ -13,9 +13,9 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from registry.api import loading
 from registry.domain import clock
 from registry.domain.sizes import DESCRIPTION_LENGTH
+from registry.http import loading
 from registry.http.context import absolute
 from registry.rules import lineage_limits
 from registry.rules.names import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, Rule
