@@ -30,6 +30,6 @@ The package stands alone: of the registry it imports only ``rules``, and it need
 from registry.client.client import RegistryClient
 from registry.client.errors import RegistryError
 from registry.client.fields import UNSET
-from registry.client.references import Reference
+from registry.rules.references import Reference
 
 __all__ = ["UNSET", "Reference", "RegistryClient", "RegistryError"]

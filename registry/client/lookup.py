@@ -6,9 +6,9 @@ from registry.client import comparison
 from registry.client.comparison import Comparison
 from registry.client.connection import Connection
 from registry.client.errors import NotFound
-from registry.client.references import Reference, parse
 from registry.client.types import HeldStage, VersionView
 from registry.client.values import When
+from registry.rules.references import Reference, parse
 
 _LOADABLE = frozenset({"ready", "unverified"})
 

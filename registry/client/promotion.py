@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from registry.client.fields import UNSET, Expected
 from registry.client.lookup import Lookup, reference_of
-from registry.client.references import Reference
 from registry.client.types import MovedView, Stage
+from registry.rules.references import Reference
 
 
 class Promotion(Lookup):

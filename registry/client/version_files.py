@@ -14,13 +14,13 @@ from registry.client.files.selection import Selection
 from registry.client.files.verify import Verification
 from registry.client.lookup import Lookup
 from registry.client.progress import Progress
-from registry.client.references import Reference
 from registry.client.registration import Facts, Registered
 from registry.client.transfer import archive, download
 from registry.client.transfer.download import Pulled
 from registry.client.transfer.download_cache import DownloadCache
 from registry.client.types import ImportView, VersionView
 from registry.rules import ignored
+from registry.rules.references import Reference
 
 JOBS = 4
 

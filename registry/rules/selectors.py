@@ -1,6 +1,6 @@
 """The part of a reference that picks a version: ``@alias`` or ``#stage`` after a model's name.
 
-The client reads references by these rules. The service refuses to give new models names that read as references.
+``references`` reads references by these rules. The service refuses to give new models names that read as references.
 """
 
 from __future__ import annotations

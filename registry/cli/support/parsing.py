@@ -13,7 +13,7 @@ import click
 from registry.cli.support import times
 
 if TYPE_CHECKING:
-    from registry.client.references import Reference
+    from registry.rules.references import Reference
 
     Param = click.ParamType[Any]
 else:
@@ -29,7 +29,7 @@ class ReferenceParam(Param):
     name = "reference"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Reference:
-        from registry.client.references import Reference, parse
+        from registry.rules.references import Reference, parse
 
         if isinstance(value, Reference):
             return value
@@ -45,7 +45,7 @@ class ModelParam(Param):
     name = "model"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from registry.client.references import model_problem
+        from registry.rules.references import model_problem
 
         if problem := model_problem(value):
             self.fail(f"{value!r}: {problem}; write the name of the model alone, as in fraud", param, ctx)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from registry.client.references import Reference, parse
+from registry.rules.references import Reference, parse
 
 
 @pytest.mark.parametrize(
