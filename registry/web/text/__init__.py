@@ -1,0 +1,1 @@
+"""Text on pages: sentences, words and numbers."""

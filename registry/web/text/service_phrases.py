@@ -1,0 +1,89 @@
+"""Phrases of the entries of accounts, stored bytes, the log and the registry."""
+
+from __future__ import annotations
+
+from registry.db.records import EntryRecord
+from registry.web.text.phrase_parts import (
+    Parts,
+    Phrase,
+    Reference,
+    counted,
+    listed,
+    model_of,
+    short_digest,
+    text_of,
+    version_of,
+)
+
+_ID_PART = 8  # characters of an entry's id
+
+
+def baselined(entry: EntryRecord) -> Parts:
+    yield "recorded the present state of "
+    yield "the registry" if entry.model is None else model_of(entry)
+    yield " as the baseline of verification"
+
+
+def redacted(entry: EntryRecord) -> Parts:
+    yield f"redacted the text {entry.before['text']} of entry {entry.before['entry'][:_ID_PART]}"
+    if entry.version is not None:
+        yield from (" of ", version_of(entry))
+    elif entry.model is not None:
+        yield from (" of ", model_of(entry))
+
+
+def fixed(text: str) -> Phrase:
+    return lambda _: iter((text,))
+
+
+def token_created(entry: EntryRecord) -> Parts:
+    yield f"created token {entry.token} for {text_of(entry, 'owner')}"
+    roles = entry.after["roles"]
+    yield listed(counted(roles, " with the role ", " with the roles "), roles)
+
+
+def token_revoked(entry: EntryRecord) -> Parts:
+    yield f"revoked token {entry.token}"
+
+
+def artifact_written(entry: EntryRecord) -> Parts:
+    yield f"{'replaced' if entry.before else 'wrote'} the file {text_of(entry, 'path')}"
+
+
+def damage(verb: str) -> Phrase:
+    def phrase(entry: EntryRecord) -> Parts:
+        yield f"{verb} {short_digest(entry.digests['blob'])}"
+        for index, name in enumerate(entry.after.get("versions", ())):
+            model, _, number = name.rpartition(":")
+            yield " of " if index == 0 else ", "
+            yield Reference(model, int(number))
+
+    return phrase
+
+
+def collected(what: str) -> Phrase:
+    def phrase(entry: EntryRecord) -> Parts:
+        digest = entry.digests.get("blob")
+        yield f"deleted {what} {short_digest(digest) if digest else entry.before['key']}"
+
+    return phrase
+
+
+def checkpointed(entry: EntryRecord) -> Parts:
+    chains = entry.after["chains"]
+    yield f"recorded the heads of {chains} {'chain' if chains == 1 else 'chains'}"
+
+
+def epoch_begun(entry: EntryRecord) -> Parts:
+    yield f"began a new epoch of the sealed log, {entry.after['origin']}"
+
+
+def clock_accepted(entry: EntryRecord) -> Parts:
+    yield f"accepted the clock {entry.after['clock']}"
+
+
+def of_path(verb: str) -> Phrase:
+    def phrase(entry: EntryRecord) -> Parts:
+        yield f"{verb} {text_of(entry, 'path')}"
+
+    return phrase
