@@ -1,8 +1,8 @@
 """The form of an API token and its keyed hash.
 
-``mr`` + kind (``p`` personal, ``s`` service, ``b`` bootstrap) + ``_`` + 12 characters of lookup id + 32 of secret
-(190 bits) + 6 of CRC32 over all before, in base 62: 54 characters that a double click selects whole, that a secret
-scanner finds, and whose typos are refused without a query.
+``mr`` + kind (``p`` personal, ``s`` browser session, ``b`` bootstrap) + ``_`` + 12 characters of lookup id + 32 of
+secret (190 bits) + 6 of CRC32 over all before, in base 62: 54 characters that a double click selects whole, that a
+secret scanner finds, and whose typos are refused without a query.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 ID_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 12, 32, 6
-_FORM = re.compile(r"mr[psb]_[0-9A-Za-z]{50}\Z")
+_API = re.compile(r"mr[pb]_[0-9A-Za-z]{50}\Z")
+_SESSION = re.compile(r"mrs_[0-9A-Za-z]{50}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,17 @@ def issue(kind: str, *, pepper: bytes) -> NewToken:
 
 
 def lookup_id(text: str) -> str | None:
-    """Return the id inside a well-formed token; None for anything else, typos included."""
-    if not _FORM.match(text) or _checksum(text[:-CHECKSUM_LENGTH]) != text[-CHECKSUM_LENGTH:]:
+    """Return the id inside a well-formed API token; None for anything else, typos and sessions included."""
+    return _id_of(text) if _API.match(text) else None
+
+
+def session_id(text: str) -> str | None:
+    """Return the id inside a well-formed token of a browser session; None for anything else."""
+    return _id_of(text) if _SESSION.match(text) else None
+
+
+def _id_of(text: str) -> str | None:
+    if _checksum(text[:-CHECKSUM_LENGTH]) != text[-CHECKSUM_LENGTH:]:
         return None
     return text[4 : 4 + ID_LENGTH]
 

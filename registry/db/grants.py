@@ -52,7 +52,7 @@ RESTRICTED: Mapping[str, Rights] = {
     VERSION_TABLE: READ,
     "compatible_releases": READ,
     "accounts": Rights(update=("look",)),
-    "tokens": Rights(update=("last_used_on", "revoked_at")),
+    "tokens": Rights(update=("last_used_on", "revoked_at"), delete=True),  # of sessions: a trigger keeps the others
     "audit_chains": Rights(insert=False, update=("audit_seq", "audit_head", "clock_at")),
     "audit_commit_base": READ,
     "audit_entries": Rights(given=("id", "commit_order")),

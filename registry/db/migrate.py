@@ -170,7 +170,8 @@ def _missing_triggers(connection: Connection) -> list[str]:
             "WHERE tgenabled = 'A' AND relnamespace = current_schema()::regnamespace"
         )
     existing = set(connection.exec_driver_sql(query).scalars())
-    expected = [f"{table}_keep_{change}" for table in FROZEN for change in changes] + ["blobs_keep_delete"]
+    expected = [f"{table}_keep_{change}" for table in FROZEN for change in changes]
+    expected += ["blobs_keep_delete", "tokens_keep_delete"]
     if connection.dialect.name == "sqlite":  # where REPLACE need not run the trigger of a deletion
         expected += [f"{table}_keep_insert" for table in (*FROZEN, "audit_texts") if table != "lineage_digests"]
     problems = [

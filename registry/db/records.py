@@ -314,6 +314,20 @@ class TokenRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A browser session; ``token`` is its text in the one reply that sets the cookie."""
+
+    id: str
+    parent_id: str
+    parent_name: str
+    roles: Sequence[str]
+    created_at: datetime
+    expires_at: datetime
+    last_used_on: date | None
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EntryOfDirectory:
     """A file or a directory as a listing shows it; ``size``, in bytes, is None for a directory."""
 

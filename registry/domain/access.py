@@ -48,6 +48,13 @@ class Role(StrEnum):
     BOOTSTRAP = "bootstrap"
 
 
+class TokenPurpose(StrEnum):
+    """What a token is accepted for: an API token by the API, a browser session by the pages."""
+
+    API = "api"
+    SESSION = "session"
+
+
 class ActorKind(StrEnum):
     USER = "user"
     SYSTEM = "system"
@@ -110,7 +117,8 @@ class Actor:
     """The account of a request. ``id`` is a random identifier that the audit log hashes; ``name`` may be erased.
 
     ``issuer_id`` is the account that created the token; it differs from ``id`` where an admin issued it for another.
-    ``exercised`` collects the permissions that the present request needed.
+    ``parent_id`` is the API token that a browser session was made from. ``exercised`` collects the permissions that the
+    present request needed.
     """
 
     id: str
@@ -122,12 +130,18 @@ class Actor:
     request_id: str | None = None
     client_request_id: str | None = None
     issuer_id: str | None = None
+    parent_id: str | None = None
     exercised: set[Permission] = field(default_factory=set, compare=False, repr=False)
 
     @property
     def is_issued_by_another(self) -> bool:
         """Return whether another account than the one that it acts as created the credential."""
         return self.issuer_id is not None and self.issuer_id != self.id
+
+    @property
+    def lasting_token_id(self) -> str | None:
+        """Return the token on which work rests that is done after the request: a browser session ends too soon."""
+        return self.parent_id or self.token_id
 
     def for_request(self, request_id: str, client_request_id: str | None = None) -> Actor:
         """Return this actor for one request, which has not exercised any permission yet.

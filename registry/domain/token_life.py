@@ -1,4 +1,4 @@
-"""The end of an API token: from when on its holder is warned, and which tokens a monitor counts."""
+"""The life of tokens and sessions: how long one is, when its holder is warned, and which a monitor counts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ WARNING = timedelta(days=14)
 WARNING_SHARE = 5  # of a short life, the last fifth
 SHORT_LIFE = timedelta(days=7)  # programs renew such tokens by themselves
 RECENT_USE = timedelta(days=7)
+SESSION_LIFE = timedelta(hours=12)
+SESSIONS_KEPT_FOR = timedelta(days=30)  # after their expiry
 
 
 def warns_from(created_at: datetime, expires_at: datetime) -> datetime:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import structlog
 from flask import Flask, Request, Response, g
 
+from registry.auth.authenticate import Credential
 from registry.db import times
 from registry.db.batch import Query
 from registry.db.retry import persistently
@@ -28,6 +29,11 @@ PERMISSION = "__permission__"
 SURELY = "__surely__"
 PUBLIC = "public"
 EXPIRES = "X-Token-Expires-At"
+# Sent back by browsers over HTTPS only, and set by no other host: not even by one of the same domain. Current browsers
+# make an exception for this machine, where plain HTTP cannot be overheard.
+SESSION_COOKIE = "__Host-registry"
+PAGES = "web"  # the blueprint whose callers have a browser session instead of an Authorization header
+TWIN = "registry.twin"  # in the environment of a request that a page makes to the API: its actor and credential
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
@@ -146,17 +152,31 @@ def _identify(request: Request, *, fresh: bool) -> Actor:
     shared = adapters()
     if shared.settings.dev:
         return LOCAL_DEV
-    mlflow = (request.blueprint or "").startswith("mlflow")  # its clients have user and password
+    face = request.blueprint or ""
+    if face == PAGES:
+        actor, g.credential = persistently(functools.partial(_browser_session, request, fresh=fresh))
+        return actor
+    header = request.headers.get("Authorization")  # WSGI joins several to one, which is refused
+    if header is None and TWIN in request.environ:
+        seen: tuple[Actor, Credential] = request.environ[TWIN]
+        g.credential = seen[1]
+        return seen[0]
     known = functools.partial(
         shared.authenticator.authenticate,
-        request.headers.get("Authorization"),  # WSGI joins several to one, which is refused
+        header,
         address=request.remote_addr or "",
-        as_password=mlflow,
+        as_password=face.startswith("mlflow"),  # its clients have user and password
         fresh=fresh,
         ask_with=functools.partial(_ask_for_key, request),
     )
     actor, g.credential = persistently(known)
     return actor
+
+
+def _browser_session(request: Request, *, fresh: bool) -> tuple[Actor, Credential]:
+    return adapters().authenticator.authenticate_session(
+        request.cookies.get(SESSION_COOKIE), address=request.remote_addr or "", fresh=fresh
+    )
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Date, ForeignKey, Index, String, Text
+from sqlalchemy import Date, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.db.base import Base, UuidKey
@@ -26,14 +26,22 @@ class Account(Base):
     look: Mapped[str | None] = mapped_column(String(64))
 
 
-class Token(Base):
-    """An API token: its lookup id and a keyed hash, never the token.
+_SESSION = text("purpose = 'session'")
 
-    ``key_id`` names the key of the hash; None in rows of releases before 0020.
+
+class Token(Base):
+    """An API token or a browser session: its lookup id and a keyed hash, never the token.
+
+    ``purpose`` is a ``TokenPurpose``. A session has the id of the API token that it was made from in ``parent_id``, and
+    ends with it. ``key_id`` names the key of the hash; None in rows of releases before 0020.
     """
 
     __tablename__ = "tokens"
-    __table_args__ = (Index("ix_tokens_account_id", "account_id"),)
+    __table_args__ = (
+        Index("ix_tokens_account_id", "account_id"),
+        Index("ix_tokens_session_parent", "parent_id", "created_at", sqlite_where=_SESSION, postgresql_where=_SESSION),
+        Index("ix_tokens_session_expiry", "expires_at", sqlite_where=_SESSION, postgresql_where=_SESSION),
+    )
 
     id: Mapped[str] = mapped_column(String(12), primary_key=True)
     hash: Mapped[str] = mapped_column(String(64))
@@ -46,6 +54,8 @@ class Token(Base):
     last_used_on: Mapped[date | None] = mapped_column(Date)
     revoked_at: Mapped[datetime | None]
     key_id: Mapped[str | None] = mapped_column(String(16))
+    purpose: Mapped[str] = mapped_column(String(8), default="api", server_default="api")
+    parent_id: Mapped[str | None] = mapped_column(String(12))
 
 
 class IdempotencyKey(Base):

@@ -140,7 +140,7 @@ class DerivedFacts:
     def roles(self) -> Iterator[RoleFact]:
         for token, granted in self.holders.granted.items():
             replayed = self.holders.access.tokens[token]
-            until, uses = holders.end_of(replayed), self._uses(token)
+            until, uses = holders.end_of(replayed, self.holders.access), self._uses(token)
             if self.query.since is not None and until <= self.query.since:
                 continue
             yield RoleFact(

@@ -15,6 +15,7 @@ from registry.domain.replay.entry import Entry
 
 BOOTSTRAP = "bootstrap.issued"
 CREATED, REVOKED, ERASED_ACCOUNT = "token.created", "token.revoked", "account.erased"
+OPENED, CLOSED = "session.opened", "session.closed"
 _OWN = {own.id: own.kind.value for own in (SYSTEM, LOCAL_DEV)}
 Read = Callable[[], Iterable[tuple[int, Entry]]]
 """Begin to read the chain of accounts and tokens, with positions."""
@@ -24,8 +25,8 @@ Read = Callable[[], Iterable[tuple[int, Entry]]]
 class Concerned:
     """The tokens and accounts that a history concerns.
 
-    These are the accounts that acted on the models, with all of their tokens; and of each token the one with which it
-    was created or revoked, in its turn.
+    These are the accounts that acted on the models, with all of their API tokens and the sessions that were used; and
+    of each token the one with which it was created or revoked, in its turn.
     """
 
     acting: frozenset[str]
@@ -43,6 +44,10 @@ class Concerned:
         token, actor = entry.subject.get("token"), entry.actor
         if entry.action == CREATED:
             return token in self.tokens or entry.after["owner"] in self.acting or actor["cred"] in self.bootstraps
+        if entry.action == OPENED:
+            return token in self.tokens or entry.after["parent"] in self.bootstraps
+        if entry.action == CLOSED:
+            return not self.tokens.isdisjoint(entry.after["sessions"])
         if entry.action == REVOKED:
             return token in self.tokens
         if entry.action == BOOTSTRAP:  # each of them revokes those before
@@ -55,6 +60,10 @@ class Concerned:
             self.tokens.add(token)
         if entry.action == BOOTSTRAP:
             self.bootstraps.add(entry.subject["token"])
+        if entry.action == OPENED and entry.after["parent"] in self.bootstraps:
+            self.bootstraps.add(entry.subject["token"])
+        if entry.action == CLOSED:
+            self.tokens.update(entry.after["sessions"])
         if owner := entry.after.get("owner"):
             self.accounts.add(owner)
         self.accounts |= {entry.actor[name] for name in ("id", "issuer") if name in entry.actor}
@@ -103,8 +112,10 @@ def read_holders(accounts: Iterable[str], tokens: Iterable[str], read: Read) -> 
         for position, entry in read():
             if not found.includes(entry):
                 continue
-            if entry.action in {CREATED, BOOTSTRAP}:
+            if entry.action in {CREATED, OPENED, BOOTSTRAP}:
                 granted[entry.subject["token"]] = attestation(position, entry)
+            elif entry.action == CLOSED:
+                revoked.update(dict.fromkeys(entry.after["sessions"], attestation(position, entry)))
             elif entry.action == REVOKED:
                 revoked[entry.subject["token"]] = attestation(position, entry)
             yield entry
@@ -112,8 +123,14 @@ def read_holders(accounts: Iterable[str], tokens: Iterable[str], read: Read) -> 
     return Holders(access_log.replay(passing()), found, granted, revoked)
 
 
-def end_of(token: ReplayedToken) -> str:
-    """Return when a token ceased to be valid: at its expiry, or its revocation before that."""
+def end_of(token: ReplayedToken, access: Access) -> str:
+    """Return when a token ceased to be valid: at its expiry or revocation, or at that of a session's parent."""
+    parent = access.tokens.get(token.parent or "")
+    own = _own_end(token)
+    return own if parent is None else min(own, _own_end(parent))
+
+
+def _own_end(token: ReplayedToken) -> str:
     expiry = token.expires_at or clock.wire(
         datetime.fromisoformat(token.created_at) + timedelta(seconds=BOOTSTRAP_SECONDS)
     )

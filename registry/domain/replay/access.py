@@ -1,11 +1,11 @@
-"""Replay of the chain ``auth``: every token, and the name of every account that a token was issued to."""
+"""Replay of the chain ``auth``: every token and session, and the name of every account that has a token."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from registry.domain.access import LOCAL_DEV, SYSTEM, Role
+from registry.domain.access import LOCAL_DEV, SYSTEM, Role, TokenPurpose
 from registry.domain.replay.entry import BASELINE, ERASED, UNKNOWN, Entry, Unknown, Unreplayable
 
 BOOTSTRAP_SECONDS = 3600
@@ -13,7 +13,10 @@ BOOTSTRAP_SECONDS = 3600
 
 @dataclass(slots=True)
 class ReplayedToken:
-    """``expires_at`` is None for a bootstrap token, which lives for BOOTSTRAP_SECONDS."""
+    """An API token, or a browser session with a ``parent``.
+
+    ``expires_at`` is None for a bootstrap token, which lives for BOOTSTRAP_SECONDS.
+    """
 
     owner: str
     roles: list[str]
@@ -22,6 +25,17 @@ class ReplayedToken:
     expires_at: str | None
     digest: str | Unknown
     revoked_at: str | None = None
+    parent: str | None = None
+
+    @property
+    def purpose(self) -> TokenPurpose:
+        """What the token is accepted for."""
+        return TokenPurpose.API if self.parent is None else TokenPurpose.SESSION
+
+    @property
+    def is_bootstrap(self) -> bool:
+        """Return whether the token can only make the first admin."""
+        return self.roles == [Role.BOOTSTRAP.value]
 
 
 @dataclass(slots=True)
@@ -69,7 +83,9 @@ def _created(access: Access, entry: Entry) -> None:
             raise Unreplayable(f"the account {after['owner']} is called {name!r}, and was {owner.name!r}")
         owner.name = name
     used = access.tokens.get(entry.actor["cred"])
-    if used is not None and used.roles == [Role.BOOTSTRAP.value]:
+    if used is not None and used.parent is not None:
+        used = access.tokens.get(used.parent)
+    if used is not None and used.is_bootstrap:
         used.revoked_at = entry.at
     _add_token(
         access,
@@ -80,9 +96,26 @@ def _created(access: Access, entry: Entry) -> None:
 
 def _bootstrap(access: Access, entry: Entry) -> None:
     for token in access.tokens.values():
-        if token.roles == [Role.BOOTSTRAP.value] and token.revoked_at is None:
+        if token.is_bootstrap and token.revoked_at is None:
             token.revoked_at = entry.at
     _add_token(access, entry, ReplayedToken(SYSTEM.id, [Role.BOOTSTRAP.value], entry.at, SYSTEM.id, None, UNKNOWN))
+
+
+def _session_opened(access: Access, entry: Entry) -> None:
+    after, actor = entry.after, entry.actor
+    issuer = actor.get("issuer", actor["id"])
+    _add_token(
+        access,
+        entry,
+        ReplayedToken(
+            after["owner"], after["roles"], entry.at, issuer, after["expires_at"], UNKNOWN, parent=after["parent"]
+        ),
+    )
+
+
+def _sessions_closed(access: Access, entry: Entry) -> None:
+    for session in entry.after["sessions"]:
+        access.tokens[session].revoked_at = entry.at
 
 
 def _add_token(access: Access, entry: Entry, token: ReplayedToken) -> None:
@@ -120,6 +153,8 @@ def _unchanged(access: Access, entry: Entry) -> None:
 ACTIONS: Mapping[str, Callable[[Access, Entry], None]] = {
     "token.created": _created,
     "token.revoked": _revoked,
+    "session.opened": _session_opened,
+    "session.closed": _sessions_closed,
     "bootstrap.issued": _bootstrap,
     "account.erased": _erased,
     BASELINE: _baselined,

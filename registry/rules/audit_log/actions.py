@@ -17,7 +17,10 @@ ACTIONS: Mapping[str, frozenset[str]] = {
         "version.registered", "version.restored", "version.rolled_back", "version.rolled_back_unchecked",
         "version.undeleted", "version.verified",
     },
-    "auth": _EVERYWHERE | {"account.erased", "bootstrap.issued", "token.created", "token.revoked"},
+    "auth": _EVERYWHERE
+    | {
+        "account.erased", "bootstrap.issued", "session.closed", "session.opened", "token.created", "token.revoked",
+    },
     "storage": _EVERYWHERE
     | {
         "artifact.deleted", "artifact.hashed", "artifact.lost", "artifact.parked", "artifact.retried",

@@ -1,5 +1,5 @@
-"""Accounts and their API tokens."""
+"""Accounts, their API tokens and their browser sessions."""
 
-from registry.services.accounts import accounts, confusable_names
+from registry.services.accounts import accounts, confusable_names, sessions
 
-__all__ = ["accounts", "confusable_names"]
+__all__ = ["accounts", "confusable_names", "sessions"]

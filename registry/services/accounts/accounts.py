@@ -19,7 +19,7 @@ from registry.db.queries import records
 from registry.db.records import Page, TokenRecord
 from registry.db.session import reading, transaction
 from registry.domain import clock, confusables, fact_digests, validation
-from registry.domain.access import GRANTABLE, SYSTEM, Actor, ActorKind, Permission, Role
+from registry.domain.access import GRANTABLE, SYSTEM, Actor, ActorKind, Permission, Role, TokenPurpose
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.rules import names
@@ -96,8 +96,10 @@ def recall_creation(outcome: Outcome) -> TokenRecord:
 
 
 def list_tokens(*, owner_id: str | None = None, after: tuple[Any, ...] | None = None, limit: int) -> Page[TokenRecord]:
-    """List every token, or those of the account *owner_id*, without its secret, by id."""
-    statement = _select_tokens() if owner_id is None else _select_tokens().where(Token.account_id == owner_id)
+    """List every API token, or those of the account *owner_id*, without its secret, by id."""
+    statement = _select_tokens().where(Token.purpose == TokenPurpose.API)
+    if owner_id is not None:
+        statement = statement.where(Token.account_id == owner_id)
     if after is not None:
         statement = statement.where(Token.id > after[0])
     with reading() as session:
@@ -113,9 +115,10 @@ def issuer_of(token_id: str) -> str | None:
 
 
 def count_foreign(account_id: str) -> int:
-    """Return how many valid tokens act as the account and were issued by another one."""
+    """Return how many valid API tokens act as the account and were issued by another one."""
     foreign = select(func.count()).where(
         Token.account_id == account_id,
+        Token.purpose == TokenPurpose.API,
         Token.created_by != account_id,
         Token.revoked_at.is_(None),
         Token.expires_at > times.now(),
@@ -132,9 +135,9 @@ def revoke(
     reason: str | None = None,
     claim: Claim | None = None,
 ) -> TokenRecord:
-    """Make the token useless from now on; with *owner_id* it must act as that account.
+    """Make the token, and the sessions from it, useless from now on; with *owner_id* it must act as that account.
 
-    Raises NotFound, or Conflict if it is revoked already.
+    The token may itself be that of a session. Raises NotFound, or Conflict if it is revoked already.
     """
     with unit_of_work(claim) as unit:
         chain = audit.lock_chain(unit.session, audit.AUTH)
@@ -202,7 +205,7 @@ def _use_up_bootstrap(session: Session, actor: Actor, event: audit.Event) -> Non
     if Role.BOOTSTRAP not in actor.roles:
         return
     # Read under the lock of the accounts' chain: two requests may present the same bootstrap token.
-    token = session.get(Token, actor.token_id, populate_existing=True)
+    token = session.get(Token, actor.lasting_token_id, populate_existing=True)
     if token is None or token.revoked_at is not None:
         raise Forbidden("the bootstrap token is used up", permission=Permission.TOKEN_CREATE)
     token.revoked_at = event.at

@@ -22,7 +22,7 @@ from registry.db.models import Account, AuditEntry, AuditText, Import, Model, Mo
 from registry.db.queries import catalog
 from registry.db.session import transaction
 from registry.domain import confusables, fact_digests
-from registry.domain.access import SYSTEM, ActorKind
+from registry.domain.access import SYSTEM, ActorKind, TokenPurpose
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Invalid, NotFound
 from registry.domain.replay.access import erased_name
@@ -156,8 +156,11 @@ def erase_account(name: str, *, reason: str) -> str:
         account = session.scalars(select(Account).where(Account.name == name)).first()
         if account is None or account.kind != ActorKind.USER:
             raise NotFound(f"there is no account {name!r} of a user")
-        valid = select(Token.id).where(
-            Token.account_id == account.id, Token.revoked_at.is_(None), Token.expires_at > times.now()
+        valid = select(Token.id).where(  # without one, no session is valid
+            Token.account_id == account.id,
+            Token.purpose == TokenPurpose.API,
+            Token.revoked_at.is_(None),
+            Token.expires_at > times.now(),
         )
         if token := session.scalars(valid.limit(1)).first():
             raise Conflict(f"the token {token} of {name!r} is valid; revoke it first")

@@ -42,7 +42,7 @@ def ask(
         asked = [
             {"version_id": version.id, "alias": alias, "tenure_id": aliases.tenure_id(session, model, alias),
              "may_promote": Permission.VERSION_PROMOTE in actor.permissions, "requested_at": event.at,
-             "requested_by": actor.id, "token_id": actor.token_id}
+             "requested_by": actor.id, "token_id": actor.lasting_token_id}
             for alias in requested
         ]  # fmt: skip
         insert_rows(session, AliasRequest, [row | {"seal": sealing.seal(_sealed(row))} for row in asked])

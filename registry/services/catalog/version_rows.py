@@ -38,7 +38,7 @@ def import_row(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> I
         bytes=0,
         created_at=version.created_at,
         created_by=actor.id,
-        token_id=actor.token_id,
+        token_id=actor.lasting_token_id,
     )
     row_seals.seal_import(import_row)
     return import_row

@@ -93,7 +93,7 @@ def request(
             created_at=event.at,
             created_by=actor.id,
             permissions=sorted(actor.exercised),
-            token_id=actor.token_id,
+            token_id=actor.lasting_token_id,
         )
         row_seals.seal_import(row)
         unit.session.add(row)

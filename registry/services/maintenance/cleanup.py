@@ -11,7 +11,7 @@ from registry.db.retention import delete_older
 from registry.db.session import transaction
 from registry.domain import clock
 from registry.services import idempotency, leases
-from registry.services.accounts import confusable_names
+from registry.services.accounts import confusable_names, sessions
 from registry.services.integrity import store_ownership
 from registry.services.maintenance import heartbeats
 from registry.services.uploads import announcement
@@ -41,5 +41,6 @@ def run(*, store: Store) -> Upkeep:
         delete_older(session, LoginFailure.period, now.timestamp() - login_failures.KEPT_SECONDS)
         for counted in (Refusal, Download):
             delete_older(session, counted.hour, now - hourly_counts.KEPT_FOR)
+        sessions.sweep(session, now)
     store_ownership.confirm(store, within=store_ownership.RECENT)
     return Upkeep(expired, forgotten, store.sweep(before=clock.now() - ARRIVAL))

@@ -76,6 +76,8 @@ PHRASES: Mapping[str, Phrase] = {
     "registry.restored": service_phrases.fixed("began a new epoch of the registry after the restore of a backup"),
     "secret_key.replaced": service_phrases.fixed("replaced the lost secret key"),
     "secret_key.rotated": service_phrases.fixed("rotated the secret key"),
+    "session.closed": service_phrases.sessions_closed,
+    "session.opened": service_phrases.session_opened,
     "store.adopted": service_phrases.fixed("took over the artifact store"),
     "text.erased": service_phrases.redacted,
     "token.created": service_phrases.token_created,

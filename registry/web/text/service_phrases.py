@@ -42,6 +42,15 @@ def token_created(entry: EntryRecord) -> Parts:
     yield listed(counted(roles, " with the role ", " with the roles "), roles)
 
 
+def session_opened(entry: EntryRecord) -> Parts:
+    yield f"logged in with token {entry.after['parent']}"
+
+
+def sessions_closed(entry: EntryRecord) -> Parts:
+    count = len(entry.after["sessions"])
+    yield "logged out" if count == 1 else f"logged out of {count} sessions"
+
+
 def token_revoked(entry: EntryRecord) -> Parts:
     yield f"revoked token {entry.token}"
 

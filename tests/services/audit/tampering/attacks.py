@@ -37,7 +37,7 @@ V2 = f"(SELECT id FROM versions WHERE model_id = {FRAUD} AND number = 2)"
 BOB = "(SELECT id FROM accounts WHERE name = 'bob')"
 FIRST = f"(SELECT min(id) FROM tenures WHERE model_id = {FRAUD} AND ended_at IS NOT NULL)"
 ROLLED_BACK = f"(SELECT min(id) FROM tenures WHERE model_id = {FRAUD} AND origin_id IS NOT NULL)"
-REVOKED = "(SELECT min(id) FROM tokens WHERE revoked_at IS NOT NULL AND name <> 'bootstrap')"
+REVOKED = "(SELECT min(id) FROM tokens WHERE revoked_at IS NOT NULL AND name <> 'bootstrap' AND purpose = 'api')"
 BLOB = f"(SELECT sha256 FROM version_files WHERE version_id = {V1})"
 CHURN = "(SELECT id FROM models WHERE name = 'churn')"
 LAST = f"(SELECT max(seq) FROM audit_entries WHERE model_id = {CHURN})"
@@ -141,8 +141,14 @@ ATTACKS = [
     denied("a token lives longer", "the expiry of token",
            f"UPDATE tokens SET expires_at = '2050-01-01 00:00:00.000000' WHERE account_id = {BOB}"),
     both("a token is made up", "the token 'made-up'", "INSERT INTO tokens SELECT 'made-up', hash, account_id, name, "
-         "roles, created_at, created_by, expires_at, last_used_on, revoked_at, key_id FROM tokens WHERE id = "
-         "(SELECT min(id) FROM tokens WHERE name <> 'bootstrap')"),
+         "roles, created_at, created_by, expires_at, last_used_on, revoked_at, key_id, purpose, parent_id FROM tokens "
+         "WHERE id = (SELECT min(id) FROM tokens WHERE name <> 'bootstrap')"),
+    both("a token is deleted", REFUSED, f"DELETE FROM tokens WHERE id = {REVOKED}"),
+    both("a session is deleted", "of the log is gone", "DELETE FROM tokens WHERE parent_id IS NOT NULL"),
+    denied("a session has another parent", "the purpose of token",
+           f"UPDATE tokens SET parent_id = {REVOKED} WHERE parent_id IS NOT NULL"),
+    denied("a token is made a session", "the purpose of token",
+           f"UPDATE tokens SET purpose = 'session' WHERE id = {REVOKED}"),
     both("a lifecycle is open", "its lifecycle", f"UPDATE models SET lifecycle = 'open' WHERE id = {FRAUD}"),
     both("a model has another name", "its name",
          "UPDATE models SET name = 'frau', name_key = 'frau' WHERE name = 'fraud'"),

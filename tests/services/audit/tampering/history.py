@@ -22,7 +22,7 @@ from registry.db.session import db, transaction
 from registry.domain.access import LOCAL_DEV, Role
 from registry.http.context import EXTENSION, Adapters
 from registry.services import audit
-from registry.services.accounts import accounts
+from registry.services.accounts import accounts, sessions
 from registry.services.integrity import scrubbing
 from registry.services.maintenance import fsck, garbage_collection
 from tests.support.api import HOST, Api
@@ -122,6 +122,7 @@ def live(installation: Installation, *, owner: Installation | None = None) -> Ap
     api = Api(installation.app.test_client(), installation.token("alice", EVERYTHING))
     registry = in_process(api)
     _tokens(api)
+    _sessions(installation, api)
     _fraud(api, registry)
     _renamed(api, registry)
     _open(installation, api, registry)
@@ -138,6 +139,19 @@ def _tokens(api: Api) -> None:
     for owner, roles in (("bob", ["writer"]), ("carol", ["reader"]), ("bob", ["promoter", "writer"])):
         made = expect(201, api.post("/tokens", {"owner": owner, "roles": roles, "name": f"{owner}'s"}))
     expect(None, api.delete(f"/tokens/{made['id']}"))
+
+
+def _sessions(installation: Installation, api: Api) -> None:
+    """One that was closed, one that was closed with the others, and one that is open."""
+    authenticator, pepper = installation.adapters.authenticator, installation.adapters.pepper
+    with installation.app.app_context():
+        actor, _ = authenticator.authenticate(f"Bearer {api.token}", address="192.0.2.1")
+        first = sessions.open_session(actor=actor, pepper=pepper)
+        in_browser, _ = authenticator.authenticate_session(first.token, address="192.0.2.1")
+        sessions.close_session(first.id, actor=in_browser)
+        sessions.open_session(actor=actor, pepper=pepper)
+        sessions.close_all(actor=actor)
+        sessions.open_session(actor=actor, pepper=pepper)
 
 
 def _fraud(api: Api, registry: RegistryBuilder) -> None:
