@@ -19,16 +19,24 @@ def entries(
 ) -> list[EntryOfDirectory]:
     """Return the direct entries of *directory* (empty for the top), by name: the database folds deeper paths."""
     path: Path = table.path
+    name, is_directory = first_part(session, path, directory)
+    size = case((is_directory, None), else_=table.size).label("size")
+    listing = select(name.label("name"), size).where(*among, *is_below(path, directory)).subquery()
+    folded = select(listing.c.name, func.max(listing.c.size)).group_by(listing.c.name)
+    rows = [(str(name).rstrip("/"), size) for name, size in session.execute(folded)]
+    # By bytes: the collations of the two databases order names differently.
+    return [EntryOfDirectory(*row) for row in sorted(rows, key=lambda row: row[0].encode())]
+
+
+def first_part(session: Session, path: Path, directory: str) -> tuple[ColumnElement[str], ColumnElement[bool]]:
+    """Return the name of the entry of *directory* that a path below it leads to, and whether it is a directory.
+
+    The name of a directory ends with a slash.
+    """
     rest = func.substr(path, len(directory) + 2 if directory else 1)
     locate = func.strpos if session.get_bind().dialect.name == "postgresql" else func.instr
     slash = locate(rest, "/")
-    name = case((slash > 0, func.substr(rest, 1, slash - 1)), else_=rest).label("name")
-    size = case((slash > 0, None), else_=table.size).label("size")
-    listing = select(name, size).where(*among, *_is_below(path, directory)).subquery()
-    folded = select(listing.c.name, func.max(listing.c.size)).group_by(listing.c.name)
-    rows = session.execute(folded).all()
-    # By bytes: the collations of the two databases order names differently.
-    return [EntryOfDirectory(*row) for row in sorted(rows, key=lambda row: str(row[0]).encode())]
+    return case((slash > 0, func.substr(rest, 1, slash)), else_=rest), slash > 0
 
 
 def within(directory: str) -> tuple[ColumnElement[bool], ...]:
@@ -37,7 +45,8 @@ def within(directory: str) -> tuple[ColumnElement[bool], ...]:
     return ((Artifact.path == directory) | ((Artifact.path >= first) & (Artifact.path < end)),)
 
 
-def _is_below(path: Path, directory: str) -> tuple[Any, ...]:
+def is_below(path: Path, directory: str) -> tuple[Any, ...]:
+    """Return the conditions for the paths in *directory* (empty for the top), at any depth."""
     if not directory:
         return ()
     first, end = artifact_area.below(directory)
