@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import IO
@@ -98,8 +98,8 @@ class Store:
         with self._guard.operation("stat", key):
             return self.driver.stat(key)
 
-    def read(self, key: str) -> Iterator[bytes]:
-        """Stream an object. Raises BlobsMissing at once, not at the first chunk, when there is none."""
+    def read(self, key: str) -> Generator[bytes, None, None]:
+        """Stream an object; close it before its end to stop. Raises BlobsMissing at once, not at the first chunk."""
         keys.require_ours(key)
         chunks = self.driver.read(key)
         try:
@@ -378,7 +378,7 @@ class Store:
             raise NotFound("this registry's store serves its own addresses")
         return self.driver
 
-    def _rest(self, key: str, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def _rest(self, key: str, first: bytes, chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
         """Go on with a stream that has begun. Its time is the reader's, so only its errors are of interest."""
         if first:
             yield first

@@ -7,6 +7,7 @@ import http.client
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from urllib.parse import unquote, urlsplit
 
@@ -269,6 +270,24 @@ def test_deleting_is_done_once_and_can_be_repeated(backend: Backend) -> None:
 
     assert backend.store.stat(blob.key) is None
     assert backend.get(backend.download_url(blob)).status_code in {403, 404}
+
+
+@every
+def test_a_stream_that_is_closed_early_leaves_nothing_open(backend: Backend) -> None:
+    blob = backend.given(os.urandom(3 * 1024 * 1024))
+    streams = []
+    for begun in range(3):
+        streams.append(backend.store.read(blob.key))
+        if begun:
+            assert blob.data.startswith(next(streams[-1]))
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+
+    for stream in streams:
+        stream.close()
+
+    # A server in this process closes its side, too.
+    assert open_files - len(list(Path("/proc/self/fd").iterdir())) >= len(streams)
+    assert b"".join(backend.store.read(blob.key)) == blob.data
 
 
 @every

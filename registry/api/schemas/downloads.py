@@ -38,7 +38,10 @@ class DownloadView(View):
     model = fields.String(**output("The name of the model in the request.", null=True))
     number = fields.Integer(**output("The number of the version.", null=True))
     way = fields.String(
-        **output("`file`: one URL; `files`: a list of them; `archive`: one tar; `mlflow`: the MLflow interface.")
+        **output(
+            "`file`: one URL; `files`: a list of them; `archive`: one tar; `preview`: the first bytes of a file, on a "
+            "page; `mlflow`: the MLflow interface."
+        )
     )
     count = fields.Integer(**output("How many requests there were."))
     last_at = Instant(**output("When the last one was."))

@@ -1,5 +1,5 @@
-"""Downloads: signed URLs of files, and a version as one archive."""
+"""Downloads: signed URLs of files, the first bytes of a file, and a version as one archive."""
 
-from registry.services.downloads import archive, urls
+from registry.services.downloads import archive, heads, urls
 
-__all__ = ["archive", "urls"]
+__all__ = ["archive", "heads", "urls"]

@@ -18,11 +18,12 @@ from registry.services.usage.hourly_counts import OTHERS, HourlyCounts, hour_of,
 
 
 class Way(StrEnum):
-    """The way of a download: one URL, a list of URLs, one tar, or MLflow's artifact proxy."""
+    """The way of a download: one URL, a list of URLs, one tar, a preview, or MLflow's artifact proxy."""
 
     FILE = "file"
     FILES = "files"
     ARCHIVE = "archive"
+    PREVIEW = "preview"
     MLFLOW = "mlflow"
 
 
