@@ -91,6 +91,7 @@ _VERSION = {
     "manifest_digest": MANIFEST,
     "file_count": 1,
     "size": len(CONTENT),
+    "damaged": False,
     "description": "Trained on the payments of November.",
     "tags": {"season": "autumn"},
     "aliases": [],

@@ -66,12 +66,10 @@ class EntryRecord(Record):
 
 
 class FileRecord(Record):
-    """A file of a version: ``<weights/model.bin, 1.2 MiB, sha256:…>``."""
+    """A file of a version: ``<weights/model.bin, 1.2 MiB, sha256:…, missing>``."""
 
     def __repr__(self) -> str:
-        return _describe_or_dump(
-            self, lambda file: f"{file['path']}, {size(file['size'])}, sha256:{file['sha256'][:12]}…"
-        )
+        return _describe_or_dump(self, _describe_file)
 
 
 _KINDS: Mapping[Any, type[Record]] = {
@@ -145,9 +143,15 @@ def _describe_version(version: Record) -> str:
     aliases = [f"@{alias}" for alias in version["aliases"]]
     metrics = [f"{key}={value:.4g}" for key, value in version["metrics"].items()]
     more = ["…"] if len(metrics) > _SHOWN else []
+    damaged = ["damaged"] if version.get("damaged") else []
     run = ["run unfinished"] if version.get("run_state") == "unfinished" else []
-    parts = [version["state"], *run, *stage, *files, *aliases, *metrics[:_SHOWN], *more]
+    parts = [version["state"], *damaged, *run, *stage, *files, *aliases, *metrics[:_SHOWN], *more]
     return f"{version['model']}:{version['number']} {', '.join(parts)}"
+
+
+def _describe_file(file: Record) -> str:
+    damage = [file["damage"]] if file.get("damage") else []
+    return ", ".join([file["path"], size(file["size"]), f"sha256:{file['sha256'][:12]}…", *damage])
 
 
 def _describe_model(model: Record) -> str:

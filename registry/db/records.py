@@ -109,7 +109,7 @@ class VersionRecord:
     """A complete version. ``manifest_digest`` is None while the files are unknown; see ``Version`` for MLflow's fields.
 
     ``metrics`` has the latest value of each, on any data. ``evaluations`` has those that were measured on a named
-    dataset: the latest value on each, the last recorded one last.
+    dataset: the latest value on each, the last recorded one last. ``damaged``: bytes of a file are missing or corrupt.
     """
 
     model: str
@@ -122,6 +122,7 @@ class VersionRecord:
     manifest_digest: str | None
     file_count: int
     size: int
+    damaged: bool
     description: str
     tags: Mapping[str, str]
     aliases: Sequence[str]
@@ -149,10 +150,13 @@ class VersionRecord:
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
+    """A file of a version; ``damage`` is ``missing`` or ``corrupt`` where its bytes were found to be so."""
+
     path: str
     size: int
     sha256: str
     media_type: str
+    damage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,13 @@ class ImportState(StrEnum):
     FAILED = "failed"
 
 
+class Damage(StrEnum):
+    """What was found wrong with stored bytes, and recorded in the audit log."""
+
+    MISSING = "missing"
+    CORRUPT = "corrupt"
+
+
 class JobState(StrEnum):
     """A background job that is not done.
 

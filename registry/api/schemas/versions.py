@@ -267,6 +267,9 @@ class VersionView(View):
     )
     file_count = fields.Integer(**output("How many files it has."))
     size = fields.Integer(**output("Their size in bytes, together."))
+    damaged = fields.Boolean(
+        **output("Whether stored bytes of a file were found to be missing or corrupt; the list of files names it.")
+    )
     description = fields.String(**output("What this version is."))
     tags = fields.Dict(keys=fields.String(), values=fields.String(), **output("Tags by key."))
     aliases = fields.List(fields.String(), **output("The aliases that point at it."))
@@ -327,6 +330,9 @@ class FileView(View):
     size = fields.Integer(**output("Its size in bytes."))
     sha256 = fields.String(**output("The SHA-256 of its bytes, in hex."))
     media_type = fields.String(**output("Its media type."))
+    damage = fields.String(
+        **output("What is wrong with its stored bytes: `missing` or `corrupt`. Null: nothing that is known.", null=True)
+    )
     url = Address(metadata=about("With `signed=true`: a URL that serves the bytes for a while, with Range."))
 
 

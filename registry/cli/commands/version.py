@@ -122,14 +122,14 @@ def restore(session: Session, ref: Reference, reason: str | None) -> None:
 @limit(0)
 @connected
 def files(session: Session, ref: Reference, limit: int) -> None:
-    """List a version's files with their sizes and digests.
+    """List a version's files with their sizes and digests, and those whose stored bytes are missing or corrupt.
 
     \b
     Example:
       registry version files fraud#production
     """
     listed = session.registry.versions.files(ref.model, session.registry.number(ref))
-    session.list(listed, ("path", "bytes", "sha256"), _file_row, empty=f"{ref} has no files", limit=limit)
+    session.list(listed, ("path", "bytes", "sha256", "damage"), _file_row, empty=f"{ref} has no files", limit=limit)
 
 
 @version.command()
@@ -287,7 +287,7 @@ def _say_import(import_view: ImportView) -> None:
 
 
 def _file_row(file: Any) -> list[object]:
-    return [file["path"], file["size"], Digest(file["sha256"])]
+    return [file["path"], file["size"], Digest(file["sha256"]), file.get("damage")]  # an older registry omits it
 
 
 def _metric_row(metric: Any) -> list[object]:

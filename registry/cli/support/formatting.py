@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,7 @@ def version(view: VersionView) -> None:
             ("registered", f"{when(view['created_at'])} by {view['created_by']}"),
             ("source", view["source"]),
             ("files", _files(view)),
+            ("damage", _damaged_files(view)),
             ("digest", view["manifest_digest"]),
             ("framework", view["framework"]),
             ("metrics", evaluations.values(view)),
@@ -108,6 +110,12 @@ def _files(view: VersionView) -> str:
     if view["manifest_digest"] is None:
         return "not known here" if view["state"] == "unverified" else "still to be fetched"
     return f"{output.count(view['file_count'], 'file')}, {output.size(view['size'])}"
+
+
+def _damaged_files(view: VersionView) -> str | None:
+    """Return what to do about damaged files; an older registry omits that there are any."""
+    name = shlex.quote(f"{view['model']}:{view['number']}")
+    return f"stored bytes are missing or corrupt: registry version files {name}" if view.get("damaged") else None
 
 
 def holder(view: HolderView) -> None:

@@ -11,12 +11,16 @@ HeldStage = Literal["staging", "production", "archived"]
 
 
 class FileView(TypedDict):
-    """A file of a version. ``url``, on request, is a signed URL of the bytes that works for some minutes."""
+    """A file of a version. ``url``, on request, is a signed URL of the bytes that works for some minutes.
+
+    ``damage`` is None where nothing is known to be wrong with the stored bytes; an older registry omits it.
+    """
 
     path: str
     size: int
     sha256: str
     media_type: str
+    damage: NotRequired[Literal["missing", "corrupt"] | None]
     url: NotRequired[str]
 
 
@@ -39,7 +43,10 @@ class Evaluation(TypedDict):
 
 
 class VersionView(TypedDict):
-    """A version. ``metrics`` has the latest value of each, on any data; ``evaluations`` those on named datasets."""
+    """A version. ``metrics`` has the latest value of each, on any data; ``evaluations`` those on named datasets.
+
+    ``damaged``: stored bytes of a file are missing or corrupt; an older registry omits it.
+    """
 
     model: str
     number: int
@@ -50,6 +57,7 @@ class VersionView(TypedDict):
     manifest_digest: str | None
     file_count: int
     size: int
+    damaged: NotRequired[bool]
     description: str
     tags: dict[str, str]
     aliases: list[str]

@@ -6,15 +6,30 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, false, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
+from registry.db.base import Rows
 from registry.db.batch import Query
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Artifact, Blob, Model, Upload, Version, VersionFile
+from registry.db.queries.cached_fragments import Fixed
 from registry.db.write_session import writing
 from registry.domain.access import Actor, Permission
-from registry.domain.states import ARRIVED, UploadState, VersionState
+from registry.domain.states import ARRIVED, Damage, UploadState, VersionState
 
 BATCH = 500
 Genuine = Callable[[Session, Iterable[Any]], list[Any]]
@@ -134,6 +149,40 @@ def count_lacking(session: Session, version: Version) -> int:
     """Return how many files of the version are ``lacking``."""
     statement = select(func.count()).select_from(VersionFile).where(VersionFile.version_id == version.id, lacking())
     return session.scalars(statement).one()
+
+
+def stored_files(version: Version, *columns: Any) -> Rows:
+    """Return the version's files, each with *columns* of its blob: NULL for bytes that the registry has not."""
+    rows = select(VersionFile, *columns).outerjoin(Blob, Blob.sha256 == VersionFile.sha256)
+    return rows.where(VersionFile.version_id == version.id)
+
+
+def recorded_damage() -> ColumnElement[str | None]:
+    """Return what was found wrong with ``Blob``: missing, corrupt, or NULL. A suspicion is no damage."""
+    return case((_is_damaged(Blob), Blob.damage))
+
+
+def has_damage() -> ColumnElement[bool]:
+    """Return whether a blob of ``Version`` is missing or corrupt.
+
+    Without any damaged blob that is one look-up in a statement. Else the files of each version are looked up.
+    """
+    one: Any = literal_column("1")
+    some, own = aliased(Blob), aliased(Blob)
+    anywhere = select(some.sha256).where(_is_damaged(some)).limit(one).scalar_subquery().is_not(None)
+    damaged = select(own.sha256).where(own.sha256 == VersionFile.sha256, _is_damaged(own))
+    files = select(VersionFile.version_id).where(
+        VersionFile.version_id == Version.id,
+        damaged.correlate(VersionFile).limit(one).scalar_subquery().is_not(None),
+    )
+    # As _any: under a condition PostgreSQL would hash all files of all versions.
+    here = files.correlate(Version).limit(one).scalar_subquery().is_not(None)
+    return Fixed("version_damaged", case((anywhere, here), else_=false())).label("damaged")
+
+
+def _is_damaged(blob: type[Blob]) -> ColumnElement[bool]:
+    # Literals: the partial index of damaged blobs serves them in a plan that is made once.
+    return blob.damage.in_([literal_column(f"'{damage}'", String()) for damage in Damage])
 
 
 def keys(session: Session, version: Version) -> dict[str, str]:

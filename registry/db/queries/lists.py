@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from registry.db.base import Rows
 from registry.db.item_cache import Rendering
 from registry.db.models import Account, Model, Version
-from registry.db.queries import catalog, pages, records, rendered_pages, row_sizes
+from registry.db.queries import artifacts, catalog, pages, records, rendered_pages, row_sizes
 from registry.db.queries.pages import Details, Fitting, Sorted, Statements
 from registry.db.queries.rendered_pages import KeyedStatements, Rendered
 
@@ -31,7 +31,7 @@ REVISION = (Version.row_version, Version.updated_at, Version.revised_at, Model.n
 VERSIONS = rendered_pages.items(
     records.VERSIONS,
     records.version_documents,
-    REVISION,
+    (*REVISION, artifacts.has_damage()),
     lambda document: not document["lineage"].parents,  # it shows the name of their model, which may change
 )
 

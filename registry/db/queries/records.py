@@ -14,7 +14,7 @@ from registry.db.base import Rows
 from registry.db.batch import Answer, Query
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, Model, Version
-from registry.db.queries import json_columns, pages, row_sizes
+from registry.db.queries import artifacts, json_columns, pages, row_sizes
 from registry.db.records import EvaluationRecord, LineageRecord, ModelRecord, Page, VersionRecord
 from registry.db.write_session import writing
 from registry.domain.lineage import NodeKind
@@ -30,6 +30,7 @@ VERSION_COLUMNS: dict[str, Any] = {
     "manifest_digest": Version.manifest_digest,
     "file_count": Version.file_count,
     "size": Version.size,
+    "damaged": artifacts.has_damage(),
     "description": Version.description,
     "tags": json_columns.version_tags(),
     "aliases": json_columns.version_aliases(),

@@ -17,7 +17,7 @@ from sqlalchemy import and_, case, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from registry.db.models import Artifact, Blob, Model, Version, VersionFile
-from registry.db.queries import paths
+from registry.db.queries import artifacts, paths
 from registry.db.records import EntryOfDirectory
 from registry.db.session import reading
 from registry.domain import artifact_area, clock
@@ -236,7 +236,9 @@ def _in_version(session: Session, path: str) -> tuple[VersionFile, str | None, s
     if version_path is None or named is None:
         raise _file_not_found(path)
     version, model = named
-    row = session.execute(urls.stored_files(version).where(VersionFile.path == version_path.path)).first()
+    row = session.execute(
+        artifacts.stored_files(version, Blob.key).where(VersionFile.path == version_path.path)
+    ).first()
     if row is None:
         if not version_path.path or paths.entries(
             session, VersionFile, version_path.path, VersionFile.version_id == version.id

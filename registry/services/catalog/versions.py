@@ -70,12 +70,13 @@ def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limi
     """Return the version's manifest, by path. Raises NotFound."""
     with reading() as session:
         version = catalog.any_version(session, model, number)
-        statement = select(VersionFile).where(VersionFile.version_id == version.id)
+        statement = artifacts.stored_files(version, artifacts.recorded_damage())
         if after is not None:
             statement = statement.where(VersionFile.path > after[0])
         rows = records.page(session, statement.order_by(VersionFile.path), by=(VersionFile.path,), limit=limit)
         return Page(
-            [FileRecord(file.path, file.size, file.sha256, file.media_type) for (file,) in rows.items], rows.next_after
+            [FileRecord(file.path, file.size, file.sha256, file.media_type, damage) for file, damage in rows.items],
+            rows.next_after,
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from registry.db.models import Blob, VersionFile
+from registry.db.queries import artifacts
 from registry.db.session import reading
 from registry.domain.errors import BlobsMissing
 from registry.services.downloads import urls
@@ -53,7 +54,7 @@ def open_(model: str, number: int, *, store: Store) -> Archive:
     """
     with reading() as session:
         version = urls.require_readable(session, model, number)
-        statement = urls.stored_files(version).add_columns(Blob.damage).order_by(VersionFile.path)
+        statement = artifacts.stored_files(version, Blob.key, Blob.damage).order_by(VersionFile.path)
         rows = session.execute(statement).all()
         at = version.created_at
     wrong = {file.sha256 for file, key, damage in rows if key is None or damage in DAMAGED}

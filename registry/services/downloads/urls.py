@@ -10,9 +10,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from registry.db.base import Rows
 from registry.db.models import Artifact, Blob, Model, Version, VersionFile
-from registry.db.queries import catalog, records
+from registry.db.queries import artifacts, catalog, records
 from registry.db.records import Page
 from registry.db.session import reading
 from registry.domain import clock
@@ -29,6 +28,7 @@ class SignedFile:
     size: int
     sha256: str
     media_type: str
+    damage: str | None
     url: str
 
 
@@ -39,7 +39,7 @@ def sign(model: str, number: int, path: str, *, store: Store, expires_in: int) -
     """
     with reading() as session:
         version = require_readable(session, model, number)
-        row = session.execute(stored_files(version).where(VersionFile.path == path)).first()
+        row = session.execute(artifacts.stored_files(version, Blob.key).where(VersionFile.path == path)).first()
     if row is None:
         raise NotFound(f"version {number} of {model!r} has no file {path!r}")
     return _sign(row, store, expires_in)
@@ -51,13 +51,13 @@ def sign_page(
     """Return the version's files by path, each with its URL. Raises as :func:`sign`."""
     with reading() as session:
         version = require_readable(session, model, number)
-        statement = stored_files(version)
+        statement = artifacts.stored_files(version, Blob.key, artifacts.recorded_damage())
         if after is not None:
             statement = statement.where(VersionFile.path > after[0])
         rows = records.page(session, statement.order_by(VersionFile.path), by=(VersionFile.path,), limit=limit)
     signed = [
-        SignedFile(file.path, file.size, file.sha256, file.media_type, _sign((file, key), store, expires_in))
-        for file, key in rows.items
+        SignedFile(file.path, file.size, file.sha256, file.media_type, damage, _sign((file, key), store, expires_in))
+        for file, key, damage in rows.items
     ]
     return Page(signed, rows.next_after)
 
@@ -107,15 +107,6 @@ def readable(session: Session, version: Version, model: str) -> Version:
     if session.get_one(Model, version.model_id).deleted_at is not None:
         raise Conflict(f"the model {model!r} that had version {number} is deleted; restore it to download its files")
     return version
-
-
-def stored_files(version: Version) -> Rows:
-    """Return the version's files, each with the key of its object, or None for bytes that the registry has not."""
-    return (
-        select(VersionFile, Blob.key)
-        .outerjoin(Blob, Blob.sha256 == VersionFile.sha256)
-        .where(VersionFile.version_id == version.id)
-    )
 
 
 def _sign(row: Sequence[Any], store: Store, expires_in: int) -> str:

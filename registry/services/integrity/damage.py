@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from registry.db.models import Blob, Model, Version, VersionFile
+from registry.db.queries import artifacts, catalog
+from registry.db.records import FileRecord
+from registry.db.session import reading
 from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import AuditEntryDraft
+from registry.domain.states import Damage
 from registry.services import audit
 from registry.services.audit import row_seals
 
 STORAGE = "storage"
-MISSING, CORRUPT = "missing", "corrupt"
+MISSING, CORRUPT = Damage.MISSING.value, Damage.CORRUPT.value
 SUSPECT = "suspect"  # written to since it was verified, or looked for in vain: the scrubber is to read it again
 ABSENT = "absent"  # the scrubber has looked for it in vain once, and is to look again before it is MISSING
-DAMAGED = frozenset({MISSING, CORRUPT})
+DAMAGED = frozenset(Damage)
 NAMED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedFiles:
+    """The damaged files of a version: how many, and the first of them by path."""
+
+    count: int = 0
+    first: Sequence[FileRecord] = ()
+
+
+def of_version(model: str, number: int, *, limit: int = NAMED) -> DamagedFiles:
+    """Return the files of the version whose stored bytes were found to be missing or corrupt. Raises NotFound."""
+    with reading() as session:
+        version = catalog.any_version(session, model, number)
+        damaged = artifacts.stored_files(version, Blob.damage, func.count().over()).where(Blob.damage.in_(DAMAGED))
+        rows = session.execute(damaged.order_by(VersionFile.path).limit(limit)).all()
+    files = [FileRecord(file.path, file.size, file.sha256, file.media_type, damage) for file, damage, _ in rows]
+    return DamagedFiles(rows[0][-1] if rows else 0, files)
 
 
 def report(session: Session, blob: Blob, condition: str) -> None:
