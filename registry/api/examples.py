@@ -239,7 +239,29 @@ _PROMOTION_ENTRY = {
     "leaf_hash": "46b533adb260c69625fd2edcad145f395c554ea168c719e3545c24b77bdd733b",
 }
 HISTORY = {"items": [_PROMOTION_ENTRY], "next_cursor": _CURSOR}
-AUDIT = {"items": [_PROMOTION_ENTRY | {"body": "eyJhY3Rpb24iOiJ2ZXJzaW9uLnByb21vdGVkIiwi…"}], "next_cursor": _CURSOR}
+AUDIT_ENTRY = _PROMOTION_ENTRY | {"body": "eyJhY3Rpb24iOiJ2ZXJzaW9uLnByb21vdGVkIiwi…"}
+AUDIT = {"items": [AUDIT_ENTRY], "next_cursor": _CURSOR}
+VERIFIED = {
+    "model": "fraud",
+    "at": "2026-11-21T16:41:02.104000Z",
+    "outcome": "verified",
+    "detail": "the history of 'fraud' is unbroken, and what the registry stores agrees with it",
+    "entries": 9,
+    "files": 4,
+    "chains": [
+        {
+            "chain": "model:1dc34f19-5f1a-4ef8-9783-ec58c495751d",
+            "name": "fraud",
+            "entries": 9,
+            "head": "46b533adb260c69625fd2edcad145f395c554ea168c719e3545c24b77bdd733b",
+            "published": 9,
+            "problems": [],
+            "uncovered": [],
+            "redacted": 0,
+            "baseline": None,
+        }
+    ],
+}
 ROLLED_BACK = {
     "model": "fraud",
     "number": 1,

@@ -42,6 +42,7 @@ COMMIT_ORDER = "audit_entries_commit_order"  # sets the column of that name, on 
 PENDING = "audit_entries_pending"  # notes each entry for the sealer
 # Indexes on expressions, which databases do not return as they were written: compared by name.
 EXPRESSED = (
+    "ix_audit_entries_request",
     "ix_model_tags_value",
     "ix_version_tags_value",
     "ix_versions_model_revised_ms",

@@ -12,12 +12,17 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
+from flask import Flask
 
+from registry.db.session import transaction
 from tests.support.api import Api
+from tests.support.databases import Database
 from tests.support.paging import walk
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
+from tests.support.statement_counting import noting_statements
 
 SECOND = timedelta(seconds=1)
 
@@ -101,6 +106,43 @@ def test_an_entrys_bytes_hash_to_its_leaf_and_link_to_the_one_before(api: Api, r
     assert len(entries) == 8
 
 
+def test_what_one_request_did_is_found_by_its_id(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+    response = api.put("/models/fraud/aliases/champion", {"version": 1})
+    registry.model("fraud").version()
+
+    (found,) = expect(200, api.get(f"/audit?request_id={response.headers['X-Request-Id']}"))["items"]
+
+    assert (found["action"], found["request_id"]) == ("alias.set", response.headers["X-Request-Id"])
+    assert expect(200, api.get(f"/audit/{found['id']}")) == found
+    assert expect(200, api.get("/audit?request_id=none"))["items"] == []
+    assert expect(404, api.get("/audit/00000000-0000-0000-0000-000000000000"))["code"] == "not_found"
+
+
+def test_the_id_of_a_request_is_looked_up_in_an_index(api: Api, app: Flask, database: Database) -> None:
+    with noting_statements(app) as statements:
+        expect(200, api.get("/audit?request_id=none"))
+    sql, values = next(one for one in statements if '"req"' in one[0] or "json_extract" in one[0])
+
+    with app.app_context(), transaction() as session:
+        driver: Any = session.connection().connection.driver_connection
+        if database.kind == "postgresql":
+            driver.execute("SET LOCAL enable_seqscan = off")
+            plan = psycopg.RawCursor(driver).execute(f"EXPLAIN {sql}".encode(), values).fetchall()
+        else:
+            plan = driver.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
+
+    assert "ix_audit_entries_request" in str(plan)
+
+
+def test_a_number_of_a_version_needs_its_model_and_must_exist(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+
+    assert "give model, too" in expect(422, api.get("/audit?version=1"))["detail"]
+    assert expect(400, api.get("/audit?model=fraud&version=9"))["code"] == "unknown_value"
+    assert "version.*" in expect(400, api.get("/audit?action=verson.*"))["detail"]
+
+
 def test_the_hashed_bytes_hold_no_free_text_and_no_name_of_a_person(api: Api, registry: RegistryBuilder) -> None:
     registry.model("fraud").version(description="secret words")
     registry.model("fraud").move(1, "staging", reason="secret reason")
@@ -121,6 +163,10 @@ def test_the_hashed_bytes_hold_no_free_text_and_no_name_of_a_person(api: Api, re
         ("action=model.created", ["model.created", "model.created"]),
         ("model=other&actor=promoter", []),
         ("model=fraud&action=version.restored", []),
+        ("action=version.*", ["version.registered", "version.promoted", "version.registered", "version.promoted"]),
+        ("model=fraud&action=model.*", ["model.created"]),
+        ("model=fraud&version=1", ["version.registered", "version.promoted", "version.promoted"]),
+        ("model=fraud&action=alias.*", []),
     ],
 )
 def test_the_log_is_narrowed_alike_in_every_form(

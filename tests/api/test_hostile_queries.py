@@ -133,11 +133,15 @@ def test_an_instant_before_everything_finds_no_holder(attempt: Try, api: Api, wo
 
 def test_a_filter_is_compared_as_it_is(api: Api, world: World, attempt: Try) -> None:
     asked = ["/models?name=", "/audit?actor=", "/audit?action=", "/audit?model="]
+    request = "/audit?request_id="
     cases = [Case(what, "GET", path + text, 400, "unknown_value") for path in asked for what, text in queries.LITERAL]
 
     assert attempt(cases) == []
     assert expect(200, api.get("/models"))["items"] != expect(200, api.get("/audit"))["items"] != []
-    assert attempt(invalid(path + text) for path in asked for text in ("a%00", "a" * 1001)) == []
+    assert attempt(invalid(path + text) for path in [*asked, request] for text in ("a%00", "a" * 1001)) == []
+    assert [expect(200, api.get(request + text))["items"] for _, text in queries.LITERAL] == [[]] * len(queries.LITERAL)
+    numbers = [number for number in queries.LIMITS if number not in {"1001", "1000000000", "0"}]
+    assert attempt(invalid(f"/audit?model=fraud&version={number}") for number in numbers) == []
 
 
 def test_a_choice_is_one_of_those_that_there_are(attempt: Try) -> None:

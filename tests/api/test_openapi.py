@@ -58,6 +58,7 @@ IDS = {
     "edit_model": "PATCH /api/v1/models/{model}",
     "edit_version": "PATCH /api/v1/models/{model}/versions/{number}",
     "get_alias": "GET /api/v1/models/{model}/aliases/{alias}",
+    "get_audit_entry": "GET /api/v1/audit/{entry}",
     "get_checkpoint": "GET /audit/checkpoint",
     "get_import": "GET /api/v1/imports/{import_id}",
     "get_lineage": "GET /api/v1/models/{model}/versions/{number}/lineage",
@@ -106,6 +107,7 @@ IDS = {
     "set_alias": "PUT /api/v1/models/{model}/aliases/{alias}",
     "sign_upload_parts": "POST /api/v1/uploads/{upload}/parts",
     "unprotect_alias": "DELETE /api/v1/models/{model}/aliases/{alias}/protection",
+    "verify_model_history": "GET /api/v1/models/{model}/history/verification",
 }
 # What a generated path may name instead of what was generated, so that more than 404 is seen.
 REAL = {"model": ["fraud", "fraud", "empty", "gone"], "number": [1, 2, 3, 4, 5], "alias": ["champion", "fresh"],

@@ -62,6 +62,8 @@ TABLE: dict[str, str] = {
     "GET /search/models": "reader writer promoter admin auditor responder",
     "GET /search/versions": "reader writer promoter admin auditor responder",
     "GET /audit": "admin auditor",
+    "GET /audit/00000000-0000-0000-0000-000000000000": "admin auditor",
+    "GET /models/nobody/history/verification": "admin auditor",
     "GET /audit/chains": "admin auditor",
     "GET /models/nobody/evidence": "admin auditor",
     "GET /audit/entries": "admin auditor",

@@ -51,6 +51,8 @@ PAIRS = [
     (types.ChangesView, audit.AuditPage),
     (types.EntryActor, audit.ActorView),
     (types.HeadView, audit.HeadView),
+    (types.ModelVerificationView, audit.ModelVerificationView),
+    (types.VerifiedChainView, audit.VerifiedChainView),
     (types.ChainEntryView, audit.ChainEntryView),
     (types.ChainText, audit.ChainTextView),
     (types.TokenView, tokens.TokenView),

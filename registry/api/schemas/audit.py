@@ -12,9 +12,9 @@ from registry.api.schemas.paging import NEXT_CURSOR, PageQuery, page_of
 from registry.domain.access import ActorKind
 from registry.domain.errors import Malformed
 from registry.http import cursors
-from registry.http.fields import Choice, Instant, Text, View, about, one_of, output
+from registry.http.fields import Choice, Instant, QueryNumber, Text, View, about, one_of, output
 from registry.rules import names
-from registry.services.audit import Criteria, FormerPlace, Position
+from registry.services.audit import Criteria, FormerPlace, Position, VerificationOutcome
 
 START = "start"
 _POSITION = "audit position"
@@ -28,11 +28,21 @@ class HistoryQuery(CriteriaQuery):
 
     CRITERIA = Criteria
 
+    action = Text(
+        most=64, metadata=about("Only this action, like `version.promoted`, or all of a group, like `version.*`.")
+    )
+
 
 class AuditQuery(HistoryQuery):
     """Filter and cursor of entries; ``after`` becomes ``position``, None for the start of the log."""
 
     model = Text(most=names.MODEL_NAME_LENGTH, metadata=about("Only entries of models that have or had this name."))
+    version = QueryNumber(
+        metadata=about("Only entries about this version of `model`, and those of others that displaced it.")
+    )
+    request_id = Text(
+        least=1, most=64, metadata=about("Only what this request did: the `X-Request-Id` of its response.")
+    )
     resumed = Text(
         data_key="after",
         least=1,
@@ -159,6 +169,39 @@ class HeadView(View):
     model = fields.String(**output("The name of its model, now.", null=True))
     entries = fields.Integer(**output("How many entries it has."))
     head = fields.String(**output("The leaf hash of the latest entry; empty without entries."))
+
+
+class VerifiedChainView(View):
+    """The result of verifying the chain of one model, and the rows that answers about the model are read from."""
+
+    chain = fields.String(**output("The chain, the `aggregate` of its entries."))
+    name = fields.String(**output("The name of its model, now."))
+    entries = fields.Integer(**output("How many entries were read."))
+    head = fields.String(**output("The leaf hash of the latest entry, as the model has it."))
+    published = fields.Integer(
+        **output("How many of its entries, from the first one, are under the latest published checkpoint.")
+    )
+    problems = fields.List(fields.String(), **output("What differs from the log."))
+    uncovered = fields.List(fields.String(), **output("What entries of other releases or keys leave undecided."))
+    redacted = fields.Integer(**output("How many texts were erased, each by an entry."))
+    baseline = fields.String(**output("When the latest baseline was recorded.", null=True))
+
+
+class ModelVerificationView(View):
+    """The result of verifying the models that have or had a name.
+
+    It proves that their entries form unbroken chains with this service's seals, and that what is stored of the models
+    agrees with them. It does not detect a database that was replaced as a whole: `registry audit verify` does, run
+    elsewhere.
+    """
+
+    model = fields.String(**output("The name."))
+    at = Instant(**output("The time of the snapshot that was read."))
+    outcome = fields.String(**output(f"{one_of(VerificationOutcome)}; `too_long`: nothing was verified."))
+    detail = fields.String(**output("The result in a sentence, with what to do."))
+    entries = fields.Integer(**output("How many entries the chains have."))
+    files = fields.Integer(**output("How many files the versions have."))
+    chains = fields.List(fields.Nested(VerifiedChainView), **output("The chains, none if it was too long."))
 
 
 class HeadQuery(PageQuery):

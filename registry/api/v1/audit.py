@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 from flask import Response, request, stream_with_context
 
@@ -12,6 +13,7 @@ from registry.api.blueprint import Blueprint
 from registry.api.refusal_docs import refuses
 from registry.api.schemas.audit import (
     START,
+    AuditEntryView,
     AuditPage,
     AuditQuery,
     ChainEntryPage,
@@ -20,14 +22,16 @@ from registry.api.schemas.audit import (
     HeadPage,
     HeadQuery,
     HistoryQuery,
+    ModelVerificationView,
     position_text,
 )
 from registry.api.schemas.paging import paged
+from registry.db.records import EntryRecord
 from registry.domain.access import Permission
 from registry.domain.errors import NotFound, PositionLost, UnknownValue
 from registry.http.access import requires
 from registry.services import audit, sealed_log
-from registry.services.audit import Criteria, Position
+from registry.services.audit import Criteria, ModelVerification, Position
 
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1", description="Who did what, when and why.")
 NEXT_AFTER, WAITING = "X-Audit-Next-After", "X-Audit-Waiting"
@@ -52,6 +56,14 @@ def list_model_history(query: dict[str, Any], model: str) -> dict[str, Any]:
 def list_version_history(query: dict[str, Any], model: str, number: int) -> dict[str, Any]:
     """List what happened to a version, newest first."""
     return paged(audit.version_history(model, number, **query))
+
+
+@blueprint.route("/models/<model:model>/history/verification")
+@blueprint.response(200, ModelVerificationView, example=examples.VERIFIED)
+@requires(Permission.AUDIT_READ)
+def verify_model_history(model: str) -> ModelVerification:
+    """Verify the history of the models that have or had this name, and what is stored of them, now."""
+    return audit.verify_model(model)
 
 
 @blueprint.route("/audit")
@@ -91,6 +103,14 @@ def list_audit(query: dict[str, Any]) -> Any:
     if "position" in query:
         return _page_of_changes(query["criteria"], query["position"], query["limit"])
     return paged(audit.entries(**query))
+
+
+@blueprint.route("/audit/<uuid:entry>")
+@blueprint.response(200, AuditEntryView, example=examples.AUDIT_ENTRY)
+@requires(Permission.AUDIT_READ)
+def get_audit_entry(entry: UUID) -> EntryRecord:
+    """Show an entry of the audit log."""
+    return audit.entry(str(entry))
 
 
 @blueprint.route("/audit/chains")

@@ -26,6 +26,7 @@ from registry.cli.support.entries import (
     NO_ENTRIES,
     NO_REFUSALS,
     REFUSAL_COLUMNS,
+    describe_entry,
     download_row,
     entry_row,
     refusal_row,
@@ -46,6 +47,8 @@ UNSEALED = "Committed entries are not sealed yet. They follow within seconds, if
 @click.group(invoke_without_command=True)
 @filters()
 @click.option("--model", metavar="NAME", help="Only this model and its versions.")
+@click.option("--version", type=click.IntRange(1), metavar="NUMBER", help="With --model: only this version.")
+@click.option("--request-id", metavar="ID", help="Only what this request did: the X-Request-Id of its response.")
 @click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Export all that match, oldest first.")
 @click.option("--after", metavar="POSITION", help="Only what follows: start, or the position of an earlier answer.")
 @click.option("--bodies", is_flag=True, help="With --json: also the hashed bytes of each entry, in base64.")
@@ -67,6 +70,7 @@ def audit(session: Session, limit: int, model: str | None, wait: float, no_heade
     \b
     Example:
       registry audit --actor alice --since 2026-11-01 --json
+      registry audit --model fraud --version 3 --action 'version.*'
       registry audit --model fraud --format csv > fraud.csv
       registry audit --state audit.position >> audit.jsonl
       registry audit verify
@@ -78,6 +82,8 @@ def audit(session: Session, limit: int, model: str | None, wait: float, no_heade
     bodies = query.pop("bodies")
     if bodies and (form or state or not session.as_json):
         raise click.UsageError("--bodies is for --json; an export always has them.")
+    if query["version"] is not None and model is None:
+        raise click.UsageError("--version is the number of a version of a model: add --model.")
     query["model"] = model
     if state and after:
         raise click.UsageError("Give --after or --state, not both.")
@@ -216,6 +222,20 @@ def _show_changes(
         if changes["waiting"]:
             output.note(UNSEALED)
         output.note(f"Go on with: --after {after}")
+
+
+@audit.command("show")
+@click.argument("entry")
+@connected
+def show_entry(session: Session, entry: str) -> None:
+    """Show ENTRY, the id of an audit entry, in full. Needs the role auditor or admin.
+
+    \b
+    Example:
+      registry audit show 35a3bd7f-7aa4-4a9b-8cae-26643292bc1f
+    """
+    shown = session.registry.audit.entry(entry)
+    session.show(shown, lambda: describe_entry(shown))
 
 
 @audit.command()

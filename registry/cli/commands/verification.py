@@ -15,6 +15,7 @@ from registry.cli.support.session import Session
 
 if TYPE_CHECKING:
     from registry.cli.proof import verification as proof
+    from registry.client.types import ModelVerificationView
     from registry.services.audit import ChainReport
 
 REPORTED = ("aggregate", "label", "entries", "problems", "uncovered", "baseline", "redacted")  # of a chain, in JSON
@@ -30,6 +31,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--answers", is_flag=True, help="Replay the log and compare it with what the registry answers.")
 @click.option("--local", is_flag=True, help="On the server's machine, with its database and its key.")
+@click.option("--remote", is_flag=True, help="Let the registry do for --model what --local does, up to 10,000 entries.")
 @click.option("--model", metavar="NAME", help="Only models that have or had this name; with --local, else --answers.")
 @click.option("--baseline", is_flag=True, help="Record what earlier releases left out, where nothing is wrong.")
 @click.option(
@@ -39,12 +41,15 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @server.settings
 @connected
-def verify(session: Session, file: Path | None, answers: bool, local: bool, model: str | None, **options: Any) -> None:
+def verify(
+    session: Session, file: Path | None, answers: bool, local: bool, remote: bool, model: str | None, **options: Any
+) -> None:
     """Verify the audit log. Needs the role auditor or admin.
 
     Without an option: read what is new in the sealed log, and check the signature of its checkpoint, that it continues
     the checkpoint of the last run, every entry, every chain and every text. --answers reads all chains and compares
     them with what the registry answers. --local, on the server's machine, checks every row that answers are read from.
+    --remote lets the registry itself check the rows of one model.
     --baseline, --dev and --data-dir imply --local, and --model alone implies --answers.
 
     Exits with 0 when everything is as the log says, with 1 when something is not, and with 2 when that cannot be
@@ -59,20 +64,25 @@ def verify(session: Session, file: Path | None, answers: bool, local: bool, mode
       registry audit verify --key registry.example/audit+1a2b3c4d+AbC…= --state log.json
       registry audit verify --file evidence.zip
       registry audit verify --answers --model fraud
+      registry audit verify --remote --model fraud
       registry audit verify --local --baseline
     """
     log = {name: options.pop(name) for name in ("keys", "state", "from_start")}
     baseline = {name: options.pop(name) for name in ("baseline", "accept_unsealed")}
     local = local or any(baseline.values()) or any(options.values())
-    answers = answers or (model is not None and not local and file is None)
-    if answers + local + (file is not None) > 1:
-        raise click.UsageError("--answers, --local and --file exclude each other.")
-    if (answers or local) and any(log.values()):
+    answers = answers or (model is not None and not (local or remote) and file is None)
+    if answers + local + remote + (file is not None) > 1:
+        raise click.UsageError("--answers, --local, --remote and --file exclude each other.")
+    if remote and model is None:
+        raise click.UsageError("--remote verifies one model: add --model.")
+    if (answers or local or remote) and any(log.values()):
         raise click.UsageError("--key, --state and --from-start are for the sealed log; leave them out here.")
     if file is not None and (model is not None or log["from_start"]):
         raise click.UsageError("--file is verified as a whole; leave --model and --from-start out.")
     outcome: int
-    if answers:
+    if remote:
+        outcome = _show_verification(session, session.registry.audit.verify_model(str(model)))
+    elif answers:
         outcome = _show_chains(session, _verify_answers(session, model), local=False)
     elif local:
         _record_baselines(model, **baseline, **options)
@@ -111,6 +121,24 @@ def _show_chains(session: Session, reports: Iterable[ChainReport | proof.ChainRe
     else:
         _conclude(chain_reports, outcome, local=local)
     return outcome
+
+
+def _show_verification(session: Session, verification: ModelVerificationView) -> Exit:
+    if session.as_json:
+        output.document(verification)
+    else:
+        for chain in verification["chains"]:
+            output.line(
+                f"{chain['chain']} ({chain['name']}): {chain['entries']} entries, "
+                f"{chain['published']} under a published checkpoint, head {chain['head']}"
+            )
+            for problem in chain["problems"]:
+                output.line(f"{chain['name']}: {problem}")
+            for gap in chain["uncovered"]:
+                output.line(f"{chain['name']}: not covered: {gap}")
+        output.line(f"{verification['outcome']}: {verification['detail']}")
+        output.note("The registry checked itself. Verify its log from here: registry audit verify")
+    return {"verified": Exit.OK, "differs": Exit.ERROR}.get(verification["outcome"], Exit.USAGE)
 
 
 def _verify_answers(session: Session, model: str | None) -> Iterator[ChainReport | proof.ChainReport]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from registry.cli.support import output
 from registry.cli.support.cells import Moment, Whole, plain
 
 if TYPE_CHECKING:
@@ -27,6 +28,27 @@ def entry_row(entry: EntryView) -> list[object]:
     actor, reason = entry["actor"], entry["reason"] or ""
     who = [actor["name"], _credential(actor)]
     return [Moment(entry["at"]), *who, Whole(entry["action"]), Whole(subject), change(entry), reason]
+
+
+def describe_entry(entry: EntryView) -> None:
+    """Print an entry in full, with its place in its chain and in the sealed log."""
+    columns = ("time", "actor", "credential", "action", "version", "change", "reason")
+    position = entry.get("position")
+    output.line(f"entry {entry['id']}")
+    output.pairs(
+        [
+            *zip(columns, entry_row(entry), strict=True),
+            *(("before " + key, plain(value)) for key, value in sorted(entry["before"].items())),
+            *(("after " + key, plain(value)) for key, value in sorted(entry["after"].items())),
+            *sorted(entry["digests"].items()),
+            ("request", entry["request_id"]),
+            ("client's request", entry["client_request_id"]),
+            ("chain", f"{entry['aggregate']}, entry {entry['seq']}"),
+            ("hash", entry["leaf_hash"]),
+            ("follows", entry["previous_hash"]),
+            ("position", "none yet: it is not sealed" if position is None else position),
+        ]
+    )
 
 
 def refusal_row(refusal: RefusalView) -> list[object]:

@@ -59,7 +59,9 @@ def reason(*, required: bool = False) -> Callable[[Command], Command]:
     return click.option("--reason", required=required, metavar="TEXT", help="Why; the audit log keeps it.")
 
 
-def filters(*, action: str = "action, e.g. version.promoted", actor: str = "did") -> Callable[[Command], Command]:
+def filters(
+    *, action: str = "action, e.g. version.promoted, or version.*", actor: str = "did"
+) -> Callable[[Command], Command]:
     """Add --action, --actor, --since, --until and --limit, worded for an *action* and for what the *actor* did."""
     options = (
         click.option("--action", metavar="ACTION", help=f"Only this {action}."),

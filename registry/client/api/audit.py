@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 import requests
 
@@ -19,6 +19,7 @@ from registry.client.types import (
     DownloadCountView,
     EntryView,
     HeadView,
+    ModelVerificationView,
     RefusalView,
     SealedEntryView,
     SealedPage,
@@ -28,24 +29,42 @@ from registry.client.values import When
 START = "start"
 
 
+class EntryCriteria(TypedDict, total=False):
+    """Filter of entries.
+
+    ``action`` is an action or a group (``version.*``), ``version`` a number of ``model``, ``request_id`` that of a
+    response; ``since`` and ``until`` are RFC 3339.
+    """
+
+    actor: str | None
+    action: str | None
+    model: str | None
+    version: int | None
+    request_id: str | None
+    since: When | None
+    until: When | None
+
+
 class Audit:
     """The audit log; reading it needs the role auditor."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def entries(
-        self,
-        *,
-        actor: str | None = None,
-        action: str | None = None,
-        model: str | None = None,
-        since: When | None = None,
-        until: When | None = None,
-    ) -> Iterator[EntryView]:
-        """Yield matching entries, newest first; *since* and *until* are RFC 3339."""
-        query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
-        return self._transport.pages(EntryView, "/audit", query=query)
+    def entries(self, **criteria: Unpack[EntryCriteria]) -> Iterator[EntryView]:
+        """Yield matching entries, newest first."""
+        return self._transport.pages(EntryView, "/audit", query=criteria)
+
+    def entry(self, entry: str) -> EntryView:
+        """Return the entry with this id. Raises NotFound."""
+        return self._transport.one(EntryView, "GET", wire.path("audit", entry))
+
+    def verify_model(self, name: str) -> ModelVerificationView:
+        """Let the registry verify the chains of the models that have or had this name, and their rows.
+
+        It reads at most 10,000 entries; the outcome is ``too_long`` for more. Raises NotFound.
+        """
+        return self._transport.one(ModelVerificationView, "GET", wire.path("models", name, "history", "verification"))
 
     def refusals(
         self,
@@ -87,19 +106,14 @@ class Audit:
         after: str = START,
         *,
         limit: int = wire.PAGE,
-        actor: str | None = None,
-        action: str | None = None,
-        model: str | None = None,
-        since: When | None = None,
-        until: When | None = None,
+        **criteria: Unpack[EntryCriteria],
     ) -> ChangesView:
         """Return at most *limit* sealed entries after a position; each is read once, however late its commit.
 
         They are in the order of their positions, and are sealed within seconds. Keep ``next_after`` and give it as
         *after* the next time. Raises PositionLost when the log has no such entry.
         """
-        query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
-        return self._transport.one(ChangesView, "GET", "/audit", query={**query, "after": after, "limit": limit})
+        return self._transport.one(ChangesView, "GET", "/audit", query={**criteria, "after": after, "limit": limit})
 
     def sealed(self, *, after: int | None = None) -> Iterator[SealedEntryView]:
         """Yield the entries of the sealed log after a position, in their order, up to the latest checkpoint.
@@ -152,11 +166,7 @@ class Audit:
         *,
         after: str | None = None,
         header: bool | None = None,
-        actor: str | None = None,
-        action: str | None = None,
-        model: str | None = None,
-        since: When | None = None,
-        until: When | None = None,
+        **criteria: Unpack[EntryCriteria],
     ) -> Export:
         """Return all matching entries, oldest first, as chunks of one file.
 
@@ -164,8 +174,7 @@ class Audit:
         file begins with a *header*: its time, filter and checkpoint, in JSON lines as ``{"export": {...}}``, in CSV as
         lines that begin with ``# ``. By default it has none when *after* is a position.
         """
-        query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
-        query |= {"format": format, "after": after, "header": None if header is None else json.dumps(header)}
+        query = {**criteria, "format": format, "after": after, "header": None if header is None else json.dumps(header)}
         return Export(self._transport.stream("/audit", query=query, headers={"Accept": "*/*"}))
 
 

@@ -13,10 +13,12 @@ from registry.client.types.audit import (
     EntryActor,
     EntryView,
     HeadView,
+    ModelVerificationView,
     RefusalView,
     RefusedActor,
     SealedEntryView,
     SealedPage,
+    VerifiedChainView,
 )
 from registry.client.types.jobs import ImportView, JobState, JobView
 from registry.client.types.lineage import Code, Dataset, Environment, LineageView, Parent, Run, VersionLineageView
@@ -61,6 +63,7 @@ __all__ = [
     "LineageView",
     "MeView",
     "MetricView",
+    "ModelVerificationView",
     "ModelView",
     "MovedView",
     "Parent",
@@ -80,6 +83,7 @@ __all__ = [
     "TokenView",
     "UploadView",
     "UsedToken",
+    "VerifiedChainView",
     "VersionLineageView",
     "VersionView",
 ]

@@ -100,6 +100,35 @@ class SealedPage(TypedDict):
     more: bool
 
 
+class VerifiedChainView(TypedDict):
+    """The result for the chain of one model; ``published`` entries are under the latest published checkpoint."""
+
+    chain: str
+    name: str
+    entries: int
+    head: str
+    published: int
+    problems: list[str]
+    uncovered: list[str]
+    redacted: int
+    baseline: str | None
+
+
+class ModelVerificationView(TypedDict):
+    """The registry's verification of the models that have or had a name.
+
+    ``outcome`` is ``verified``, ``differs``, ``undecided`` or, when nothing was verified, ``too_long``.
+    """
+
+    model: str
+    at: str
+    outcome: str
+    detail: str
+    entries: int
+    files: int
+    chains: list[VerifiedChainView]
+
+
 class RefusalView(TypedDict):
     """Count of the refusals of one action to one actor (None: no valid token) at one address in an hour."""
 

@@ -5,13 +5,20 @@ from registry.services.audit.acceptance import Acceptance, accept_clock
 from registry.services.audit.baseline import record_baseline
 from registry.services.audit.checkpoints import checkpoint
 from registry.services.audit.clocks import doubts, require_certain
+from registry.services.audit.criteria import Criteria, actors
 from registry.services.audit.erasure import Redaction, erase_account, erase_text
 from registry.services.audit.finding import FoundText, find_text
 from registry.services.audit.heads import ChainedEntry, HeadRecord, chained, heads
 from registry.services.audit.incremental import Changes, FormerPlace, Position, between, changes, newest
+from registry.services.audit.model_verification import (
+    ModelVerification,
+    VerificationOutcome,
+    VerifiedChain,
+    verify_model,
+)
 from registry.services.audit.reading import (
-    Criteria,
     entries,
+    entry,
     export,
     first_of,
     model_history,
@@ -34,9 +41,13 @@ __all__ = [
     "FormerPlace",
     "FoundText",
     "HeadRecord",
+    "ModelVerification",
     "Position",
     "Redaction",
+    "VerificationOutcome",
+    "VerifiedChain",
     "accept_clock",
+    "actors",
     "attach",
     "begin",
     "between",
@@ -45,6 +56,7 @@ __all__ = [
     "checkpoint",
     "doubts",
     "entries",
+    "entry",
     "erase_account",
     "erase_text",
     "export",
@@ -65,5 +77,6 @@ __all__ = [
     "streams",
     "texts",
     "verify",
+    "verify_model",
     "version_history",
 ]

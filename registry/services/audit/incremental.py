@@ -14,7 +14,8 @@ from registry.db.queries.pages import Sorted
 from registry.db.records import EntryRecord
 from registry.db.session import reading
 from registry.domain.errors import PositionLost
-from registry.services.audit.reading import EXPORT_PAGE, Criteria, fetch, matching, require_known
+from registry.services.audit.criteria import Criteria, matching, require_known
+from registry.services.audit.reading import EXPORT_PAGE, fetch
 
 _ORDER = (Sorted(Leaf.position),)
 # The id of an entry that is gone stays pending for good: nothing is waited for there.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,21 +16,12 @@ from registry.db.queries import catalog, pages, row_sizes
 from registry.db.queries.pages import Sorted
 from registry.db.records import EntryRecord, Page
 from registry.db.session import reading
+from registry.domain.errors import NotFound
 from registry.services import known_values
+from registry.services.audit.criteria import Criteria, matching, require_known
 
 EXPORT_PAGE = 500
 _ISSUER = aliased(Account)
-
-
-@dataclass(frozen=True, slots=True)
-class Criteria:
-    """Filter of the log; every part is optional."""
-
-    actor: str | None = None
-    action: str | None = None
-    model: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
 
 
 def entries(criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) -> Page[EntryRecord]:
@@ -43,11 +33,13 @@ def entries(criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) ->
         return page
 
 
-def require_known(session: Session, criteria: Criteria) -> None:
-    """Raise UnknownValue for a model, an account or an action that there is not."""
-    known_values.require_action(session, criteria.action)
-    known_values.require_account(session, criteria.actor)
-    known_values.require_model(session, criteria.model)
+def entry(uid: str) -> EntryRecord:
+    """Return one entry by its id. Raises NotFound."""
+    with reading() as session:
+        statement = matching(Criteria()).where(AuditEntry.uid == uid)
+        if found := _read_page(session, statement, _NEWEST_FIRST, limit=1).items:
+            return found[0]
+    raise NotFound(f"there is no entry {uid}")
 
 
 def require_exportable(criteria: Criteria) -> None:
@@ -103,23 +95,6 @@ def first_of(session: Session, version_id: int, action: str) -> EntryRecord | No
     """Return the first entry with this action about the version."""
     statement = matching(Criteria(action=action)).where(AuditEntry.version_id == version_id)
     return next(iter(_read_page(session, statement, _OLDEST_FIRST, limit=1).items), None)
-
-
-def matching(criteria: Criteria) -> Rows:
-    """Return the statement for the ids of the entries that match, with the tables of entries and actors; unordered."""
-    statement = select(AuditEntry.id).select_from(AuditEntry).join(Account, Account.id == AuditEntry.actor_id)
-    if criteria.actor is not None:
-        statement = statement.where(Account.name == criteria.actor)
-    if criteria.action is not None:
-        statement = statement.where(AuditEntry.action == criteria.action)
-    if criteria.model is not None:
-        named = select(Model.id).where(catalog.ever_named(criteria.model))
-        statement = statement.where(AuditEntry.model_id.in_(named))
-    if criteria.since is not None:
-        statement = statement.where(AuditEntry.at >= criteria.since)
-    if criteria.until is not None:
-        statement = statement.where(AuditEntry.at < criteria.until)
-    return statement
 
 
 def _page(session: Session, statement: Rows, *, after: tuple[Any, ...] | None, limit: int) -> Page[EntryRecord]:

@@ -83,6 +83,11 @@ def verify(*, model: str | None = None) -> Iterator[ChainReport]:
         yield from _Verification(session).run(model)
 
 
+def verify_models(session: Session, name: str) -> Iterator[ChainReport]:
+    """Verify the chains of the models that have or had the name, without checkpoints and repairs."""
+    yield from _Verification(session).named(name)
+
+
 def verify_locked(session: Session, chain: Chained) -> ChainReport:
     """Verify the one chain whose head *session* has locked, without checkpoints and repairs."""
     verification = _Verification(session)
@@ -112,10 +117,14 @@ class _Verification:
                 yield self.own(aggregate, head)
             yield _lineage_nodes(self._session)
             yield _sealed_log(self._session)
-        for batch in self._batches(model):
-            yield from self.models(batch)
+        yield from self.named(model)
         if model is None:
             yield from self._left_over()
+
+    def named(self, model: str | None) -> Iterator[ChainReport]:
+        """Verify the chains of the models that have or had the name; None: of all models."""
+        for batch in self._batches(model):
+            yield from self.models(batch)
 
     def own(self, aggregate: str, head: ChainHead | None) -> ChainReport:
         """Verify one of the chains that belong to no model."""

@@ -13,7 +13,8 @@ HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audi
 UNPAGED = [
     "/models/fraud", "/models/fraud/versions/2", "/models/fraud/versions/2/lineage", "/models/fraud/stages", "/me",
     "/models/fraud/versions/2/files/model.bin", "/uploads/{upload}", "/models/fraud/evidence", "/audit/sealed",
-    "/audit/00000000-0000-0000-0000-000000000000/proof",
+    "/audit/00000000-0000-0000-0000-000000000000/proof", "/audit/00000000-0000-0000-0000-000000000000",
+    "/models/fraud/history/verification",
 ]  # fmt: skip
 
 LIMITS = [

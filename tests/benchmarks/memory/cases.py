@@ -107,6 +107,8 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "aliases.list_aliases": Case("GET", f"{BIG}/aliases?limit=200"),
         "aliases.set_alias": Case("PUT", f"{BIG}/aliases/other", {"version": 2, "reason": "x" * 2000}),
         "aliases.protect_alias": Case("PUT", f"{BIG}/aliases/other/protection", {}),
+        "audit.get_audit_entry": Case("GET", f"/api/v1/audit/{NOBODY}"),
+        "audit.verify_model_history": Case("GET", f"{BIG}/history/verification"),
         "audit.list_audit": Case("GET", "/api/v1/audit?limit=200"),
         "audit.list_model_history": Case("GET", f"{BIG}/history?limit=200"),
         "audit.list_version_history": Case("GET", f"{BIG}/versions/1/history?limit=200"),

@@ -94,6 +94,31 @@ def test_a_text_and_an_entry_that_were_rewritten_are_found(
     assert "the entries do not have the root that the checkpoint signs" in rewritten.out
 
 
+def test_a_registry_verifies_one_model_itself_and_entries_are_found_by_version_and_request(
+    run_cli: CommandLine, sealing: Sealing, registry: RegistryBuilder, database: Database
+) -> None:
+    registry.model("fraud").version(stage="staging")
+    registry.model("fraud").version()
+    sealing.seal()
+    remote = ("audit", "verify", "--remote", "--model", "fraud")
+    found = document(run_cli("audit", "--model", "fraud", "--version", "1", "--action", "version.*", "--json"))["items"]
+    same = document(run_cli("audit", "--request-id", found[0]["request_id"], "--json"))["items"]
+    shown = run_cli("audit", "show", found[0]["id"])
+    whole, verified = run_cli(*remote), document(run_cli(*remote, "--json"))
+    with sa.create_engine(database.url, poolclass=sa.NullPool).begin() as connection:
+        connection.exec_driver_sql("UPDATE models SET lifecycle = 'open' WHERE name = 'fraud'")
+    changed = run_cli(*remote)
+
+    assert [(one["action"], one["version"]) for one in found] == [("version.promoted", 1), ("version.registered", 1)]
+    assert [one["id"] for one in same] == [found[0]["id"]]
+    assert found[0]["leaf_hash"] in shown.out
+    assert (whole.code, verified["outcome"], verified["chains"][0]["published"]) == (0, "verified", 4)
+    assert "4 entries, 4 under a published checkpoint" in whole.out
+    assert changed.code == 1
+    assert "fraud: its lifecycle is 'open', the log has 'enforced'" in changed.out
+    assert run_cli("audit", "--version", "1").code == 2
+
+
 def test_a_new_epoch_is_another_log_to_a_verifier_and_whole_on_the_server(
     run_cli: CommandLine, sealing: Sealing, registry: RegistryBuilder
 ) -> None:

@@ -120,6 +120,8 @@ def test_a_file_is_verified_without_a_server(run_cli: CommandLine, server: LogSe
         ["--model", "fraud", "--key", "x"],
         ["--file", ".", "--model", "fraud"],
         ["--file", ".", "--from-start"],
+        ["--remote"],
+        ["--remote", "--answers", "--model", "fraud"],
         ["--accept-unsealed"],
         ["--baseline", "--model", "fraud"],
     ],
