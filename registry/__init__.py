@@ -4,8 +4,8 @@
     serve | front               gunicorn around the app; its worker class: connections, deadlines, threads
     worker                      the background loop
     app                         composition root: settings -> adapters -> Flask app
-    api | mlflow                the two HTTP faces: parse, call one service, render; ours, and MLflow's protocol
-    http                        parts that both share: the gate, identity, bodies
+    api | mlflow | web          three HTTP faces: parse, call one service, render; ours, MLflow's protocol, and pages
+    http                        parts that all share: the gate, identity, bodies
     services                    one public function for each use case; each opens one unit of work
     storage | auth | tracking   adapters: bytes, tokens and failed logins, MLflow's tracking servers
     db                          rows and named queries; transaction(); the database's clock, rights and commit order

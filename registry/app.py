@@ -34,6 +34,7 @@ from registry.storage.factory import open_sources, open_store
 from registry.telemetry import requests, tracing
 from registry.tracking.http_client import Link
 from registry.tracking.server import TrackingServer
+from registry.web import routes as web
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -120,6 +121,8 @@ def _add_faces(app: Flask) -> None:
     for face in MLFLOW:
         app.register_blueprint(face)
     problems.register(app)
+    if app.extensions[context.EXTENSION].settings.web:
+        web.register(app)
 
 
 def _upstream(settings: Settings, tracking: Tracking) -> Upstream:

@@ -184,8 +184,8 @@ def refuse_idle_conditions(request: Request, view: View | None) -> None:
 
 def refuse_unknown_query(request: Request, view: View | None) -> None:
     """Before each request: a view that declares no query takes none."""
-    if not request.query_string or (request.blueprint or "").startswith("mlflow"):
-        return  # MLflow's protocol ignores unknown fields
+    if not request.query_string or (request.blueprint or "").startswith(("mlflow", "web")):
+        return  # MLflow's protocol ignores unknown fields, and links to pages get decorated
     if view and request.args and not takes_query(view):
         name = next(iter(request.args))
         raise Invalid.field(name[:64], "is not a query parameter here; there are none")

@@ -13,37 +13,13 @@ from werkzeug.http import HTTP_STATUS_CODES
 from registry.domain import errors
 from registry.domain.errors import RegistryError
 from registry.http import exhaustion, refusals
+from registry.http.statuses import FRAMEWORK_CODES, status_of
 from registry.telemetry.meters import meters
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
-# A class that is not listed has the status of its nearest ancestor that is.
-STATUS: dict[type[RegistryError], int] = {
-    errors.Malformed: 400,
-    errors.NotJson: 415,
-    errors.Unauthenticated: 401,
-    errors.Forbidden: 403,
-    errors.NotFound: 404,
-    errors.BodyTimeout: 408,
-    errors.Conflict: 409,
-    errors.UploadExpired: 410,
-    errors.PreconditionFailed: 412,
-    errors.TooLarge: 413,
-    errors.Invalid: 422,
-    errors.IdempotencyMismatch: 422,
-    errors.RateLimited: 429,
-    errors.Unsupported: 501,
-    errors.Unavailable: 503,
-}
 NO_SUCH_ADDRESS = "no resource has this address: check the path, and the names and ids in it"
-FRAMEWORK_CODES = {
-    400: "malformed",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "too_large",
-    416: "range_not_satisfiable",
-}
 
 
 def register(app: Flask) -> None:
@@ -51,11 +27,6 @@ def register(app: Flask) -> None:
     app.register_error_handler(RegistryError, refused)
     app.register_error_handler(HTTPException, framework)
     app.register_error_handler(Exception, unexpected)
-
-
-def status_of(kind: type[RegistryError]) -> int:
-    """Return the HTTP status of a class of domain errors."""
-    return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
 
 
 def refused(error: RegistryError) -> Response:

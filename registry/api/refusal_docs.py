@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from werkzeug.http import HTTP_STATUS_CODES
 
-from registry.api.problems import MEDIA_TYPE, status_of
+from registry.api.problems import MEDIA_TYPE
 from registry.api.prose import markdown
 from registry.api.schemas.problem import ProblemView
 from registry.domain.errors import RegistryError
+from registry.http.statuses import status_of
 
 View = TypeVar("View", bound=Callable[..., Any])
 Kind = type[RegistryError]

@@ -127,6 +127,7 @@ class Settings:
         about="earlier log keys, separated by spaces, that [sign as well](keys.md#the-log-key)",
         is_last=True,
     )
+    web: bool = flag(True, about="`false`: no web interface, and `/` leads to `/docs`")
     public_url: str | None = url(default_text="the request's host", about="how clients reach the service")
     allowed_hosts: tuple[str, ...] = texts(
         host_problem, lower=True, default_text="any", about="host names that it answers to, with commas"

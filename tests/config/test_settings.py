@@ -89,6 +89,7 @@ WRONG = {
     "REGISTRY_DATABASE_REPLICA_URL": ["sqlite:////replica.db", "postgresql://replica/registry"],  # the primary: SQLite
     "REGISTRY_DATABASE_REPLICA_MAX_LAG": ["0", "3601", "1.5"],
     "REGISTRY_DATABASE_REPLICA_MLFLOW": ["maybe", "1.0"],
+    "REGISTRY_WEB": ["maybe", "1.0"],
     "REGISTRY_STALL_SECONDS": ["0", "3601"],
     "REGISTRY_TRACING": ["maybe", "true"],  # true: without an endpoint
     "REGISTRY_LOG_FORMAT": ["xml"],

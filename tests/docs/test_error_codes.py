@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from registry.api.problems import FRAMEWORK_CODES, status_of
 from registry.cli.support.exit_codes import BY_CODE, MEANINGS, exit_code
 from registry.domain.errors import RegistryError
+from registry.http.statuses import FRAMEWORK_CODES, status_of
 from tests.docs.pages import DOCS
 
 # The client has it for services of a later release; none answers with it yet.

@@ -16,15 +16,15 @@ ROOTS = ("/transfer/", "/livez", "/readyz", "/openapi", "/docs", "/audit/checkpo
 class Api:
     """A client of ``/api/v1`` that sends one token."""
 
-    def __init__(self, client: FlaskClient, token: str | None) -> None:
-        self.client, self.token = client, token
+    def __init__(self, client: FlaskClient, token: str | None, host: str = HOST) -> None:
+        self.client, self.token, self.host = client, token, host
 
     def __call__(self, method: str, path: str, **options: Any) -> TestResponse:
         headers = dict(options.pop("headers", {}))
         if self.token is not None:
             headers.setdefault("Authorization", f"Bearer {self.token}")
         path = path if path.startswith(ROOTS) else f"/api/v1{path}"
-        return self.client.open(path, method=method, base_url=HOST, headers=headers, **options)
+        return self.client.open(path, method=method, base_url=self.host, headers=headers, **options)
 
     def get(self, path: str, **options: Any) -> TestResponse:
         return self("GET", path, **options)
@@ -43,5 +43,5 @@ class Api:
 
     def send(self, target: Mapping[str, Any], content: bytes) -> TestResponse:
         """PUT *content* to the target of an upload."""
-        path = target["url"].removeprefix(HOST)
-        return self.client.put(path, base_url=HOST, data=content, headers=dict(target["headers"]))
+        path = target["url"].removeprefix(self.host)
+        return self.client.put(path, base_url=self.host, data=content, headers=dict(target["headers"]))

@@ -10,6 +10,7 @@ import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tests.support.replies import Reply, expect
 
@@ -41,7 +42,7 @@ class Transport:
         return {**fields, "files": fields.get("files") or [self.file(uuid.uuid4().bytes)]}
 
     def register(self, model: str, fields: Fields) -> Reply:
-        return self.call("POST", f"/models/{model}/versions", fields)
+        return self.call("POST", f"/models/{quote(model, safe='')}/versions", fields)
 
     def registered(self, reply: Reply) -> Any:
         """Return the document of a successful registration."""
@@ -126,7 +127,7 @@ class ModelBuilder:
 
     def __init__(self, registry: RegistryBuilder, name: str) -> None:
         self.transport, self.registry, self.name = registry.transport, registry, name
-        self.path = f"/models/{name}"
+        self.path = f"/models/{quote(name, safe='')}"
 
     def register(self, **fields: Any) -> Any:
         """Register a version; return the reply's document. Creates the model if it does not exist."""

@@ -1,1 +1,1 @@
-"""Text on pages: sentences, words and numbers."""
+"""Texts of pages: words for values, and the rendering of texts that come from strangers."""

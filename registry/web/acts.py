@@ -1,0 +1,107 @@
+"""Forms that act: shown, checked, done once, and followed by a redirect to the result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from flask import Response, g, redirect, request
+from marshmallow import Schema
+
+from registry.db.retry import persistently
+from registry.domain.errors import RegistryError
+from registry.http import refusals
+from registry.http.context import current_actor, current_request
+from registry.services import idempotency
+from registry.services.audit import receipts
+from registry.services.idempotency import Claim, Outcome, Repeated
+from registry.web import csrf, forms, notices
+from registry.web.errors import refusal_of
+from registry.web.notices import Notice
+from registry.web.pages import WebPage
+from registry.web.rendering import is_partial, page
+
+T = TypeVar("T")
+KEY = "idempotency_key"
+_UNSENT = frozenset({csrf.FIELD, KEY})
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Where the result of an act is, and the notice that is shown there."""
+
+    location: str
+    text: str
+    links: Sequence[tuple[str, str]] = ()
+
+
+def act(
+    shown: WebPage,
+    schema: type[Schema],
+    *,
+    do: Callable[[dict[str, Any], Claim], T],
+    recall: Callable[[Outcome], T],
+    done: Callable[[T], Done],
+) -> Response:
+    """Show the form, or do what it says and redirect.
+
+    *do* takes the loaded fields and the claim of the form's key. A second submission of the same form does nothing:
+    *recall* returns the result of the first, and the browser is sent to the same place. A refusal shows the form again
+    with what was typed.
+    """
+    if request.method != "POST":
+        shown.key = secrets.token_urlsafe(16)
+        return page(shown)
+    sent = forms.sent(current_request())
+    shown.values = sent
+    shown.key = sent.get(KEY, "")
+    try:
+        if not idempotency.is_key(shown.key):
+            shown.key = secrets.token_urlsafe(16)
+        values = forms.load(schema, sent)
+        claim = Claim(current_actor(), shown.key, _fingerprint())
+        result = persistently(lambda: _do_once(claim, lambda: do(dict(values), claim), recall))
+    except RegistryError as error:
+        return _show_again(shown, error)
+    return _leave(done(result))
+
+
+def _do_once(claim: Claim, do: Callable[[], T], recall: Callable[[Outcome], T]) -> T:
+    g.claim = claim
+    try:
+        with idempotency.once(claim):
+            return do()
+    except Repeated as repeated:
+        receipts.keep(repeated.receipt)
+        return recall(repeated.outcome)
+
+
+def _show_again(shown: WebPage, error: RegistryError) -> Response:
+    """Show the form with the refusal. Its key stays where the act may still be done by sending it again."""
+    refusals.note(error)
+    shown.refusal = refusal_of(error)
+    shown.errors = error.extras.get("errors", {})
+    if shown.refusal.status != HTTPStatus.SERVICE_UNAVAILABLE:
+        shown.key = secrets.token_urlsafe(16)
+    return page(shown, status=shown.refusal.status)
+
+
+def _leave(done: Done) -> Response:
+    if is_partial():
+        response = Response(status=HTTPStatus.NO_CONTENT, headers={"HX-Redirect": done.location})
+    else:
+        response = redirect(done.location, HTTPStatus.SEE_OTHER, Response=Response)  # type: ignore[assignment]
+    notices.carry(response, Notice(done.text, done.links))
+    return response
+
+
+def _fingerprint() -> str:
+    """Return the digest of the request: its address and its fields."""
+    fields = [pair for pair in forms.sent(current_request()).items(multi=True) if pair[0] not in _UNSENT]
+    text = json.dumps([request.method, request.full_path, fields])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,50 @@
+"""Protection of forms against requests that pages of other sites make (cross-site request forgery).
+
+Two tests, both needed: the browser says that the request comes from a page of ours (``Sec-Fetch-Site``, or ``Origin``
+where a browser does not send it), and the form holds a token that this service signed for the session.
+Source: https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import Request
+from itsdangerous import BadData
+
+from registry.domain.errors import Forbidden
+from registry.web import forms
+from registry.web.addresses import own_origin
+from registry.web.signing import session_id, signer
+
+FIELD = "csrf_token"
+PERMISSION = "own-origin"
+_PURPOSE = "form"
+MOST_SECONDS = 12 * 60 * 60
+
+
+def token() -> str:
+    """Return a token for a form of the present session; each has another text."""
+    return str(signer(_PURPOSE).dumps([session_id(), secrets.token_urlsafe(8)]))
+
+
+def refuse_foreign(request: Request) -> None:
+    """Raise Forbidden unless a form of ours, shown to the present session, sent the request."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None and site != "same-origin":
+        raise Forbidden("the form was sent by a page of another site; nothing was changed", permission=PERMISSION)
+    if site is None and request.headers.get("Origin") != own_origin(request.scheme, request.host):
+        raise Forbidden(
+            "the browser did not say that this registry's own page sent the form; nothing was changed. Browsers do "
+            "over HTTPS, or when REGISTRY_PUBLIC_URL is the address that they use",
+            permission=PERMISSION,
+        )
+    try:
+        shown_to, _ = signer(_PURPOSE).loads(forms.sent(request).get(FIELD, ""), max_age=MOST_SECONDS)
+    except (BadData, TypeError, ValueError):
+        shown_to = None
+    if shown_to != session_id():
+        raise Forbidden(
+            "the form is from another session or too old; nothing was changed. Open the page again and repeat it",
+            permission=PERMISSION,
+        )

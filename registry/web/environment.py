@@ -1,0 +1,76 @@
+"""The environment of the templates: their filters, macros and functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, g, request
+
+from registry.db import times
+from registry.domain.access import Permission
+from registry.http.context import absolute, below_prefix, settings
+from registry.web import addresses, assets, csrf, notices
+from registry.web.blueprint import blueprint
+from registry.web.text import words
+
+THEME_COOKIE = "registry-theme"
+THEMES = ("light", "dark")
+blueprint.after_request(notices.remove_shown)
+
+
+def prepare(app: Flask) -> None:
+    """Give *app*'s templates what those of the pages use."""
+    environment = app.jinja_env
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters.update(
+        ago=lambda moment: words.ago(moment, now=times.now()),
+        utc=words.utc,
+        size=words.size,
+        number=words.number,
+        short_digest=words.short_digest,
+        clean=words.clean,
+        safe_url=words.safe_url,
+        folded=words.folded,
+    )
+    environment.globals.update(
+        url_for=addresses.url_for,
+        has_page=addresses.has_page,
+        asset=assets.address,
+        may=may,
+        csrf_token=csrf.token,
+        notice=notices.arrived,
+        theme=theme,
+        development=lambda: settings().dev,
+        actor=lambda: g.get("actor"),
+        absolute=absolute,
+        command_line=addresses.command,
+        api_address=lambda path: f"{addresses.API}{path}",
+        twin_address=lambda path: below_prefix(f"/json{path}"),
+        is_here=lambda endpoint: request.endpoint == f"web.{endpoint}",
+    )
+    environment.globals["ui"] = _Macros(app)
+
+
+def may(permission: str) -> bool:
+    """Return whether the caller's roles grant a permission, by its text such as ``model:edit``."""
+    actor = g.get("actor")
+    return actor is not None and Permission(permission) in actor.permissions
+
+
+def theme() -> str | None:
+    """Return the theme that the browser has chosen; None for that of its system."""
+    chosen = request.cookies.get(THEME_COOKIE)
+    return chosen if chosen in THEMES else None
+
+
+class _Macros:
+    """The macros of ``ui.html``, for every block: one that is rendered alone executes no import."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._module: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._module is None:
+            self._module = self._app.jinja_env.get_template("ui.html").module
+        return getattr(self._module, name)

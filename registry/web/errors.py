@@ -1,0 +1,139 @@
+"""Errors as pages: every refusal in words, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import cast
+
+import structlog
+from flask import Flask, Response, g, render_template, request
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
+from werkzeug.http import HTTP_STATUS_CODES
+
+from registry.domain import errors
+from registry.domain.errors import RegistryError
+from registry.http import exhaustion, refusals
+from registry.http.statuses import FRAMEWORK_CODES, status_of
+from registry.telemetry.meters import meters
+from registry.web.blueprint import HEADERS, blueprint
+from registry.web.pages import WebPage, WebRefusal
+
+Handler = Callable[[HTTPException], Response | HTTPException]
+log = structlog.get_logger(__name__)
+
+# The words before the error's own sentence; a code that is not listed has those of its nearest listed ancestor.
+TITLES = MappingProxyType(
+    {
+        RegistryError.code: "Refused",
+        errors.Malformed.code: "The request cannot be read",
+        errors.Unauthenticated.code: "Not logged in",
+        errors.Forbidden.code: "Not allowed",
+        errors.NotFound.code: "Not found",
+        errors.Conflict.code: "Refused",
+        errors.AlreadyExists.code: "Refused: the name is taken",
+        errors.IllegalTransition.code: "Refused: not a move of this lifecycle",
+        errors.Occupied.code: "Refused: the stage is taken",
+        errors.Stale.code: "Refused: another change came first",
+        errors.TimeUncertain.code: "The order of the changes is uncertain",
+        errors.InUse.code: "Refused: in use",
+        errors.NotReady.code: "Refused: not ready",
+        errors.NoPrevious.code: "Refused: there is nothing to go back to",
+        errors.BlobsMissing.code: "Refused: bytes are missing",
+        errors.PreconditionFailed.code: "Refused: the resource has changed since you opened it",
+        errors.TooLarge.code: "Refused: too large",
+        errors.Invalid.code: "Refused: a value breaks a rule",
+        errors.RateLimited.code: "Too many failed attempts",
+        errors.Unsupported.code: "Not supported by this registry",
+        errors.Unavailable.code: "Unavailable",
+    }
+)
+_INTERNAL = "Internal error"
+_NO_PAGE = "There is no page at this address. Check the path, and the names and numbers in it."
+
+
+class ErrorPage(WebPage):
+    """The page of an error."""
+
+    template = "error.html"
+
+    def __init__(self, refusal: WebRefusal, retry_after: int | None = None) -> None:
+        self.refusal = refusal
+        self.title = refusal.title
+        self.retry_after = retry_after
+
+
+def register(app: Flask) -> None:
+    """Let a browser that asks for an address which no face has get a page, too."""
+    otherwise = cast(Handler, app.error_handler_spec[None][None][HTTPException])
+
+    def unrouted(error: HTTPException) -> Response | HTTPException:
+        if request.endpoint is None and _wants_page():
+            return framework(error)
+        return otherwise(error)
+
+    app.register_error_handler(404, unrouted)
+
+
+def refusal_of(error: RegistryError) -> WebRefusal:
+    """Return the refusal in words, and count it."""
+    status = status_of(type(error))
+    log.info("refused", code=error.code, status=status, detail=error.detail)
+    meters().refusals.labels(error.code).inc()
+    codes = [kind.code for kind in type(error).__mro__ if issubclass(kind, RegistryError)]
+    title = next(TITLES[code] for code in codes if code in TITLES)
+    return WebRefusal(error.code, title, error.detail, status, error.extras)
+
+
+@blueprint.errorhandler(RegistryError)
+def refused(error: RegistryError) -> Response:
+    """Return the page of a refusal of the domain."""
+    refusals.note(error)
+    retry_after = getattr(error, "retry_after", None)
+    response = _error_page(ErrorPage(refusal_of(error), retry_after))
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+@blueprint.errorhandler(HTTPException)
+def framework(error: HTTPException) -> Response | HTTPException:
+    """Return the page of a refusal by Flask or Werkzeug."""
+    if error.code is None or error.code < 400:
+        return error
+    if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
+        return unexpected(error.original_exception)
+    name = HTTP_STATUS_CODES[error.code]
+    code = FRAMEWORK_CODES.get(error.code, name.lower().replace(" ", "_"))
+    meters().refusals.labels(code).inc()
+    detail = _NO_PAGE if error.code == 404 else error.description or name
+    response = _error_page(ErrorPage(WebRefusal(code, TITLES.get(code, name), detail, error.code, {})))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+@blueprint.errorhandler(Exception)
+def unexpected(error: Exception) -> Response:
+    """Return the page of a defect of ours, or of a resource that the process lacks; the log has the traceback."""
+    if refusal := exhaustion.refusal(error):
+        log.error("exhausted", exc_info=error)
+        return refused(refusal)
+    log.error("internal_error", exc_info=error)
+    meters().refusals.labels("internal").inc()
+    detail = f"The registry made a mistake. Its log has the details under the request id {g.get('request_id')}."
+    return _error_page(ErrorPage(WebRefusal("internal", _INTERNAL, detail, 500, {})))
+
+
+def _error_page(shown: ErrorPage) -> Response:
+    assert shown.refusal is not None  # noqa: S101 -- set by its constructor
+    body = render_template(shown.template, page=shown)
+    response = Response(body, shown.refusal.status, content_type="text/html; charset=utf-8")
+    response.headers.update(HEADERS)
+    return response
+
+
+def _wants_page() -> bool:
+    """Return whether the client is a browser that asks for a page, at an address that is no API's."""
+    is_api = request.path.startswith(("/api/", "/ajax-api/", "/audit/"))
+    return not is_api and request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"

@@ -1,0 +1,86 @@
+"""What forms and the queries of pages send: texts by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flask import Request, g, request
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
+from werkzeug.datastructures import MultiDict
+
+from registry.domain.errors import Invalid, Malformed
+from registry.http import bodies
+
+MOST_FIELDS = 20_000
+_KEPT = "web_form"
+
+
+class WebForm(Schema):
+    """Base of forms: fields that it does not declare are ignored, such as the token and the key."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class WebQuery(WebForm):
+    """Base of the queries of pages: unknown arguments are ignored, because links get decorated."""
+
+
+class Blank(fields.Field["str | None"]):
+    """A text of a field that may be left empty; None then."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str | None:
+        return str(value).strip() or None
+
+
+def sent(req: Request) -> MultiDict[str, str]:
+    """Return the fields that a form sent. Raises Malformed for a body that is no form, or TooLarge."""
+    kept: MultiDict[str, str] | None = g.get(_KEPT)
+    if kept is not None:
+        return kept
+    if req.mimetype != "application/x-www-form-urlencoded":
+        raise Malformed("send the form as Content-Type: application/x-www-form-urlencoded")
+    try:
+        text = bodies.read(req).decode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise Malformed("the form is not the URL-encoded UTF-8 that browsers send, or has too many fields") from error
+    form = MultiDict(pairs)
+    setattr(g, _KEPT, form)
+    return form
+
+
+def load(schema: type[Schema], values: MultiDict[str, str]) -> dict[str, Any]:
+    """Return what *schema* makes of the values. Raises Invalid, with the mistake of each field.
+
+    A field of a list takes all values of its name, each other one the last. Lines end as in a text file.
+    """
+    instance = schema()
+    document = {
+        name: values.getlist(name) if isinstance(field, fields.List) else _field_text(values, name)
+        for name, field in instance.fields.items()
+        if name in values
+    }
+    try:
+        return dict(instance.load(document))
+    except ValidationError as error:
+        messages = error.messages_dict
+        name, texts = next(iter(messages.items()))
+        raise Invalid(f"{name}: {_first_mistake(texts)}", errors=messages) from error
+
+
+def query(schema: type[Schema]) -> dict[str, Any]:
+    """Return the query of the page. Raises Invalid."""
+    return load(schema, request.args)
+
+
+def _field_text(values: MultiDict[str, str], name: str) -> str:
+    return values.getlist(name)[-1].replace("\r\n", "\n")  # as HTML forms end lines
+
+
+def _first_mistake(texts: Any) -> str:
+    while isinstance(texts, dict | list):
+        texts = next(iter(texts.values())) if isinstance(texts, dict) else texts[0]
+    return str(texts)

@@ -1,0 +1,52 @@
+"""The base of pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from werkzeug.datastructures import MultiDict
+
+
+@dataclass(frozen=True, slots=True)
+class Crumb:
+    """A step of the way to a page; the last one has no address."""
+
+    text: str
+    href: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebRefusal:
+    """What was refused, in the words of its error; ``title`` is the words before the colon."""
+
+    code: str
+    title: str
+    detail: str
+    status: int
+    extras: Mapping[str, Any]
+
+
+class WebPage:
+    """What a template shows. A page of its own names its template, its title, and its other faces.
+
+    ``api`` is the path below ``/api/v1`` that answers with the same, ``command`` the command line that prints or does
+    the same; "" where there is none. A page with a form has what was sent in ``values``, the mistakes by field in
+    ``errors``, and why the act was refused in ``refusal``.
+    """
+
+    template: ClassVar[str]
+    title: str = ""
+    crumbs: Sequence[Crumb] = ()
+    api: str = ""
+    command: str = ""
+    key: str = ""
+    values: MultiDict[str, str] = MultiDict()
+    errors: Mapping[str, Sequence[str]] = {}
+    refusal: WebRefusal | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """Return whether the form may show what was chosen: not after another change came first."""
+        return self.refusal is None or self.refusal.code != "stale"

@@ -1,0 +1,96 @@
+// What pages do with JavaScript. Every page works without it.
+"use strict";
+(() => {
+  const live = () => document.getElementById("live");
+  const say = (text) => { const region = live(); if (region) region.textContent = text; };
+
+  // Buttons that copy exist only where they work.
+  const showCopies = (root) => root.querySelectorAll("button[data-copy]").forEach((button) => { button.hidden = false; });
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button[data-copy]");
+    if (!button) return;
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      say("Copied.");
+    } catch {
+      say("The browser did not allow copying.");
+    }
+  });
+
+  // Ctrl K leads to the search box.
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      const box = document.getElementById("search");
+      if (box) { event.preventDefault(); box.focus(); box.select(); }
+    }
+  });
+
+  // A form is sent once: a second click finds the button disabled. Going back enables it again.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post" || event.defaultPrevented) return;
+    setTimeout(() => form.querySelectorAll("button[type=submit]").forEach((button) => { button.disabled = true; }));
+  });
+  window.addEventListener("pageshow", () => {
+    document.querySelectorAll("button[disabled][type=submit]").forEach((button) => { button.disabled = false; });
+  });
+
+  // Dialogs: a link with data-dialog opens its page's main block in the dialog.
+  const dialog = () => document.getElementById("dialog");
+  document.addEventListener("htmx:after:swap", (event) => {
+    const box = dialog();
+    showCopies(document);
+    if (box && box.childElementCount && !box.open) box.showModal();
+    const wrong = box && box.open ? box.querySelector("[aria-invalid=true], #refusal") : null;
+    if (wrong) wrong.focus();
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-close]") && dialog()?.open) { event.preventDefault(); dialog().close(); }
+  });
+  document.addEventListener("close", (event) => { if (event.target === dialog()) dialog().replaceChildren(); }, true);
+
+  // Live parts: every 10 s while the tab is seen, every 60 s after ten quiet minutes.
+  const pollLive = async (part) => {
+    if (document.hidden || dialog()?.open || part.contains(document.activeElement)) return;
+    let reply;
+    try {
+      const headers = { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": `div#${part.id}`, "If-None-Match": part.dataset.tag };
+      reply = await fetch(part.dataset.live, { headers, credentials: "same-origin" });
+    } catch {
+      return;
+    }
+    if (reply.status === 401) { location.reload(); return; }
+    if (reply.status !== 200) return;
+    const template = document.createElement("template");
+    template.innerHTML = await reply.text();
+    part.replaceChildren(template.content);
+    part.dataset.tag = reply.headers.get("ETag") || part.dataset.tag;
+    part.dataset.changed = String(Date.now());
+    window.htmx?.process?.(part);
+    showCopies(part);
+    say("This page was brought up to date.");
+  };
+  const begun = Date.now();
+  let beat = 0;
+  setInterval(() => {
+    beat += 1;
+    document.querySelectorAll("[data-live]").forEach((part) => {
+      const changed = Number(part.dataset.changed || begun);
+      if (Date.now() - changed < 600000 || beat % 6 === 0) pollLive(part);
+    });
+  }, 10000);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) document.querySelectorAll("[data-live]").forEach(pollLive); });
+
+  // What could not be answered.
+  document.addEventListener("htmx:error", () => say("The registry could not answer; nothing was changed."));
+  document.addEventListener("htmx:response:error", () => say("The registry could not answer; nothing was changed."));
+
+  // Addresses that MLflow's interface has: #/models/fraud/versions/7
+  if (location.hash.startsWith("#/models/")) location.replace(location.hash.slice(1));
+
+  document.addEventListener("DOMContentLoaded", () => {
+    showCopies(document);
+    document.querySelector("[aria-invalid=true], #refusal")?.focus();
+  });
+  if (document.readyState !== "loading") showCopies(document);
+})();

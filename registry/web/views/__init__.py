@@ -1,0 +1,14 @@
+"""The views, one module for each group of pages."""
+
+from __future__ import annotations
+
+import importlib
+
+# One name for each module, in alphabetical order.
+MODULES = ("models",)
+
+
+def load() -> None:
+    """Import the views, which adds their routes to the blueprint."""
+    for name in MODULES:
+        importlib.import_module(f"{__name__}.{name}")

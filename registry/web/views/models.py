@@ -1,0 +1,84 @@
+"""The page of a model: who serves, since when and why, and its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from flask import Response
+from marshmallow import fields, validate
+
+from registry.db.records import HolderRecord, ModelRecord
+from registry.db.records import Page as Listed
+from registry.domain.access import Permission
+from registry.domain.stages import Stage
+from registry.http import cursors
+from registry.http.access import requires
+from registry.http.context import etag
+from registry.services.catalog import models, versions
+from registry.services.stages import resolve
+from registry.web import forms
+from registry.web.addresses import api_path, command, has_page, url_for
+from registry.web.blueprint import blueprint
+from registry.web.pages import Crumb, WebPage
+from registry.web.rendering import page
+
+ROWS = 50
+COLUMNS = ("number", "state", "stage", "aliases", "manifest_digest", "created_at", "created_by")
+
+
+class ModelQuery(forms.WebQuery):
+    """What the page of a model shows of its versions."""
+
+    stage = fields.String(load_default=None, validate=validate.OneOf([stage.value for stage in Stage]))
+    cursor = fields.String(load_default=None)
+
+
+def crumbs(model: str, *others: Crumb) -> Sequence[Crumb]:
+    """Return the way to a page below that of a model."""
+    if not others:
+        return (_root(), Crumb(model))
+    return (_root(), Crumb(model, url_for("model", model=model)), *others)
+
+
+def _root() -> Crumb:
+    return Crumb("Models", url_for("models") if has_page("models") else None)
+
+
+class ModelPage(WebPage):
+    """The model page; each part is read when a block first shows it."""
+
+    template = "model.html"
+
+    def __init__(self, record: ModelRecord, query: Mapping[str, str | None]) -> None:
+        self.model = record
+        self.query = query
+        self.title = record.name
+        self.crumbs = crumbs(record.name)
+        self.command = command("registry", "show", record.name)
+        self.api = api_path("models", record.name)
+
+    @cached_property
+    def holders(self) -> Mapping[str, Sequence[HolderRecord]]:
+        """Return who holds staging and production, latest entrant first."""
+        return resolve.holders(self.model.name)
+
+    @cached_property
+    def versions(self) -> Listed[Any]:
+        """Return a page of the versions, newest first, with the fields of COLUMNS."""
+        after = cursors.position(self.query["cursor"])
+        return versions.list_(self.model.name, stage=self.query["stage"], after=after, limit=ROWS, field_names=COLUMNS)
+
+    @property
+    def older(self) -> str | None:
+        """Return the address of the next page of versions."""
+        cursor = cursors.of(self.versions.next_after)
+        return cursor and url_for("model", model=self.model.name, cursor=cursor, stage=self.query["stage"])
+
+
+@blueprint.get("/models/<model:model>")
+@requires(Permission.MODEL_READ)
+def model(model: str) -> Response:
+    record = models.describe(model)
+    return page(ModelPage(record, forms.query(ModelQuery)), tag=etag("r", record.row_version))

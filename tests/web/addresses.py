@@ -1,0 +1,15 @@
+"""One address of every page, for the tests of what holds for all of them.
+
+``{model}`` is a model with a hostile name, whose version 2 is in production and version 3 in staging; ``{digest}`` is
+the digest of the data that version 3 was trained on.
+"""
+
+from __future__ import annotations
+
+PAGES = {
+    "web.model": "/models/{model}",
+}
+NO_PAGES = {
+    "web.asset": "a file",
+}
+"""Endpoints that answer with something else than a page."""

@@ -1,0 +1,45 @@
+"""A registry whose every text is hostile, and what no page may make of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from tests.support.registry_builder import RegistryBuilder, named_run
+
+MODEL = '50% "off" #1?'
+DATA = hashlib.sha256(b"train").hexdigest()
+MARKUP = "<script>alert('owned')</script><img src=x onerror=alert(1)>"
+ADDRESS = "javascript:alert('owned')"
+TEXT = f"{MARKUP} [x]({ADDRESS}) ![x](https://evil.test/x.png) \u202egnp.exe {{{{ 7*7 }}}} ]]> --> '\""
+
+
+@dataclass(frozen=True)
+class World:
+    """What the addresses of pages are filled with."""
+
+    model: str
+    digest: str
+
+    def fill(self, address: str) -> str:
+        return address.format(model=quote(self.model, safe=""), digest=f"sha256:{self.digest}")
+
+
+def build(site: RegistryBuilder) -> World:
+    """Create the model: version 1 was in production, 2 is, 3 is in staging."""
+    site.create_model(MODEL, description=TEXT, tags={"<b>team</b>": TEXT, "tier": "1"})
+    model = site.model(MODEL)
+    for number, stage in enumerate(("production", "production", "staging"), start=1):
+        model.version(
+            stage,
+            description=TEXT,
+            tags={"note": TEXT},
+            params={"depth": str(number), "<i>": TEXT},
+            metrics={"auc": 0.9 + number / 100, "<b>": 1.0},
+            files=[site.file(f"{number}".encode(), "model.bin"), site.file(TEXT.encode(), "README.md")],
+            run=named_run(f"run {number} {MARKUP}") | {"url": ADDRESS},
+            code={"repo": ADDRESS, "commit": "17ba0791" * 5},
+            datasets=[{"name": MARKUP, "digests": [f"sha256:{DATA}"], "role": "train", "uri": ADDRESS}],
+        )
+    return World(MODEL, DATA)
