@@ -1,0 +1,61 @@
+"""One Chromium for each process of the suite, and one server for each module."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser
+
+from registry.app import create_app
+from registry.config import Settings
+from registry.db.session import db
+from tests.support import browser as browsers
+from tests.support.api import Api
+from tests.support.databases import Database
+from tests.support.registry_builder import RegistryBuilder, in_process
+from tests.support.registry_identity import claim
+from tests.support.web_server import serving
+from tests.web.conftest import client_of
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with browsers.running() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="session")
+def make_served_app(
+    databases: Callable[[str], Database], make_settings: Callable[..., Settings]
+) -> Callable[[bool], Flask]:
+    """The app over SQLite, with or without a login."""
+    return functools.cache(lambda dev: create_app(make_settings(databases("sqlite").url, dev=dev)))
+
+
+@pytest.fixture(scope="module")
+def dev_served(
+    make_served_app: Callable[[bool], Flask], databases: Callable[[str], Database], storage_root
+) -> Iterator[Flask]:
+    """The app without a login, over an empty database."""
+    databases("sqlite").reset()
+    claim(storage_root)
+    app = make_served_app(True)
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def built(dev_served: Flask) -> RegistryBuilder:
+    """The builder of what the pages show."""
+    return in_process(Api(client_of(dev_served), None, "http://localhost"))
+
+
+@pytest.fixture(scope="module")
+def address(dev_served: Flask) -> Iterator[str]:
+    """The address of the interface."""
+    with serving(dev_served.wsgi_app) as address:
+        yield address
