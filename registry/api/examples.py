@@ -42,6 +42,7 @@ REGISTRATION = {
 }
 VERSION_CHANGE = {"tags": {"season": None, "reviewed": "yes"}, "reason": "reviewed by the risk team"}
 EVALUATION = {"metrics": {"auc": 0.93}, "dataset_digest": TEST, "dataset_name": "payments-test"}
+NOTE = {"text": "The test data lacks payments of September: do not compare the AUC with version 1."}
 ALIAS = {"version": 2, "reason": "the best one on payments-test"}
 PROMOTION = {"stage": "production", "reason": "AUC 0.93 on payments-test", "expected_current": 1}
 VERSION_SEARCH = {"filter": VERSIONS_FILTER, "order_by": "metrics.auc DESC", "limit": 10}
@@ -169,6 +170,15 @@ ANNOUNCED_UPLOAD = VERIFIED_UPLOAD | {
 }
 REGISTERED = {"created": True, "updated": [], "version": _VERSION}
 MEASURED = _VERSION | _MEASURED
+NOTED = {
+    "id": "6f6ee1b1-7fd1-4f0a-9f4c-0f3ad9e0c7d6",
+    "model": "fraud",
+    "version": 2,
+    "at": "2026-11-21T13:06:55.118000Z",
+    "author": "ann",
+    "text": NOTE["text"],
+    "redacted": False,
+}
 ALIASED = {
     "model": "fraud",
     "alias": "champion",

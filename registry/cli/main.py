@@ -36,6 +36,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "version": "commands.version:version",
         "alias": "commands.alias:alias",
         "tag": "commands.tag:tag",
+        "note": "commands.note:note",
         "audit": "commands.audit:audit",
         "evidence": "commands.evidence:evidence",
         "import": "commands.import_:import_",

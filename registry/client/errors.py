@@ -24,7 +24,7 @@
     ├── TooLarge                 413
     ├── Invalid                  422  extras["errors"]: texts by field
     ├── IdempotencyMismatch      422
-    ├── RateLimited              429  too many logins failed before
+    ├── RateLimited              429  too many logins failed, or too many notes were written, before
     ├── Unsupported              501  this registry, or its store, cannot do that
     ├── Unavailable              503  nothing was done; try again later
     │   ├── BytesUnchecked            the store does not answer: wait, or roll back without its check

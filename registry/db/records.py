@@ -171,6 +171,22 @@ class MetricRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteRecord:
+    """A comment on a version. ``id`` is that of its audit entry; ``text`` is None where it was redacted."""
+
+    id: str
+    model: str
+    version: int
+    at: datetime
+    author: str
+    text: str | None
+
+    @property
+    def redacted(self) -> bool:
+        return self.text is None
+
+
+@dataclass(frozen=True, slots=True)
 class HolderRecord:
     """A version's tenure in a stage, and who put it there why."""
 

@@ -19,6 +19,7 @@ class Permission(StrEnum):
     VERSION_REGISTER = "version:register"
     VERSION_IMPORT = "version:import"
     VERSION_EDIT = "version:edit"
+    VERSION_NOTE = "version:note"
     VERSION_DELETE = "version:delete"
     VERSION_PURGE = "version:purge"
     VERSION_STAGE = "version:stage"
@@ -61,7 +62,8 @@ class ActorKind(StrEnum):
     LOCAL_DEV = "local-dev"
 
 
-_READ = frozenset({Permission.MODEL_READ, Permission.SELF_READ, Permission.SELF_REVOKE})
+# Those who may read a version may comment on it.
+_READ = frozenset({Permission.MODEL_READ, Permission.VERSION_NOTE, Permission.SELF_READ, Permission.SELF_REVOKE})
 _WRITE = frozenset(
     {
         Permission.FILE_DOWNLOAD,

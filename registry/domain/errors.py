@@ -274,7 +274,7 @@ class IdempotencyMismatch(RegistryError):
 
 
 class RateLimited(RegistryError):
-    """Too many logins failed before; ``Retry-After`` is when to try again.
+    """Too many logins failed, or too many notes were written, before; ``Retry-After`` is when to try again.
 
     ``retry_after`` is in seconds.
     """

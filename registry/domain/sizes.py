@@ -19,6 +19,9 @@ METRIC_KEYS = 2_000  # of one version; each counts once for each dataset that it
 METRIC_BYTES = 2**20  # names of these metrics, each with the digest and the name of its dataset
 MEASUREMENTS = 100_000  # of one version
 ALIASES = 1_000  # of one model
+NOTE_LENGTH = 10_000  # characters
+NOTES = 1_000  # of one version
+NOTES_AN_HOUR = 100  # of one account
 
 
 def require_metrics(measured: Mapping[Measured, str | None], *, count: int = 0, total: int = 0) -> None:

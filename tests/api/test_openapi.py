@@ -38,7 +38,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-TAGS = ["models", "versions", "stages", "aliases", "uploads", "files", "imports", "jobs", "search", "audit",
+TAGS = ["models", "versions", "notes", "stages", "aliases", "uploads", "files", "imports", "jobs", "search", "audit",
         "sealed_log", "tiles", "refusals", "downloads", "evidence", "tokens"]  # fmt: skip
 IDS = {
     "abort_upload": "DELETE /api/v1/uploads/{upload}",
@@ -84,12 +84,14 @@ IDS = {
     "list_models": "GET /api/v1/models",
     "list_my_tokens": "GET /api/v1/me/tokens",
     "list_refusals": "GET /api/v1/refusals",
+    "list_notes": "GET /api/v1/models/{model}/versions/{number}/notes",
     "list_sealed_entries": "GET /api/v1/audit/sealed",
     "list_tokens": "GET /api/v1/tokens",
     "list_upload_parts": "GET /api/v1/uploads/{upload}/parts",
     "list_version_history": "GET /api/v1/models/{model}/versions/{number}/history",
     "list_versions": "GET /api/v1/models/{model}/versions",
     "measure_version": "POST /api/v1/models/{model}/versions/{number}/metrics",
+    "note_version": "POST /api/v1/models/{model}/versions/{number}/notes",
     "protect_alias": "PUT /api/v1/models/{model}/aliases/{alias}/protection",
     "prove_entry": "GET /api/v1/audit/{entry}/proof",
     "purge_version": "POST /api/v1/models/{model}/versions/{number}/purge",

@@ -19,7 +19,7 @@ from tests.support.sealing import seal_all
 # What no two servers have alike; of these the kind is compared.
 OWN = re.compile(
     r"(_at|_on|_by|_hash|_cursor|[.](at|since|until|id|entry|request_id|credential|issuer|actor|token|url|body|aggregate"
-    r"|seq|position|actor[.]name|chains[.](chain|head|published)|entries|files))$"
+    r"|seq|author|position|actor[.]name|chains[.](chain|head|published)|entries|files))$"
 )
 MAIN = {"create_model", "announce_upload", "complete_upload", "register_version", "measure_version", "set_alias",
         "change_stage", "roll_back", "get_stage_holder", "search_versions", "search_versions_by_body", "list_audit",
@@ -84,6 +84,7 @@ def story(api: Api, app: Flask, registry: RegistryBuilder) -> Story:
     tell("complete_upload", upload=announced["id"])
     tell("register_version")
     tell("measure_version")
+    tell("note_version")
     tell("set_alias")
     registry.model("fraud").move(2, "staging")
     tell("change_stage")

@@ -70,6 +70,10 @@ def _measure(registry: RegistryBuilder, number: int) -> None:
     )
 
 
+def _note(registry: RegistryBuilder, number: int) -> None:
+    expect(201, registry.client.post("/models/fraud/versions/1/notes", {"text": str(number)}))
+
+
 def _token(registry: RegistryBuilder, number: int) -> None:
     expect(201, registry.client.post("/tokens", {"owner": f"owner {number}", "roles": ["reader"]}))
 
@@ -93,6 +97,7 @@ LISTS = {
         lambda item: item["number"],
     ),
     "metrics": Listed("/models/fraud/versions/1/metrics", _measure, lambda item: (item["recorded_at"], item["key"])),
+    "notes": Listed("/models/fraud/versions/1/notes", _note, lambda item: item["id"]),
     "aliases": Listed("/models/fraud/aliases", _alias, lambda item: item["alias"]),
     "alias history": Listed(
         "/models/fraud/aliases/champion/history", _move, lambda item: item["since"], first=_two_versions

@@ -51,6 +51,7 @@ TABLE: dict[str, str] = {
     "GET /imports/00000000-0000-0000-0000-000000000000": "reader writer promoter admin auditor responder",
     "PATCH /models/nobody/versions/1": "writer promoter admin",
     "POST /models/nobody/versions/1/metrics": "writer promoter admin",
+    "POST /models/nobody/versions/1/notes": "reader writer promoter admin auditor responder",
     "PUT /models/nobody/versions/1/stage": "writer promoter admin responder",
     "PUT /models/nobody/aliases/champion": "writer promoter admin",
     "PUT /models/nobody/aliases/champion/protection": "promoter",

@@ -310,6 +310,23 @@ def test_models_and_their_tags(run_cli: CommandLine, model: str) -> None:
     assert "active" in ok(run_cli("model", "list", "--limit", "0")).out
 
 
+def test_notes_are_written_listed_and_shown(run_cli: CommandLine, model: str) -> None:
+    ok(run_cli("register", model, "model"))
+    for number in range(4):
+        written = answer(run_cli("note", f"{model}:1", f"finding {number}\nin May", "--json"))
+    assert (written["text"], written["version"], written["redacted"]) == ("finding 3\nin May", 1, False)
+    assert run_cli("note", f"{model}:1", " ").code == 2
+    assert run_cli("note", model, "which version").code == 2
+
+    listed = run_cli("version", "notes", f"{model}:1", "--limit", "3")
+    assert ("finding 3 in May" in listed.out, "finding 0" in listed.out) == (True, False)
+    assert "more than 3" in listed.err
+    shown = ok(run_cli("show", f"{model}:1")).out
+    assert ("finding 1 in May" in shown, "finding 0" in shown) == (True, False)
+    assert f"registry version notes {model}:1" in shown
+    assert "note=finding 3" in ok(run_cli("history", f"{model}:1", "--action", "version.noted")).out
+
+
 def test_metrics_name_their_dataset(run_cli: CommandLine, model: str, place: Place) -> None:
     for name in ("train", "test", "other"):
         (place.cwd / f"{name}.csv").write_text(name)

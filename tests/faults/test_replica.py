@@ -281,6 +281,7 @@ READS: dict[str, Any] = {
     "versions.list_versions": "/models/whole/versions",
     "versions.get_version": "/models/whole/versions/1",
     "versions.list_metrics": "/models/whole/versions/1/metrics",
+    "notes.list_notes": "/models/whole/versions/1/notes",
     "versions.get_lineage": "/models/whole/versions/1/lineage",
     "stages.get_stages": "/models/whole/stages",
     "stages.get_stage_holder": "/models/whole/stages/production",

@@ -16,6 +16,7 @@ from registry.domain.evidence.facts import (
     LineageFact,
     MeasurementFact,
     ModelFact,
+    NoteFact,
     RoleFact,
     SealedState,
     TenureFact,
@@ -36,6 +37,7 @@ class MemoryFacts:
     version_facts: tuple[VersionFact, ...] = ()
     file_facts: tuple[FileFact, ...] = ()
     measurement_facts: tuple[MeasurementFact, ...] = ()
+    note_facts: tuple[NoteFact, ...] = ()
     lineage_facts: tuple[LineageFact, ...] = ()
     tenure_facts: tuple[TenureFact, ...] = ()
     alias_facts: tuple[AliasFact, ...] = ()
@@ -53,6 +55,9 @@ class MemoryFacts:
 
     def measurements(self) -> Iterator[MeasurementFact]:
         return iter(self.measurement_facts)
+
+    def notes(self) -> Iterator[NoteFact]:
+        return iter(self.note_facts)
 
     def lineage(self) -> Iterator[LineageFact]:
         return iter(self.lineage_facts)

@@ -9,6 +9,7 @@ from registry.api.v1 import (
     imports,
     jobs,
     models,
+    notes,
     refusals,
     sealed_log,
     search,
@@ -21,6 +22,7 @@ from registry.api.v1 import (
 BLUEPRINTS = (
     models.blueprint,
     versions.blueprint,
+    notes.blueprint,
     stages.blueprint,
     aliases.blueprint,
     uploads.blueprint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from registry.cli.support.session import Session
 
 if TYPE_CHECKING:
     from registry.client import Reference
+    from registry.client.types import VersionView
 
 
 @click.command()
@@ -39,7 +41,7 @@ def show(session: Session, ref: Reference, as_of: str | None) -> None:
         raise click.UsageError("--as-of is for a stage or an alias, e.g. fraud#production or fraud@champion.")
     elif ref.version:
         version = session.registry.versions.get(ref.model, ref.version)
-        session.show(version, lambda: formatting.version(version))
+        session.show(version, lambda: _version(session, version))
     else:
         model = session.registry.models.get(ref.model)
         session.show(model, lambda: formatting.model(model))
@@ -64,13 +66,24 @@ def history(session: Session, ref: Reference, limit: int, **query: Any) -> None:
     session.list(entries, ENTRY_COLUMNS, entry_row, empty=NO_ENTRIES, limit=limit)
 
 
+def _version(session: Session, version: VersionView) -> None:
+    """Print a version with its newest notes; a service of an earlier release has none."""
+    from registry.client.errors import NotFound  # loads requests
+
+    formatting.version(version)
+    with suppress(NotFound):
+        name, number = version["model"], version["number"]
+        newest = session.registry.versions.notes(name, number, limit=formatting.NOTES + 1)
+        formatting.notes(f"{name}:{number}", list(newest))
+
+
 def _print_stage(session: Session, ref: Reference, as_of: str | None) -> None:
     holder = session.registry.stages.holder(ref.model, str(ref.stage), as_of=as_of)
     version = session.registry.versions.get(ref.model, holder["number"])
 
     def say() -> None:
         formatting.holder(holder)
-        formatting.version(version)
+        _version(session, version)
 
     session.show({**holder, "version": version}, say)
 
@@ -81,6 +94,6 @@ def _alias(session: Session, ref: Reference, as_of: str | None) -> None:
 
     def say() -> None:
         formatting.alias(alias)
-        formatting.version(version)
+        _version(session, version)
 
     session.show({**alias, "version": version}, say)

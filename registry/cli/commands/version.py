@@ -150,6 +150,21 @@ def metrics(session: Session, ref: Reference, limit: int) -> None:
 
 @version.command()
 @click.argument("ref", type=REFERENCE)
+@limit(20)
+@connected
+def notes(session: Session, ref: Reference, limit: int) -> None:
+    """List the comments on a version, newest first. (To comment: registry note.)
+
+    \b
+    Example:
+      registry version notes fraud:3
+    """
+    written = session.registry.versions.notes(ref.model, session.number(ref), limit=limit + 1 if limit else None)
+    session.list(written, ("time", "by", "note"), _note_row, empty=f"{ref} has no notes", limit=limit)
+
+
+@version.command()
+@click.argument("ref", type=REFERENCE)
 @click.option(
     "--metric", "values", multiple=True, required=True, type=METRIC, help="E.g. auc=0.95, or f1=0.8@test.csv."
 )
@@ -293,3 +308,7 @@ def _file_row(file: Any) -> list[object]:
 def _metric_row(metric: Any) -> list[object]:
     measured = [metric["key"], metric["value"], metric["step"], evaluations.label(metric)]
     return [*measured, Moment(metric["recorded_at"]), metric["recorded_by"]]
+
+
+def _note_row(note: Any) -> list[object]:
+    return [Moment(note["at"]), note["author"], formatting.note_text(note)]

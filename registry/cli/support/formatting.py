@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from registry.cli.support import evaluations, output
@@ -11,7 +11,7 @@ from registry.cli.support.cells import Moment, Whole
 from registry.cli.support.output import joined, when
 
 if TYPE_CHECKING:
-    from registry.client.types import AliasView, Dataset, HolderView, ModelView, VersionView
+    from registry.client.types import AliasView, Dataset, HolderView, ModelView, NoteView, VersionView
 
 MODEL_COLUMNS = ("model", "latest", "production", "staging", "lifecycle", "state")
 VERSION_COLUMNS = ("version", "stage", "state", ("registered", "by"), "aliases", "metrics")
@@ -20,6 +20,7 @@ MODEL_FIELDS = ("name", "latest_version", "stages", "lifecycle", "state")
 VERSION_FIELDS = (
     "model", "number", "stage", "state", "run_state", "created_at", "created_by", "aliases", "metrics", "evaluations",
 )  # fmt: skip
+NOTES = 3  # that are shown with a version
 NO_VERSIONS, NO_MODELS = "no versions match", "no models match"
 
 
@@ -116,6 +117,19 @@ def _damaged_files(view: VersionView) -> str | None:
     """Return what to do about damaged files; an older registry omits that there are any."""
     name = shlex.quote(f"{view['model']}:{view['number']}")
     return f"stored bytes are missing or corrupt: registry version files {name}" if view.get("damaged") else None
+
+
+def notes(ref: str, newest: Sequence[NoteView]) -> None:
+    """Print the newest comments on a version, and where there are more than NOTES."""
+    for note in newest[:NOTES]:
+        output.line(f"  note        {note_text(note)} ({note['author']}, {when(note['at'])})")
+    if len(newest) > NOTES:
+        output.line(f"  and older notes: registry version notes {shlex.quote(ref)}")
+
+
+def note_text(note: NoteView) -> str:
+    """Return the text of a comment on one line."""
+    return "(redacted)" if note["text"] is None else " ".join(note["text"].split())
 
 
 def holder(view: HolderView) -> None:

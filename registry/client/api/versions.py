@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, cast
 
 from registry.client import records
 from registry.client.errors import Conflict
 from registry.client.fields import comma_separated, given, labels
-from registry.client.http.transport import Transport, path, read
+from registry.client.http.transport import PAGE, Transport, path, read
 from registry.client.types import (
     EntryView,
     FileView,
     MetricView,
+    NoteView,
     RegisteredView,
     Stage,
     VersionLineageView,
@@ -163,6 +165,19 @@ class Versions:
     def metrics(self, model: str, number: int) -> Iterator[MetricView]:
         """Yield every recorded value."""
         return self._transport.pages(MetricView, _version_path(model, number, "metrics"))
+
+    def note(self, model: str, number: int, text: str, *, idempotency_key: str | None = None) -> NoteView:
+        """Comment on a version, of at most 10,000 characters of Markdown; the comment is an entry of its history.
+
+        Raises RateLimited after 100 comments of one account in an hour.
+        """
+        where = _version_path(model, number, "notes")
+        return self._transport.one(NoteView, "POST", where, body={"text": text}, key=idempotency_key)
+
+    def notes(self, model: str, number: int, *, limit: int | None = None) -> Iterator[NoteView]:
+        """Yield the comments on a version, newest first; with *limit*, at most so many."""
+        where = _version_path(model, number, "notes")
+        return islice(self._transport.pages(NoteView, where, size=min(limit or PAGE, PAGE)), limit)
 
     def lineage(self, model: str, number: int) -> VersionLineageView:
         """Return the run, code, environment, datasets and parents of a version."""

@@ -23,6 +23,7 @@ from registry.client.types.audit import (
 from registry.client.types.jobs import ImportView, JobState, JobView
 from registry.client.types.lineage import Code, Dataset, Environment, LineageView, Parent, Run, VersionLineageView
 from registry.client.types.models import Lifecycle, ModelView
+from registry.client.types.notes import NoteView
 from registry.client.types.stages import HolderView, MovedView, StagesView
 from registry.client.types.tokens import CreatedTokenView, MeView, Role, TokenView, UsedToken
 from registry.client.types.uploads import PartsView, PartView, Target, UploadView
@@ -66,6 +67,7 @@ __all__ = [
     "ModelVerificationView",
     "ModelView",
     "MovedView",
+    "NoteView",
     "Parent",
     "PartView",
     "PartsView",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, Uuid
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.db.base import Base, Chained, SerialKey, UuidKey
+
+NOTED = text("action = 'version.noted'")
 
 
 class AuditEntry(Base):
@@ -27,6 +29,8 @@ class AuditEntry(Base):
         Index("ix_audit_entries_actor", "actor_id", "id"),
         Index("ix_audit_entries_action", "action", "id"),
         Index("ix_audit_entries_at", "at"),
+        Index("ix_audit_entries_notes", "version_id", "id", sqlite_where=NOTED, postgresql_where=NOTED),
+        Index("ix_audit_entries_noted_by", "actor_id", "at", sqlite_where=NOTED, postgresql_where=NOTED),
         Index("ix_audit_entries_commit_order", "commit_order", "id"),
     )
 

@@ -137,6 +137,12 @@ def entry(key: Any) -> ColumnElement[int]:
     return LEAST + _one(body) + _one(texts)
 
 
+def note(key: Any) -> ColumnElement[int]:
+    """Return the weight of a note, by the id of its entry."""
+    own, said = aliased(AuditEntry), aliased(AuditText)
+    return LEAST + _one(select(_sum(said.text)).join(own, own.uid == said.entry_uid).where(own.id == key))
+
+
 def sealed_entry(position: Any) -> ColumnElement[int]:
     """Return the weight of the audit entry at a position, and of its texts. Its body is sent in base 64."""
     own, said, leaf = aliased(AuditEntry), aliased(AuditText), aliased(Leaf)

@@ -20,6 +20,7 @@ from registry.domain.evidence.facts import (
     LineageFact,
     MeasurementFact,
     ModelFact,
+    NoteFact,
     RoleFact,
     SealedState,
     TenureFact,
@@ -92,6 +93,12 @@ class DerivedFacts:
             for number, metrics in self.rows.metrics(history.model):
                 if log := self._chosen(history, number):
                     yield from self._measurements(history, log, metrics)
+
+    def notes(self) -> Iterator[NoteFact]:
+        for history in self.histories:
+            for number, text, written in history.noted:
+                if self._chosen(history, number):
+                    yield NoteFact(history.model, number, text, self._act(written), text is None)
 
     def lineage(self) -> Iterator[LineageFact]:
         for history in self.histories:

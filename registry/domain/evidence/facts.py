@@ -173,6 +173,17 @@ class MeasurementFact:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteFact:
+    """A comment on a version; ``text`` is null where it was erased."""
+
+    model: str
+    version: int
+    text: str | None
+    written: Act
+    redacted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LineageFact:
     """An edge from a version to what it came from.
 
@@ -259,7 +270,7 @@ class EvidenceFacts(Protocol):
     """All facts of an archive. Each call begins to read again, and holds one fact at a time.
 
     Facts stand in the order of their models, which is that of creation; then of versions by number, of periods and
-    measurements by time, of files by path, of roles by the time of their grant.
+    measurements and notes by time, of files by path, of roles by the time of their grant.
     """
 
     @property
@@ -270,6 +281,7 @@ class EvidenceFacts(Protocol):
     def versions(self) -> Iterator[VersionFact]: ...
     def files(self) -> Iterator[FileFact]: ...
     def measurements(self) -> Iterator[MeasurementFact]: ...
+    def notes(self) -> Iterator[NoteFact]: ...
     def lineage(self) -> Iterator[LineageFact]: ...
     def tenures(self) -> Iterator[TenureFact]: ...
     def aliases(self) -> Iterator[AliasFact]: ...
@@ -282,6 +294,7 @@ DOCUMENTS: Mapping[str, type] = {
     "versions": VersionFact,
     "files": FileFact,
     "measurements": MeasurementFact,
+    "notes": NoteFact,
     "lineage": LineageFact,
     "tenures": TenureFact,
     "aliases": AliasFact,

@@ -11,6 +11,7 @@ from registry.domain.replay.entry import ERASED, Entry
 from registry.domain.replay.replayed import ReplayedModel
 from registry.domain.states import VersionState
 
+NOTED = "version.noted"
 _ABOUT = {
     "model.created": "created",
     "model.deleted": "deleted",
@@ -49,8 +50,9 @@ class ModelHistory:
     """A model's replayed chain. ``attested`` has the entries that begin and end periods, by their ids.
 
     ``about`` has those that created, registered, verified, deleted or purged, by the version's number (0: the model)
-    and the fact. ``measured`` has those that recorded metrics, by number and time. ``redacted`` names
-    the erased texts by number. ``uses`` counts the entries by token, ``accounts`` are all actors with their kinds.
+    and the fact. ``measured`` has those that recorded metrics, by number and time, ``noted`` the comments with their
+    number and text, None where it was erased. ``redacted`` names the erased texts by number. ``uses`` counts the
+    entries by token, ``accounts`` are all actors with their kinds.
     """
 
     model: str
@@ -59,6 +61,7 @@ class ModelHistory:
     attested: dict[str, Attestation]
     about: dict[tuple[int, str], Attestation]
     measured: dict[tuple[int, str], Attestation]
+    noted: list[tuple[int, str | None, Attestation]]
     redacted: dict[int, set[str]]
     uses: dict[str, TokenUse]
     accounts: dict[str, str]
@@ -73,8 +76,8 @@ def read_history(model: str, entries: Iterable[tuple[int, Entry]]) -> ModelHisto
     observer = _Observer()
     log = model_log.replay(observer.passing(entries))
     return ModelHistory(
-        model, log, observer.entries, observer.attested, observer.about, observer.measured, observer.redacted,
-        observer.uses, observer.accounts,
+        model, log, observer.entries, observer.attested, observer.about, observer.measured, observer.noted,
+        observer.redacted, observer.uses, observer.accounts,
     )  # fmt: skip
 
 
@@ -84,6 +87,7 @@ class _Observer:
     attested: dict[str, Attestation] = field(default_factory=dict)
     about: dict[tuple[int, str], Attestation] = field(default_factory=dict)
     measured: dict[tuple[int, str], Attestation] = field(default_factory=dict)
+    noted: list[tuple[int, str | None, Attestation]] = field(default_factory=list)
     redacted: dict[int, set[str]] = field(default_factory=dict)
     uses: dict[str, TokenUse] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
@@ -105,6 +109,8 @@ class _Observer:
             self.attested[entry.uid] = attestation(position, entry)
         if number and entry.action in _MEASURING:
             self.measured[number, entry.at] = attestation(position, entry)
+        if entry.action == NOTED:
+            self.noted.append((number, entry.texts.get("note"), attestation(position, entry)))
         if entry.action == ERASED and "text" in entry.before:
             self.redacted.setdefault(number, set()).add(str(entry.before["text"]))
 

@@ -16,6 +16,7 @@ from registry.domain.evidence.facts import (
     LineageFact,
     MeasurementFact,
     ModelFact,
+    NoteFact,
     RoleFact,
     SealedState,
     TenureFact,
@@ -47,6 +48,9 @@ class RecordedFacts:
 
     def measurements(self) -> Iterator[MeasurementFact]:
         return self._read(MeasurementFact)
+
+    def notes(self) -> Iterator[NoteFact]:
+        return self._read(NoteFact)
 
     def lineage(self) -> Iterator[LineageFact]:
         return self._read(LineageFact)

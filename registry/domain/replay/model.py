@@ -139,6 +139,10 @@ class _Replay:
     def measured(self, entry: Entry) -> None:
         self._version(entry).metrics[entry.at] = entry.facts.get("metrics", dict(entry.after["metrics"]))
 
+    def noted(self, entry: Entry) -> None:
+        """Change nothing but require that the version exists: a note is its entry, and stored nowhere else."""
+        self._version(entry)
+
     def refreshed(self, entry: Entry) -> None:
         """Apply a later snapshot of the run, by the digests in the entry; without any the end was not seen."""
         version = self._version(entry)
@@ -310,6 +314,7 @@ ACTIONS: Mapping[str, Callable[[_Replay, Entry], None]] = {
     "version.failed": _Replay.settled,
     "version.edited": _Replay.version_edited,
     "version.measured": _Replay.measured,
+    "version.noted": _Replay.noted,
     "version.refreshed": _Replay.refreshed,
     "version.refresh_retried": _Replay.refreshed,
     "version.deleted": _Replay.version_deleted,

@@ -13,9 +13,9 @@ ACTIONS: Mapping[str, frozenset[str]] = {
         "import.parked", "import.requested", "import.retried", "model.created", "model.deleted", "model.edited",
         "model.renamed", "model.renumbered", "model.restored", "refresh.parked", "refresh.retried", "version.archived",
         "version.deleted", "version.demoted", "version.edited", "version.failed", "version.fetched",
-        "version.measured", "version.promoted", "version.purged", "version.refresh_retried", "version.refreshed",
-        "version.registered", "version.restored", "version.rolled_back", "version.rolled_back_unchecked",
-        "version.undeleted", "version.verified",
+        "version.measured", "version.noted", "version.promoted", "version.purged", "version.refresh_retried",
+        "version.refreshed", "version.registered", "version.restored", "version.rolled_back",
+        "version.rolled_back_unchecked", "version.undeleted", "version.verified",
     },
     "auth": _EVERYWHERE
     | {

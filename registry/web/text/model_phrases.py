@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 
 from registry.db.records import EntryRecord
@@ -21,6 +22,8 @@ from registry.web.text.phrase_parts import (
     text_of,
     version_of,
 )
+
+SHOWN_NOTE = 120  # characters of a note in a sentence
 
 
 def of_model(verb: str, rest: str = "") -> Phrase:
@@ -93,6 +96,11 @@ def measured(entry: EntryRecord) -> Parts:
     yield from (listed("recorded ", sorted(entry.after["metrics"])), " of ", version_of(entry))
     if dataset := entry.after.get("dataset"):
         yield f" on the dataset {short_digest(dataset)}"
+
+
+def noted(entry: EntryRecord) -> Parts:
+    text = " ".join(text_of(entry, "note").split())
+    yield from ("commented on ", version_of(entry), f": {textwrap.shorten(text, SHOWN_NOTE, placeholder=' …')}")
 
 
 def refreshed(entry: EntryRecord) -> Parts:

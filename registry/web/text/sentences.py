@@ -92,6 +92,7 @@ PHRASES: Mapping[str, Phrase] = {
     "version.failed": model_phrases.failed,
     "version.fetched": model_phrases.fetched,
     "version.measured": model_phrases.measured,
+    "version.noted": model_phrases.noted,
     "version.promoted": model_phrases.promoted,
     "version.purged": model_phrases.version_purged,
     "version.refresh_retried": model_phrases.of_version("resumed waiting for the end of the run of"),

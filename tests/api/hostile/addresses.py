@@ -58,6 +58,7 @@ NUMBERS = [
 # Every address below a version, by method.
 BELOW_A_VERSION = [
     ("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/restore"), ("POST", "/metrics"), ("GET", "/metrics"),
+    ("POST", "/notes"), ("GET", "/notes"),
     ("GET", "/lineage"), ("PUT", "/stage"), ("GET", "/files"), ("GET", "/files/model.bin"), ("GET", "/history"),
 ]  # fmt: skip
 BELOW_A_MODEL = [
@@ -70,6 +71,7 @@ BELOW_A_MODEL = [
 # Good bodies, so that only the address is at fault.
 BODY = {
     "/metrics": {"metrics": {"a": 1}},
+    "/notes": {"text": "why"},
     "/stage": {"stage": "staging", "reason": "why"},
     "/rollback": {"reason": "why"},
     "/versions": {"files": [{"path": "a", "size": 5, "sha256": "ef" * 32}]},

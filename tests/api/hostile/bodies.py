@@ -16,6 +16,7 @@ from marshmallow import Schema, fields
 from registry.api.schemas.aliases import AliasBody
 from registry.api.schemas.imports import ImportBody
 from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
+from registry.api.schemas.notes import NoteBody
 from registry.api.schemas.search import ModelSearchBody, VersionSearchBody
 from registry.api.schemas.stages import RollbackBody, StageChangeBody
 from registry.api.schemas.tokens import TokenBody
@@ -104,6 +105,7 @@ OPERATIONS = [
     Operation("POST", "/models/buried/versions/1/purge", PurgeBody, {"reason": "why", "now": False}),
     Operation("POST", "/models/fraud/versions/4/metrics", EvaluationBody,
               {"metrics": {"auc": 0.9}, "step": -3, "dataset_digest": DIGEST, "dataset_name": "test.csv"}),
+    Operation("POST", "/models/fraud/versions/4/notes", NoteBody, {"text": "why"}),
     Operation("PUT", "/models/fraud/versions/4/stage", StageChangeBody,
               {"stage": "staging", "reason": "why", "expected_current": 2, "leave_vacant": False, "dry_run": False}),
     Operation("POST", "/models/fraud/rollback", RollbackBody,

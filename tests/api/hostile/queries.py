@@ -5,6 +5,7 @@ from __future__ import annotations
 # Every list, and whether it is one of history.
 LISTS = [
     "/models", "/models/fraud/versions", "/models/fraud/versions/4/files", "/models/fraud/versions/4/metrics",
+    "/models/fraud/versions/4/notes",
     "/models/fraud/aliases", "/models/fraud/aliases/champion/history", "/models/fraud/history",
     "/models/fraud/versions/2/history", "/audit", "/refusals", "/downloads", "/tokens", "/me/tokens", "/jobs",
     "/search/models", "/search/versions", "/audit/chains", "/audit/entries",

@@ -16,7 +16,7 @@ from registry.db.bulk_insert import insert_rows
 from registry.db.models import Account, Artifact
 from registry.db.session import reading, transaction
 from registry.domain import clock
-from registry.domain.sizes import DESCRIPTION_LENGTH
+from registry.domain.sizes import DESCRIPTION_LENGTH, NOTE_LENGTH
 from registry.http.bodies import MANIFEST_VALUES, PART_BYTES
 from registry.rules import inline_bytes
 from registry.rules.names import TAG_VALUE_LENGTH
@@ -71,6 +71,8 @@ def fill(app: Flask, registry: RegistryBuilder) -> dict[str, Any]:
         registry.model("big").version(files=files, tags=TAGS, run={"system": "ci", "id": str(number), "params": PARAMS})
         expect(200, registry.client.patch(f"/models/big/versions/{number + 1}", {"description": DESCRIPTION}))
     expect(201, registry.client.put("/models/big/aliases/champion", {"version": 1}))
+    for _ in range(90):
+        expect(201, registry.client.post("/models/big/versions/1/notes", {"text": "\x01" * NOTE_LENGTH}))
     registry.model("wide").version(files=manifest(file), metrics=METRICS)
     with app.app_context():
         with reading() as session:
@@ -247,6 +249,8 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "versions.delete_version": Case("DELETE", f"{BIG}/versions/99"),
         "versions.get_lineage": Case("GET", f"{BIG}/versions/1/lineage"),
         "versions.get_version": Case("GET", f"{BIG}/versions/1"),
+        "notes.list_notes": Case("GET", f"{BIG}/versions/1/notes?limit=200"),
+        "notes.note_version": Case("POST", f"{BIG}/versions/2/notes", {"text": "\x01" * NOTE_LENGTH}),
         "versions.list_metrics": Case("GET", "/api/v1/models/wide/versions/1/metrics?limit=200"),
         "versions.list_versions": Case("GET", f"{BIG}/versions?limit=200"),
         "versions.edit_version": Case("PATCH", f"{BIG}/versions/1", {"tags": TAGS}),

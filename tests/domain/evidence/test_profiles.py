@@ -166,7 +166,7 @@ def generated_facts(draw: st.DrawFn) -> MemoryFacts:
 
 
 LISTS = (
-    *("file_facts", "measurement_facts", "lineage_facts", "tenure_facts"),
+    *("file_facts", "measurement_facts", "note_facts", "lineage_facts", "tenure_facts"),
     *("alias_facts", "account_facts", "role_facts"),
 )
 
@@ -206,6 +206,7 @@ def test_no_clause_shows_a_fact_that_is_not_in_the_facts(facts: MemoryFacts) -> 
     documents = {
         "models": facts.model_facts,
         "versions": facts.version_facts,
+        "notes": facts.note_facts,
         "lineage": facts.lineage_facts,
         "measurements": facts.measurement_facts,
         "tenures": facts.tenure_facts,

@@ -182,6 +182,8 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         {"after": {"metrics": {f"m{number}": "1.0" for number in range(9)}}},
         "recorded m0, m1, m2, m3, m4, m5 and 3 more of fraud:12",
     ),
+    ("version.noted", {"texts": {"note": "worse\nabroad"}}, "commented on fraud:12: worse abroad"),
+    ("version.noted", {"redacted": ["note"]}, "commented on fraud:12: (redacted)"),
     (
         "version.promoted",
         {"after": {"stage": "production"}, "related_version": 9},
