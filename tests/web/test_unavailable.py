@@ -1,0 +1,33 @@
+"""Pages while the database cannot be reached: each says so, and says that nothing was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Flask
+
+from registry.app import create_app
+from registry.config import Settings
+from registry.db.session import db
+from tests.support.pages import examined
+from tests.support.ports import free_port
+from tests.web.addresses import PAGES
+from tests.web.conftest import client_of
+from tests.web.world import DATA, MODEL, World
+
+NEED_NO_DATABASE = frozenset({"web.login", "web.settings"})
+
+
+def test_every_page_says_that_the_database_is_away(make_settings: Callable[..., Settings]) -> None:
+    app: Flask = create_app(make_settings(f"postgresql://nobody@127.0.0.1:{free_port()}/none", dev=True))
+    visitor, world = client_of(app), World(MODEL, DATA)
+
+    for endpoint, address in PAGES.items():
+        response = visitor.get(world.fill(address), headers={"Accept": "text/html"})
+        if endpoint not in NEED_NO_DATABASE:
+            seen = examined(response, status=503)
+            assert "Nothing was changed." in seen.text, endpoint
+            assert response.headers["Retry-After"], endpoint
+
+    with app.app_context():
+        db.engine.dispose()
