@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli.support import times
+from registry.rules.time_texts import read_time
 
 if TYPE_CHECKING:
     from registry.rules.references import Reference
@@ -81,13 +81,13 @@ class NumberParam(ReferenceParam):
 
 
 class TimeParam(Param):
-    """A time; see ``times``."""
+    """A time; see ``rules.time_texts``."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            return times.read(value, now=datetime.now(UTC))
+            return read_time(value, now=datetime.now(UTC))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

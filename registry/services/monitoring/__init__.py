@@ -1,5 +1,5 @@
 """Monitoring: health, metrics from the database, and the diagnosis of an installation."""
 
-from registry.services.monitoring import checks, diagnosis, gauges, health, log_health, table_counts
+from registry.services.monitoring import checks, diagnosis, gauges, health, log_health, overview, table_counts
 
-__all__ = ["checks", "diagnosis", "gauges", "health", "log_health", "table_counts"]
+__all__ = ["checks", "diagnosis", "gauges", "health", "log_health", "overview", "table_counts"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -102,6 +102,11 @@ def examine(
         }
         if checks["secret_key"].ok:
             checks["secret_key"] = older_tokens()
+    return advised(checks)
+
+
+def advised(checks: Mapping[str, Check]) -> dict[str, Check]:
+    """Return the checks, each one that has failed with what to do."""
     return {
         name: check if check.ok or check.fix else replace(check, fix=FIXES.get(name, TRACKING))
         for name, check in checks.items()

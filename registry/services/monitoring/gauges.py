@@ -9,33 +9,25 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from registry.db import grants, times
-from registry.db.models import Artifact, AuditEntry, Blob, Import, RunRefresh, Upload
+from registry.db.models import AuditEntry, Blob
 from registry.db.session import reading
 from registry.domain.errors import Unavailable
 from registry.domain.states import ImportState, VersionState
 from registry.services import background_jobs, bounded_calls, leases
 from registry.services.integrity.damage import ABSENT, CORRUPT, MISSING, SUSPECT
 from registry.services.maintenance import heartbeats
-from registry.services.monitoring import table_counts
+from registry.services.monitoring import backlog, table_counts
 from registry.services.sealed_log import standing
 
 PATIENCE_SECONDS = 5.0  # Prometheus gives up after ten
 STATES = {"versions": tuple(VersionState), "imports": tuple(ImportState)}
-# Literals: a statement whose state is a parameter could be planned without the index over that state.
-UPLOADED, DAMAGED, UNHASHED = (
-    Upload.state == literal_column("'uploaded'"),
-    Blob.damage.is_not(None),
-    Artifact.sha256.is_(None),
-)
-WAITING_REFRESH = RunRefresh.state == literal_column("'waiting'")
-OPEN_IMPORT = Import.state.in_([literal_column("'pending'"), literal_column("'running'")])
+DAMAGED = Blob.damage.is_not(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,25 +122,13 @@ def _role(session: Session) -> list[Gauge]:
 
 def _backlog(session: Session, moment: datetime) -> list[Gauge]:
     gauges = []
-    for name, what, where, since in (
-        ("uploads", "Uploads that wait for a worker to verify them", UPLOADED, Upload.created_at),
-        ("artifacts", "Files of the artifact area that wait for a worker to hash them", UNHASHED, Artifact.created_at),
-        ("imports", "Imports that wait for a worker or are under way", OPEN_IMPORT, Import.created_at),
-        ("run_refreshes", "Unfinished runs whose end is waited for", WAITING_REFRESH, RunRefresh.created_at),
-    ):
-        count, age = _waiting(session, where, since, moment)
+    for waiting in backlog.look(session):
+        name, age = f"registry_{waiting.name}_waiting", {"": _age(waiting.since, moment)}
         gauges += [
-            Gauge(f"registry_{name}_waiting", f"{what}.", None, {"": count}),
-            Gauge(f"registry_{name}_waiting_oldest_seconds", f"{what}: the age of the oldest, or 0.", None, {"": age}),
+            Gauge(name, f"{waiting.what}.", None, {"": waiting.count}),
+            Gauge(f"{name}_oldest_seconds", f"{waiting.what}: the age of the oldest, or 0.", None, age),
         ]
     return gauges
-
-
-def _waiting(
-    session: Session, where: ColumnElement[bool], since: InstrumentedAttribute[Any], moment: datetime
-) -> tuple[int, float]:
-    count, oldest = session.execute(select(func.count(), func.min(since)).where(where)).one()
-    return count, _age(oldest, moment)
 
 
 def _damage(session: Session) -> list[Gauge]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from registry.cli.support import times, version_facts
+from registry.cli.support import version_facts
+from registry.rules.time_texts import read_time
 from tests.cli.conftest import CommandLine, Place
 
 NOW = datetime(2026, 11, 21, 13, 5, tzinfo=UTC)
@@ -30,15 +31,27 @@ NOW = datetime(2026, 11, 21, 13, 5, tzinfo=UTC)
     ],
 )
 def test_a_time_is_read_as_people_write_it(text: str, moment: str) -> None:
-    assert times.read(text, now=NOW) == moment
+    assert read_time(text, now=NOW) == moment
 
 
 @pytest.mark.parametrize(
-    "text", ["", "now", "12:00", "2026-11-20T12:00:00", "2026-13-01", "7y", "-2h", "999999w", "2h\n3"]
+    "text",
+    [
+        "",
+        "now",
+        "12:00",
+        "2026-11-20T12:00:00",
+        "2026-13-01",
+        "7y",
+        "-2h",
+        "999999w",
+        "2h\n3",
+        "9999-12-31T23:59:59-14:00",
+    ],
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        times.read(text, now=NOW)
+        read_time(text, now=NOW)
 
 
 def test_metrics_and_params_come_from_files_and_options_win(tmp_path: Path) -> None:

@@ -9,12 +9,20 @@ _RELATIVE = re.compile(r"([0-9]{1,6})\s*(s|m|h|d|w)(?:\s+ago)?\Z")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def read(text: str, *, now: datetime) -> str:
+def read_time(text: str, *, now: datetime) -> str:
+    """Return what :func:`read_moment` reads as RFC 3339 in UTC. Raises ValueError."""
+    return read_moment(text, now=now).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def read_moment(text: str, *, now: datetime) -> datetime:
     """Read RFC 3339 with an offset, a date (its first moment in UTC) or an age such as ``2h`` or ``7d``.
 
     Raises ValueError for anything else, also for a time of day without an offset, which is ambiguous.
     """
-    return _moment(text.strip(), now).astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    try:
+        return _moment(text.strip(), now).astimezone(UTC)
+    except OverflowError as error:  # an offset leads out of the years that there are
+        raise ValueError(f"{text!r} is out of range") from error
 
 
 def _moment(text: str, now: datetime) -> datetime:
