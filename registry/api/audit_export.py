@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -14,9 +12,9 @@ from registry.api.schemas.audit import AuditEntryView
 from registry.db import times
 from registry.db.records import EntryRecord
 from registry.domain import clock
+from registry.rules import csv_cells
 from registry.rules.audit_log.checkpoints import read_checkpoint
 from registry.rules.audit_log.notes import encode64
-from registry.rules.csv_cells import cell, comment
 from registry.services.audit import Criteria
 from registry.services.sealed_log import LogState
 
@@ -59,18 +57,10 @@ def json_lines(entries: Iterable[EntryRecord], head: Header | None) -> Iterator[
 
 def csv_lines(entries: Iterable[EntryRecord], head: Header | None) -> Iterator[str]:
     """Yield the lines of a CSV file: each member of the header as a comment, then the columns and the entries."""
-    view, buffer = AuditEntryView(), io.StringIO()
-    writer = csv.writer(buffer)
+    view = AuditEntryView()
     for name, value in (head or {}).items():
-        yield comment({name: value})
-    writer.writerow(COLUMNS)
-    for entry in entries:
-        document = view.dump(entry)
-        actor = document["actor"]
-        document |= {"actor": actor["name"], "credential": actor["credential"], "issuer": actor["issuer"]}
-        writer.writerow([cell(document[column]) for column in COLUMNS])
-        yield _take_text(buffer)
-    yield _take_text(buffer)
+        yield csv_cells.comment({name: value})
+    yield from csv_cells.lines(COLUMNS, (_flattened(view.dump(entry)) for entry in entries))
 
 
 WRITERS = {"jsonl": (json_lines, "application/x-ndjson"), "csv": (csv_lines, "text/csv; charset=utf-8")}
@@ -86,8 +76,6 @@ def _wire(value: Any) -> Any:
     return clock.wire(value) if isinstance(value, datetime) else value
 
 
-def _take_text(buffer: io.StringIO) -> str:
-    text = buffer.getvalue()
-    buffer.seek(0)
-    buffer.truncate()
-    return text
+def _flattened(document: dict[str, Any]) -> dict[str, Any]:
+    actor = document["actor"]
+    return document | {"actor": actor["name"], "credential": actor["credential"], "issuer": actor["issuer"]}

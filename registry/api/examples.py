@@ -204,6 +204,7 @@ PROMOTED = {
     "at": "2026-11-21T13:20:00.250000Z",
     "version": _VERSION | _MEASURED | _PROMOTED,
     "warnings": [],
+    "entry": _ENTRY,
 }
 HOLDER = {
     "model": "fraud",
@@ -216,6 +217,46 @@ HOLDER = {
     "kind": "promote",
     "actor": "ann",
     "reason": "AUC 0.93 on payments-test",
+}
+_LASTING = {"ended_kind": None, "ended_entry": None, "ended_by": None, "ended_reason": None, "successor": None}
+_EARLIER_TENURE = HOLDER | {
+    "number": 1,
+    "manifest_digest": _EARLIER["manifest_digest"],
+    "since": "2026-10-17T09:02:44.118000Z",
+    "until": "2026-11-21T13:20:00.250000Z",
+    "entry": "f1f0a8a4-5c37-4b58-9d0e-0a3a7f0f6f5e",
+    "reason": "arranged",
+    "ended_kind": "supersede",
+    "ended_entry": _ENTRY,
+    "ended_by": "ann",
+    "ended_reason": "AUC 0.93 on payments-test",
+    "successor": 2,
+    "state": "ready",
+    "rolled_back": False,
+}
+TENURES = {
+    "items": [HOLDER | _LASTING | {"state": "ready", "rolled_back": False}, _EARLIER_TENURE],
+    "next_cursor": None,
+}
+WAYS_BACK = {
+    "model": "fraud",
+    "holder": 2,
+    "target": 1,
+    "refusal": None,
+    "earlier": [{"number": 1, "tenure": _EARLIER_TENURE, "refusal": None}],
+    "more": False,
+}
+_MOVABLE = {"allowed": True, "leave_vacant": False, "refusal": None, "forbidden": None}
+OPTIONS = {
+    "model": "fraud",
+    "number": 2,
+    "stage": "staging",
+    "holder": 1,
+    "options": [
+        {"stage": "none", "move": {"kind": "demote", "displaced": None}, **_MOVABLE},
+        {"stage": "production", "move": {"kind": "promote", "displaced": 1}, **_MOVABLE},
+        {"stage": "archived", "move": {"kind": "archive", "displaced": None}, **_MOVABLE},
+    ],
 }
 FOUND = {"items": [_VERSION | _MEASURED | _PROMOTED], "next_cursor": None, "warnings": []}
 _CURSOR = ".eJyLjjbUUTKNBQAIGgIe.3f6rVnqk1Z0m…"
@@ -284,6 +325,7 @@ ROLLED_BACK = {
     "at": "2026-11-21T16:40:55.731000Z",
     "version": _EARLIER,
     "warnings": [],
+    "entry": "0c7d2f0e-6f0f-4e0b-9f57-3c4b8d0b2f11",
 }
 ISSUED = {
     "id": "EOuE2hW2teM9",

@@ -79,6 +79,7 @@ _KINDS: Mapping[Any, type[Record]] = {
     types.MovedView: MovedRecord,
     types.HolderView: HolderRecord,
     types.AliasView: HolderRecord,
+    types.TenureView: HolderRecord,
     types.EntryView: EntryRecord,
     types.FileView: FileRecord,
 }

@@ -204,6 +204,24 @@ class HolderRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class TenureRecord(HolderRecord):
+    """A tenure, and who ended it why; the fields ``ended_…`` are None while it lasts.
+
+    ``successor`` is the version that took its place, None where it left without one. ``state`` and ``rolled_back`` are
+    those of its version now. ``origin`` is the tenure that a rollback brought back, None for another one.
+    """
+
+    ended_kind: str | None
+    ended_entry: str | None
+    ended_by: str | None
+    ended_reason: str | None
+    successor: int | None
+    state: str
+    rolled_back: bool
+    origin: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class AliasRecord:
     """Target of an alias, now or at a time; ``created`` in the reply to the call that created the alias.
 

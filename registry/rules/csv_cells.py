@@ -6,8 +6,11 @@ So an apostrophe stands before each character that begins a formula, at the star
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from registry.rules.text import escape
@@ -36,3 +39,21 @@ def cell(value: Any) -> Any:
         return value
     text = _CONTROLS.sub(lambda match: escape(match[0]), value)
     return ("'" if _STARTS.search(value) else "") + _FOLLOWS.sub(r"\1'", text)
+
+
+def lines(columns: Sequence[str], documents: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a CSV file: the names of the columns, then a line for each document."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(columns)
+    for document in documents:
+        writer.writerow([cell(document[column]) for column in columns])
+        yield _taken(buffer)
+    yield _taken(buffer)
+
+
+def _taken(buffer: io.StringIO) -> str:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text

@@ -188,10 +188,13 @@ def test_promotion_rollback_and_what_is_served(run_cli: CommandLine, model: str)
     for number in (2, 3, 4):
         serve(run_cli, model, number)
 
+    targets = ok(run_cli("show", model, "--moves")).out.splitlines()
     planned = ok(run_cli("rollback", model, "--reason", "latency", "--dry-run")).out
     stale = run_cli("rollback", model, "--reason", "latency", "--expected-current", "2")
     back = ok(run_cli("rollback", model, "--reason", "latency", "--expected-current", "4")).out
 
+    assert targets[0] == f"a rollback of {model} returns to version 3"
+    assert [line.split()[:2] for line in targets[2:]] == [["3", "default"], ["2", targets[3].split()[1]]]
     assert planned.startswith("dry run, nothing changed: ")
     assert stale.code == 5
     assert back.startswith(
@@ -203,6 +206,13 @@ def test_promotion_rollback_and_what_is_served(run_cli: CommandLine, model: str)
     assert run_cli("rollback", model, "--reason", "latency").code == 6
     again = run_cli("promote", f"{model}:4", "--to", "production", "--reason", "x")
     assert again.code == 6
+    assert "is refused: no earlier version" in ok(run_cli("show", model, "--moves")).out
+    moves = {
+        one["stage"]: one for one in answer(run_cli("show", f"{model}#production", "--moves", "--json"))["options"]
+    }
+    assert (moves["archived"]["leave_vacant"], moves["staging"]["refusal"]["code"]) == (True, "illegal_transition")
+    assert "with --leave-vacant only" in ok(run_cli("show", f"{model}:2", "--moves")).out
+    assert run_cli("show", f"{model}:2", "--moves", "--as-of", "7d").code == 2
 
 
 def test_what_is_pulled_is_what_was_registered(run_cli: CommandLine, model: str, place: Place) -> None:
@@ -375,6 +385,11 @@ def test_history_says_who_did_what_and_why(run_cli: CommandLine, model: str) -> 
         "model.created",
     ]
     assert "smoke tests passed" in ok(run_cli("history", f"{model}:1")).out
+    served = answer(run_cli("history", model, "--tenures", "--stage", "production", "--json"))["items"]
+    assert [(one["number"], one["until"], one["kind"]) for one in served] == [(1, None, "promote")]
+    assert ok(run_cli("history", model, "--tenures")).out.count(" staging ") == 1
+    for wrong in (["--stage", "production"], ["--tenures", "--actor", "x"]):
+        assert run_cli("history", model, *wrong).code == 2
     promoted = answer(run_cli("audit", "--model", model, "--action", "version.promoted", "--since", "1h", "--json"))
     assert {entry["actor"]["name"] for entry in promoted["items"]} == {"local-dev"}
     assert answer(run_cli("audit", "--model", model, "--until", "1h", "--json"))["items"] == []

@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
+from registry.api.schemas.paging import PageQuery, page_of
 from registry.api.schemas.versions import VersionView
 from registry.domain.stages import Stage, TransitionKind
 from registry.http.fields import (
@@ -91,6 +92,10 @@ class MovedView(View):
     at = Instant(**output("When it moved; null where it did not.", null=True))
     version = fields.Nested(VersionView, **output("The version after the move; in a dry run, as it is."))
     warnings = fields.List(fields.String(), **output("What was not checked; empty when everything was."))
+    entry = fields.String(
+        **output("The audit entry of the move; null where there is none, as for one that an earlier release made.",
+                 null=True)
+    )  # fmt: skip
 
 
 class HolderView(View):
@@ -125,3 +130,101 @@ class StagesView(View):
 
     model = fields.String(**output("The name of the model."))
     stages = fields.Nested(HoldersView, **output("The holders by stage."))
+
+
+class TenureQuery(PageQuery):
+    """The stage of the tenures, and the page or the form of the list."""
+
+    stage = fields.String(
+        validate=Choice([stage.value for stage in Stage if stage is not Stage.NONE]),
+        metadata=about("Only tenures of this stage; by default of all."),
+    )
+    format = fields.String(validate=Choice(["csv"]), metadata=about("All tenures as a file, instead of a page."))
+
+    @post_load
+    def _open_stage(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return data | ({"stage": Stage(data["stage"])} if "stage" in data else {})
+
+
+class TenureView(HolderView):
+    """A span during which a version held a stage: who began it and why, and who ended it and why."""
+
+    ended_kind = fields.String(**output(f"How it ended: {one_of(TransitionKind)}; null while it lasts.", null=True))
+    ended_entry = fields.String(**output("The audit entry of its end; null while it lasts.", null=True))
+    ended_by = fields.String(**output("The name of the account that ended it; null while it lasts.", null=True))
+    ended_reason = fields.String(**output("Why it was ended.", null=True))
+    successor = fields.Integer(
+        **output("The version that took its place; null while it lasts, or where none did.", null=True)
+    )
+    state = fields.String(**output("The state of the version, now."))
+    rolled_back = fields.Boolean(**output("Whether the version was rolled back since it last entered production."))
+
+
+TenurePage = page_of(TenureView, "TenurePage")
+
+
+class OptionRefusalView(View):
+    """Why a move is refused, as the problem document of the request would have it."""
+
+    code = fields.String(**output("The kind of the refusal."))
+    detail = fields.String(**output("What is refused and what to do."))
+
+
+class OptionMoveView(View):
+    """The move that would be made."""
+
+    kind = fields.String(**output(f"{one_of(TransitionKind)}."))
+    displaced = fields.Integer(**output("The version that would leave production for it, if any.", null=True))
+
+
+class StageOptionView(View):
+    """What a request to move the version to the stage would get, as far as the store need not be asked."""
+
+    stage = fields.String(**output("The stage."))
+    allowed = fields.Boolean(**output("Whether the request would be done."))
+    leave_vacant = fields.Boolean(**output("Whether it would be done with `leave_vacant: true` only."))
+    move = fields.Nested(
+        OptionMoveView, **output("What would be moved; null where the state of things refuses it.", null=True)
+    )
+    refusal = fields.Nested(
+        OptionRefusalView, **output("Why the state of things refuses it; null where it does not.", null=True)
+    )
+    forbidden = fields.Nested(
+        OptionRefusalView, **output("The permission that the caller lacks for it; null where none is.", null=True)
+    )
+
+
+class StageOptionsView(View):
+    """The stages that a version could enter."""
+
+    model = fields.String(**output("The name of the model."))
+    number = fields.Integer(**output("The number of the version."))
+    stage = fields.String(**output("The stage that it is in."))
+    holder = fields.Integer(**output("The version in production, for `expected_current`; null: none.", null=True))
+    options = fields.List(fields.Nested(StageOptionView), **output("Each other stage."))
+
+
+class WayBackView(View):
+    """A version that held production earlier."""
+
+    number = fields.Integer(**output("The number of the version."))
+    tenure = fields.Nested(TenureView, **output("Its latest tenure of production."))
+    refusal = fields.Nested(
+        OptionRefusalView, **output("Why production cannot return to it; null where it can.", null=True)
+    )
+
+
+class WaysBackView(View):
+    """The versions to which production could return, as far as the store need not be asked.
+
+    `earlier` has the versions of the latest 50 tenures of production, and the target.
+    """
+
+    model = fields.String(**output("The name of the model."))
+    holder = fields.Integer(**output("The version in production, for `expected_current`; null: none.", null=True))
+    target = fields.Integer(**output("The version that a rollback returns to by default; null: none.", null=True))
+    refusal = fields.Nested(OptionRefusalView, **output("Why there is no target by default.", null=True))
+    earlier = fields.List(
+        fields.Nested(WayBackView), **output("The versions that held production, the latest holder first.")
+    )
+    more = fields.Boolean(**output("Whether other versions held production before."))

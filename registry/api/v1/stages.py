@@ -5,11 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from flask import Response, stream_with_context
+
 from registry.api import examples
 from registry.api.blueprint import Blueprint, polled
 from registry.api.operation_docs import conditional
 from registry.api.refusal_docs import refuses
-from registry.api.schemas.stages import HolderQuery, HolderView, MovedView, RollbackBody, StageChangeBody, StagesView
+from registry.api.schemas.paging import paged
+from registry.api.schemas.stages import (
+    HolderQuery,
+    HolderView,
+    MovedView,
+    RollbackBody,
+    StageChangeBody,
+    StageOptionsView,
+    StagesView,
+    TenurePage,
+    TenureQuery,
+    TenureView,
+    WaysBackView,
+)
 from registry.db.records import HolderRecord
 from registry.domain.access import Permission
 from registry.domain.errors import (
@@ -25,8 +40,10 @@ from registry.domain.stages import Stage
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, etag_of_tenure, if_match, store
 from registry.http.database_position import replicable
-from registry.services.stages import changes, resolve, rollback, transitions
+from registry.rules import csv_cells
+from registry.services.stages import changes, choices, past, resolve, rollback, transitions
 from registry.services.stages.changes import Moved, StageChange
+from registry.services.stages.choices import Options, WaysBack
 
 blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enforced stages and rollback.")
 
@@ -86,3 +103,43 @@ def get_stage_holder(query: dict[str, Any], model: str, stage: str) -> HolderRec
     Poll it with If-None-Match: 304 means that the same version still holds it.
     """
     return resolve.holder(model, Stage(stage), **query)
+
+
+@blueprint.route("/models/<model:model>/tenures")
+@blueprint.arguments(TenureQuery, location="query")
+@blueprint.response(
+    200, TenurePage, example=examples.TENURES, description="A page of tenures, or with `format` all of them."
+)
+@blueprint.doc(responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}})
+@requires(Permission.MODEL_READ)
+@replicable
+def list_tenures(query: dict[str, Any], model: str) -> Any:
+    """List which version held which stage, since when, until when and why, newest first."""
+    if query.pop("format", None) is None:
+        return paged(past.tenures(model, **query))
+    view, tenures = TenureView(), past.export(model, stage=query.get("stage"))
+    lines = csv_cells.lines([*view.dump_fields], map(view.dump, tenures))
+    headers = {"Content-Disposition": 'attachment; filename="tenures.csv"'}
+    return Response(stream_with_context(lines), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+@blueprint.route("/models/<model:model>/versions/<number:number>/stage")
+@blueprint.response(200, StageOptionsView, example=examples.OPTIONS)
+@requires(Permission.MODEL_READ)
+def get_stage_options(model: str, number: int) -> Options:
+    """Show what a move of the version to each other stage would do, and what refuses it.
+
+    The files of the version are not looked for in the store; a dry run of the move does that.
+    """
+    return choices.options(model, number, actor=current_actor())
+
+
+@blueprint.route("/models/<model:model>/rollback")
+@blueprint.response(200, WaysBackView, example=examples.WAYS_BACK)
+@requires(Permission.MODEL_READ)
+def get_rollback_targets(model: str) -> WaysBack:
+    """Show where a rollback of production leads, and which other versions it can lead to.
+
+    Files are not looked for in the store; a dry run of the rollback does that.
+    """
+    return choices.ways_back(model)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli.support import formatting
+from registry.cli.support import formatting, stage_choices
 from registry.cli.support.entries import ENTRY_COLUMNS, NO_ENTRIES, entry_row
 from registry.cli.support.options import connected, filters
 from registry.cli.support.parsing import REFERENCE, TIME
@@ -15,25 +15,30 @@ from registry.cli.support.session import Session
 
 if TYPE_CHECKING:
     from registry.client import Reference
-    from registry.client.types import VersionView
+    from registry.client.types import HeldStage, VersionView
 
 
 @click.command()
 @click.argument("ref", type=REFERENCE)
 @click.option("--as-of", type=TIME, help="Who it was then: RFC 3339, a date, or 2h, 7d (ago).")
+@click.option("--moves", is_flag=True, help="The stages that a version can enter, or the targets of a rollback.")
 @connected
-def show(session: Session, ref: Reference, as_of: str | None) -> None:
+def show(session: Session, ref: Reference, as_of: str | None, moves: bool) -> None:
     """Show a model, a version, or who holds a stage or an alias.
 
-    The JSON of a stage or an alias has the version under "version"; "number" is always its number.
+    The JSON of a stage or an alias has the version under "version"; "number" is always its number. With --moves, show
+    for a version what a move to each stage would do, and for a model where a rollback of production can lead.
 
     \b
     Example:
       registry show fraud
       registry show fraud:3 --json
+      registry show fraud:3 --moves
       registry show fraud#production --as-of 2026-11-20T12:00:00Z
     """
-    if ref.stage:
+    if moves:
+        _moves(session, ref, as_of)
+    elif ref.stage:
         _print_stage(session, ref, as_of)
     elif ref.alias:
         _alias(session, ref, as_of)
@@ -50,16 +55,23 @@ def show(session: Session, ref: Reference, as_of: str | None) -> None:
 @click.command()
 @click.argument("ref", type=REFERENCE)
 @filters()
+@click.option("--tenures", is_flag=True, help="Of a model: which version held which stage, and until when.")
+@click.option("--stage", type=click.Choice(["staging", "production", "archived"]), help="Tenures of this stage only.")
 @connected
-def history(session: Session, ref: Reference, limit: int, **query: Any) -> None:
+def history(session: Session, ref: Reference, limit: int, tenures: bool, stage: HeldStage | None, **query: Any) -> None:
     """Show what happened to a model or a version, newest first.
 
     \b
     Example:
       registry history fraud
       registry history fraud:3 --action version.promoted --since 7d
+      registry history fraud --tenures --stage production
     """
-    if ref.bare:
+    if tenures:
+        _tenures(session, ref, stage, limit, query)
+    elif stage:
+        raise click.UsageError("--stage chooses the tenures of --tenures; add it.")
+    elif ref.bare:
         entries = session.registry.models.history(ref.model, **query)
     else:
         entries = session.registry.versions.history(ref.model, session.number(ref), **query)
@@ -75,6 +87,28 @@ def _version(session: Session, version: VersionView) -> None:
         name, number = version["model"], version["number"]
         newest = session.registry.versions.notes(name, number, limit=formatting.NOTES + 1)
         formatting.notes(f"{name}:{number}", list(newest))
+
+
+def _tenures(session: Session, ref: Reference, stage: HeldStage | None, limit: int, query: dict[str, Any]) -> None:
+    if not ref.bare:
+        raise click.UsageError(f"--tenures lists those of a model: registry history {ref.model} --tenures")
+    if any(query.values()):
+        raise click.UsageError("--tenures cannot be filtered by --actor, --action, --since or --until.")
+    found = session.registry.stages.tenures(ref.model, stage=stage)
+    session.list(
+        found, stage_choices.TENURE_COLUMNS, stage_choices.tenure_row, empty="No version was in a stage.", limit=limit
+    )
+
+
+def _moves(session: Session, ref: Reference, as_of: str | None) -> None:
+    if as_of:
+        raise click.UsageError("--moves shows what can be done now; leave out --as-of.")
+    if ref.bare:
+        ways = session.registry.stages.ways_back(ref.model)
+        session.show(ways, lambda: stage_choices.ways_back(ways))
+    else:
+        options = session.registry.stages.options(ref.model, session.number(ref))
+        session.show(options, lambda: stage_choices.options(options))
 
 
 def _print_stage(session: Session, ref: Reference, as_of: str | None) -> None:

@@ -84,6 +84,8 @@ def archive(session: Session, ref: Reference, reason: str, leave_vacant: bool, d
 def rollback(session: Session, name: str, **terms: Any) -> None:
     """Return production to the version that served before. A store that does not answer is reported within seconds.
 
+    `registry show NAME --moves` lists the versions that it can return to.
+
     \b
     Example:
       registry rollback fraud --reason "latency regression"

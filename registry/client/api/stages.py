@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from registry.client.fields import UNSET, Expected, expecting
@@ -11,7 +12,10 @@ from registry.client.types import (
     HolderView,
     MovedView,
     Stage,
+    StageOptionsView,
     StagesView,
+    TenureView,
+    WaysBackView,
 )
 from registry.client.values import When
 
@@ -73,6 +77,21 @@ class Stages:
             without_store_check=without_store_check or None,
         )
         return self._transport.one(MovedView, "POST", path("models", model, "rollback"), body=body, key=idempotency_key)
+
+    def options(self, model: str, number: int) -> StageOptionsView:
+        """Return what a move of the version to each other stage would do, and what refuses it; see ``move``.
+
+        The registry does not look for the files in the store; a dry run of the move does that.
+        """
+        return self._transport.one(StageOptionsView, "GET", path("models", model, "versions", number, "stage"))
+
+    def ways_back(self, model: str) -> WaysBackView:
+        """Return where a rollback leads by default, and its other targets; see ``roll_back``."""
+        return self._transport.one(WaysBackView, "GET", path("models", model, "rollback"))
+
+    def tenures(self, model: str, *, stage: HeldStage | None = None) -> Iterator[TenureView]:
+        """Yield which version held *stage*, by default each stage, since when, until when and why, newest first."""
+        return self._transport.pages(TenureView, path("models", model, "tenures"), query={"stage": stage})
 
     def holders(self, model: str) -> StagesView:
         """Return the versions in staging and production now."""

@@ -24,7 +24,18 @@ from registry.client.types.jobs import ImportView, JobState, JobView
 from registry.client.types.lineage import Code, Dataset, Environment, LineageView, Parent, Run, VersionLineageView
 from registry.client.types.models import Lifecycle, ModelView
 from registry.client.types.notes import NoteView
-from registry.client.types.stages import HolderView, MovedView, StagesView
+from registry.client.types.stages import (
+    HolderView,
+    MovedView,
+    OptionMove,
+    OptionRefusal,
+    StageOption,
+    StageOptionsView,
+    StagesView,
+    TenureView,
+    WayBack,
+    WaysBackView,
+)
 from registry.client.types.tokens import CreatedTokenView, MeView, Role, TokenView, UsedToken
 from registry.client.types.uploads import PartsView, PartView, Target, UploadView
 from registry.client.types.versions import (
@@ -68,6 +79,8 @@ __all__ = [
     "ModelView",
     "MovedView",
     "NoteView",
+    "OptionMove",
+    "OptionRefusal",
     "Parent",
     "PartView",
     "PartsView",
@@ -80,12 +93,17 @@ __all__ = [
     "SealedEntryView",
     "SealedPage",
     "Stage",
+    "StageOption",
+    "StageOptionsView",
     "StagesView",
     "Target",
+    "TenureView",
     "TokenView",
     "UploadView",
     "UsedToken",
     "VerifiedChainView",
     "VersionLineageView",
     "VersionView",
+    "WayBack",
+    "WaysBackView",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from registry.client.types.versions import Stage, VersionView
 
@@ -10,7 +10,7 @@ from registry.client.types.versions import Stage, VersionView
 class MovedView(TypedDict):
     """One move; ``displaced`` is the version that had to leave, ``changed`` is False when there was nothing to do.
 
-    ``warnings`` list the checks that were left out.
+    ``warnings`` list the checks that were left out. ``entry`` is the audit entry; older registries omit it.
     """
 
     model: str
@@ -24,6 +24,7 @@ class MovedView(TypedDict):
     at: str | None
     version: VersionView
     warnings: list[str]
+    entry: str | None
 
 
 class HolderView(TypedDict):
@@ -42,3 +43,61 @@ class HolderView(TypedDict):
 class StagesView(TypedDict):
     model: str
     stages: dict[str, list[HolderView]]
+
+
+class TenureView(HolderView):
+    """A span during which a version held a stage; the fields ``ended_…`` are None while it lasts."""
+
+    ended_kind: str | None
+    ended_entry: str | None
+    ended_by: str | None
+    ended_reason: str | None
+    successor: int | None
+    state: Literal["unverified", "pending", "ready", "failed", "deleted"]
+    rolled_back: bool
+
+
+class OptionRefusal(TypedDict):
+    code: str
+    detail: str
+
+
+class OptionMove(TypedDict):
+    kind: str
+    displaced: int | None
+
+
+class StageOption(TypedDict):
+    """What a request to move the version to ``stage`` would get, as far as the store need not be asked."""
+
+    stage: Stage
+    allowed: bool
+    leave_vacant: bool
+    move: OptionMove | None
+    refusal: OptionRefusal | None
+    forbidden: OptionRefusal | None
+
+
+class StageOptionsView(TypedDict):
+    model: str
+    number: int
+    stage: Stage
+    holder: int | None
+    options: list[StageOption]
+
+
+class WayBack(TypedDict):
+    number: int
+    tenure: TenureView
+    refusal: OptionRefusal | None
+
+
+class WaysBackView(TypedDict):
+    """Where production could return to; ``more`` is set when other versions held it before those of ``earlier``."""
+
+    model: str
+    holder: int | None
+    target: int | None
+    refusal: OptionRefusal | None
+    earlier: list[WayBack]
+    more: bool

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, select, tuple_, union_all
+from sqlalchemy.orm import Session, aliased
 
 from registry.db import times
 from registry.db.base import Rows
@@ -128,6 +129,47 @@ def select_holders() -> Rows:
 def select_aliases() -> Rows:
     """Return the selection of alias tenures, with entries, the version's state and the model's protected aliases."""
     return _select_tenures(AliasTenure, AliasTenure.alias).add_columns(Version.state, Model.protected_aliases)
+
+
+_END, _ENDER, _END_REASON, _SUCCESSOR = aliased(AuditEntry), aliased(Account), aliased(AuditText), aliased(Version)
+
+
+@functools.cache
+def tenures_of(*, one_stage: bool, goes_on: bool) -> FixedStatement:
+    """Return the selection of the fields of ``TenureRecord`` for the model named ``model``, newest first.
+
+    They are the first ``most`` of the ``stage``, or without *one_stage* of all of them. When it *goes_on*, they are
+    those after the tenure with the id ``after_id``, which began at ``after``. They are found before their details are
+    joined: PostgreSQL would join so many tables in the order in which they are written.
+    """
+    own = select(Tenure.__table__).where(Tenure.model_id == catalog.model_id(bindparam("model")))
+    if goes_on:
+        place = tuple_(bindparam("after", type_=Tenure.started_at.type), bindparam("after_id", type_=Tenure.id.type))
+        own = own.where(tuple_(Tenure.started_at, Tenure.id) < place)
+    if one_stage:
+        found = _first_tenures(own, bindparam("stage"))
+    else:  # the index has no order of all stages
+        stages_held = [stage.value for stage in Stage if stage is not Stage.NONE]
+        each = (select(_first_tenures(own, stage).subquery()) for stage in stages_held)
+        merged = union_all(*each).subquery()
+        found = select(merged).order_by(merged.c.started_at.desc(), merged.c.id.desc()).limit(bindparam("most"))
+    picked = aliased(Tenure, found.subquery("picked"))
+    return FixedStatement(
+        _select_tenures(picked, picked.stage, picked.started_kind)
+        .add_columns(picked.ended_kind, picked.ended_entry, _ENDER.name, _END_REASON.text, _SUCCESSOR.number,
+                     Version.state, Version.rolled_back, picked.origin_id)
+        .outerjoin(_END, _END.uid == picked.ended_entry)
+        .outerjoin(_ENDER, _ENDER.id == _END.actor_id)
+        .outerjoin(_END_REASON, (_END_REASON.entry_uid == _END.uid) & (_END_REASON.field == "reason"))
+        .outerjoin(_SUCCESSOR, (_SUCCESSOR.id == _END.version_id) & (_SUCCESSOR.id != picked.version_id))
+        .order_by(picked.started_at.desc(), picked.id.desc())
+    )  # fmt: skip
+
+
+def _first_tenures(own: Rows, stage: Any) -> Rows:
+    """Select the first ``most`` of them in the stage, in the order of the index ix_tenures_as_of."""
+    newest = (Tenure.started_at.desc(), Tenure.id.desc())
+    return own.where(Tenure.stage == stage).order_by(*newest).limit(bindparam("most"))
 
 
 def _select_tenures(table: type[Tenure] | type[AliasTenure], what: Any, *more: Any) -> Rows:

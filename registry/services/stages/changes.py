@@ -65,7 +65,7 @@ class StageChange:
 class Moved:
     """The result of a move, or of its dry run. ``at`` is None when nothing was written.
 
-    ``warnings`` list the checks that were left out.
+    ``warnings`` list the checks that were left out. ``entry`` is the id of the audit entry of the move.
     """
 
     move: Move
@@ -73,6 +73,7 @@ class Moved:
     version: VersionRecord
     dry_run: bool = False
     warnings: Sequence[str] = ()
+    entry: str | None = None
 
 
 def recall(outcome: Outcome) -> Moved:
@@ -80,7 +81,8 @@ def recall(outcome: Outcome) -> Moved:
     number, source, target, kind, displaced = outcome["move"]
     decided = Move(number, Stage(source), Stage(target), kind and TransitionKind(kind), displaced=displaced)
     at = outcome["at"] and datetime.fromisoformat(outcome["at"])
-    return Moved(decided, at, versions.recall(outcome), warnings=outcome["warnings"])
+    entry = outcome.get("entry")  # earlier releases did not remember it
+    return Moved(decided, at, versions.recall(outcome), warnings=outcome["warnings"], entry=entry)
 
 
 def check_reason(reason: str) -> None:
@@ -97,6 +99,7 @@ def finish(
     warnings: Sequence[str],
     *,
     sought: TransitionKind,
+    entry: str | None = None,
 ) -> Answer[Moved]:
     """Return what the unit of work moves, and let it count that; *at* is None when it writes nothing."""
     unit.after_commit(partial(move_counts.count_move, decided, sought=sought, is_done=at is not None))
@@ -106,9 +109,10 @@ def finish(
         move=[decided.number, decided.source, decided.target, decided.kind, decided.displaced],
         at=at and clock.wire(at),
         warnings=list(warnings),
+        entry=entry,
     )
     record = records.read_back(unit.session, version)
-    return Answer(lambda: Moved(decided, at, record.value, warnings=warnings))
+    return Answer(lambda: Moved(decided, at, record.value, warnings=warnings, entry=entry))
 
 
 def draft_entry(

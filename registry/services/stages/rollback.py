@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-
-from sqlalchemy.orm import Session
 
 from registry.db.batch import Answer
 from registry.db.models import Model, Version
@@ -75,7 +74,8 @@ def _rehearse_rollback(model: str, change: StageChange, to: int | None) -> Moved
     with reading(snapshot=True) as session:
         model_row = catalog.model(session, model)
         outgoing = governance.production_holder(session, model_row)
-        chosen = _plan_rollback(session, model_row, outgoing, change, to)
+        past = governance.production_line(session, model_row)
+        chosen = choose_target(model_row, outgoing, change, past, to=to)
         target = catalog.version(session, model_row, chosen.number)
         decided = _rollback_move(target, outgoing)
         record = records.version_record(session, target)
@@ -105,7 +105,8 @@ def _roll_back_locked(
     holder = governance.ask_for_holder(model)
     locked_model, target = catalog.lock_version(unit.session, model, checked, holder)
     outgoing = governance.holder_of(unit.session, holder)
-    chosen = _plan_rollback(unit.session, locked_model, outgoing, change, to)
+    past = governance.production_line(unit.session, locked_model)
+    chosen = choose_target(locked_model, outgoing, change, past, to=to)
     if chosen.number != checked:
         raise _LeadsElsewhere
     decided = _rollback_move(target, outgoing)
@@ -128,18 +129,27 @@ def _roll_back_locked(
     if change.without_store_check:
         unit.after_commit(meters().unchecked_rollbacks.inc)
         unit.after_commit(partial(precheck.check_soon, model, target.number))
-    return finish(unit, target, decided, event.at, warnings, sought=TransitionKind.ROLLBACK)
+    return finish(unit, target, decided, event.at, warnings, sought=TransitionKind.ROLLBACK, entry=event.uid)
 
 
-def _plan_rollback(
-    session: Session, model: Model, outgoing: Version | None, change: StageChange, to: int | None
+def choose_target(
+    model: Model,
+    outgoing: Version | None,
+    change: StageChange,
+    past: Iterable[stages.ProductionTenure],
+    *,
+    to: int | None,
 ) -> stages.ProductionTenure:
+    """Return the tenure that the rollback brings back; *past* is as :func:`stages.plan_rollback` takes it.
+
+    Raises what :func:`roll_back` raises, but for the store.
+    """
     refuse_deleted(model)
     catalog.check_match(model, change.if_match)
     if change.expected_current is not UNSAID:
         number = outgoing.number if outgoing else None
         stages.check_expected(change.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
-    return stages.plan_rollback(governance.production_line(session, model), to=to)
+    return stages.plan_rollback(past, to=to)
 
 
 def _rollback_move(target: Version, outgoing: Version | None) -> Move:

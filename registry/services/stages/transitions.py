@@ -96,7 +96,7 @@ def _move_locked(
     actor: Actor,
 ) -> Answer[Moved]:
     """Apply and record the move, within a unit of work that has locked the model."""
-    decided, displaced = _plan_move(locked_model, version, incumbent, target, change, actor=actor)
+    decided, displaced = plan_move(locked_model, version, incumbent, target, change, actor=actor)
     others = tenures.others_in(unit.session, locked_model, version, target) if change.archive_others else []
     if change.revises and not decided.changed:
         locked_model.revised_at = version.revised_at = times.now()
@@ -117,7 +117,8 @@ def _move_locked(
             _archive_beside(unit.session, locked_model, other, version, target, change.reason, at=at, actor=actor)
     if warnings:
         unit.after_commit(partial(precheck.check_soon, locked_model.name, version.number))
-    return finish(unit, version, decided, at, warnings, sought=move_counts.SOUGHT[target])
+    entry = event.uid if decided.changed else None
+    return finish(unit, version, decided, at, warnings, sought=move_counts.SOUGHT[target], entry=entry)
 
 
 def _rehearse_move(model: str, number: int, target: Stage, change: StageChange, *, actor: Actor) -> Moved:
@@ -125,7 +126,7 @@ def _rehearse_move(model: str, number: int, target: Stage, change: StageChange, 
         model_row = catalog.model(session, model)
         version = catalog.version(session, model_row, number)
         incumbent = governance.production_holder(session, model_row) if _concerns_holder(target, change) else None
-        decided, _ = _plan_move(model_row, version, incumbent, target, change, actor=actor)
+        decided, _ = plan_move(model_row, version, incumbent, target, change, actor=actor)
         return Moved(decided, None, records.version_record(session, version), dry_run=True)
 
 
@@ -133,9 +134,13 @@ def _concerns_holder(target: Stage, change: StageChange) -> bool:
     return target is Stage.PRODUCTION or change.expected_current is not UNSAID
 
 
-def _plan_move(
+def plan_move(
     model: Model, version: Version, incumbent: Version | None, target: Stage, change: StageChange, *, actor: Actor
 ) -> tuple[Move, Version | None]:
+    """Decide the move from rows that were read, and return it with the version that it displaces.
+
+    Raises what :func:`move` raises, but for the store.
+    """
     refuse_deleted(model)
     catalog.check_match(version, change.if_match)
     if not change.dry_run:

@@ -8,7 +8,7 @@ LISTS = [
     "/models/fraud/versions/4/notes",
     "/models/fraud/aliases", "/models/fraud/aliases/champion/history", "/models/fraud/history",
     "/models/fraud/versions/2/history", "/audit", "/refusals", "/downloads", "/tokens", "/me/tokens", "/jobs",
-    "/search/models", "/search/versions", "/audit/chains", "/audit/entries",
+    "/search/models", "/search/versions", "/audit/chains", "/audit/entries", "/models/fraud/tenures",
 ]  # fmt: skip
 HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit"]
 UNPAGED = [
@@ -16,6 +16,7 @@ UNPAGED = [
     "/models/fraud/versions/2/files/model.bin", "/uploads/{upload}", "/models/fraud/evidence", "/audit/sealed",
     "/audit/00000000-0000-0000-0000-000000000000/proof", "/audit/00000000-0000-0000-0000-000000000000",
     "/models/fraud/history/verification",
+    "/models/fraud/versions/2/stage", "/models/fraud/rollback",
 ]  # fmt: skip
 
 LIMITS = [

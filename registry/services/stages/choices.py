@@ -1,0 +1,180 @@
+"""Choices: where a version can move, and where production can roll back to, without a question to the store.
+
+Each is the result of the plan that the move itself makes, for rows of one reading.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from registry.db.models import Model, Version
+from registry.db.queries import catalog, governance
+from registry.db.records import TenureRecord
+from registry.db.session import reading
+from registry.domain.access import Actor, Permission
+from registry.domain.errors import Conflict, Forbidden, IllegalTransition
+from registry.domain.stages import Move, ProductionTenure, Stage, TransitionKind
+from registry.domain.states import VersionState
+from registry.services.catalog import authority
+from registry.services.stages import past, rollback, transitions
+from registry.services.stages.changes import StageChange
+
+LISTED = 50
+_REHEARSAL = StageChange(reason="", dry_run=True)
+_VACATING = StageChange(reason="", dry_run=True, leave_vacant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StageOption:
+    """A stage that the version could enter: the ``move``, or the first ``refusal`` by the state of things.
+
+    ``forbidden`` is the refusal for want of a permission, whatever the state. ``leave_vacant``: it moves with that
+    option only.
+    """
+
+    stage: Stage
+    move: Move | None
+    leave_vacant: bool
+    refusal: Conflict | None
+    forbidden: Forbidden | None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether a request would be done, as far as the store need not be asked."""
+        return self.move is not None and self.forbidden is None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The stages that a version could enter from its present one. ``holder`` is the version in production."""
+
+    model: str
+    number: int
+    stage: Stage
+    holder: int | None
+    options: Sequence[StageOption]
+
+    def to(self, stage: Stage) -> StageOption | None:
+        """Return the option for *stage*; None for the present one."""
+        return next((option for option in self.options if option.stage is stage), None)
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """A version that held production earlier, by its latest tenure there; ``refusal`` is why it cannot return."""
+
+    tenure: TenureRecord
+    refusal: Conflict | None
+
+    @property
+    def number(self) -> int:
+        return self.tenure.number
+
+
+@dataclass(frozen=True, slots=True)
+class WaysBack:
+    """Where a rollback of production leads: by default to version ``target``, or ``refusal`` is why to none.
+
+    ``earlier`` are the versions that held production, the latest holder first, without those that hold it now: as many
+    as had one of the latest ``LISTED`` tenures, and the target. ``more`` is set when there are others.
+    """
+
+    model: str
+    holder: int | None
+    target: int | None
+    refusal: Conflict | None
+    earlier: Sequence[WayBack]
+    more: bool
+
+
+def options(model: str, number: int, *, actor: Actor) -> Options:
+    """Return what a move of the version to each other stage would do, and what refuses it. Raises NotFound."""
+    with reading(snapshot=True) as session:
+        model_row = catalog.model(session, model)
+        version = catalog.version(session, model_row, number)
+        holder = governance.production_holder(session, model_row)
+    others = [stage for stage in Stage if stage != version.stage]
+    found = [_option(model_row, version, holder, stage, actor=actor) for stage in others]
+    return Options(model, number, Stage(version.stage), holder.number if holder else None, found)
+
+
+def _option(model: Model, version: Version, holder: Version | None, target: Stage, *, actor: Actor) -> StageOption:
+    move, refusal, vacating = None, None, False
+    try:
+        move, _ = transitions.plan_move(model, version, holder, target, _REHEARSAL, actor=actor)
+    except Conflict as refused:
+        refusal = refused
+    if isinstance(refusal, IllegalTransition):
+        try:
+            move, _ = transitions.plan_move(model, version, holder, target, _VACATING, actor=actor)
+            vacating, refusal = True, None
+        except IllegalTransition:
+            pass  # the first text says more
+    return StageOption(target, move, vacating, refusal, _lack(actor, model, version, target))
+
+
+def _lack(actor: Actor, model: Model, version: Version, target: Stage) -> Forbidden | None:
+    try:
+        actor.require(Permission.VERSION_STAGE)
+        if target is Stage.PRODUCTION:
+            actor.require(Permission.VERSION_PROMOTE)
+        authority.require_to_move(actor, model, version)
+    except Forbidden as lack:
+        return lack
+    return None
+
+
+def ways_back(model: str) -> WaysBack:
+    """Return where a rollback of the model's production leads by default, and its other targets. Raises NotFound."""
+    with reading(snapshot=True) as session:
+        model_row = catalog.model(session, model)
+        holder = governance.production_holder(session, model_row)
+        read: list[TenureRecord] = []
+        line = _noting(past.line_of_production(session, model_row.name, at_once=LISTED + 1), read)
+        target, refusal = _verdict(model_row, holder, map(_planned, line), to=None)
+        chosen = [read[-1]] if target is not None else []
+        deque(islice(line, max(0, LISTED - len(read))), maxlen=0)
+        more = len(read) > LISTED or next(line, None) is not None
+    ways = []
+    for tenure in _latest_of_each([*read[:LISTED], *chosen]):
+        _, refused = _verdict(model_row, holder, map(_planned, read), to=tenure.number)
+        ways.append(WayBack(tenure, refused))
+    return WaysBack(model, holder.number if holder else None, target, refusal, ways, more)
+
+
+def _noting(line: Iterator[TenureRecord], read: list[TenureRecord]) -> Iterator[TenureRecord]:
+    for tenure in line:
+        read.append(tenure)
+        yield tenure
+
+
+def _planned(tenure: TenureRecord) -> ProductionTenure:
+    return ProductionTenure(
+        id=tenure.tenure,
+        number=tenure.number,
+        origin=tenure.origin or tenure.tenure,
+        ended_kind=TransitionKind(tenure.ended_kind) if tenure.ended_kind else None,
+        state=VersionState(tenure.state),
+        rolled_back=tenure.rolled_back,
+    )
+
+
+def _verdict(
+    model: Model, holder: Version | None, line: Iterable[ProductionTenure], *, to: int | None
+) -> tuple[int | None, Conflict | None]:
+    try:
+        return rollback.choose_target(model, holder, _REHEARSAL, line, to=to).number, None
+    except Conflict as refused:
+        return None, refused
+
+
+def _latest_of_each(line: Sequence[TenureRecord]) -> Iterator[TenureRecord]:
+    """Yield the latest tenure of each version of *line*, newest first, without the versions that hold it now."""
+    seen = {tenure.number for tenure in line if tenure.until is None}
+    for tenure in line:
+        if tenure.number not in seen:
+            seen.add(tenure.number)
+            yield tenure
