@@ -13,7 +13,7 @@ from registry.client import delivery, detect, errors, records, values
 from registry.client.api.imports import Imports
 from registry.client.api.models import Models
 from registry.client.fields import given, several
-from registry.client.files import capture, credential_files, data, pointers, scan, value_files
+from registry.client.files import capture, credential_files, data, model_card, pointers, scan, value_files
 from registry.client.files.selection import Selection
 from registry.client.http.transport import Transport
 from registry.client.progress import Progress
@@ -102,6 +102,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     facts: Facts,
     *,
     selection: Selection,
+    card: Path | None,
     allow_secrets: bool,
     follow_links: bool,
     detect_origin: bool,
@@ -111,10 +112,15 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     idempotency_key: str | None,
     progress: Progress | None,
 ) -> Registered:
-    """Register the files at *source* as a version of *model*, making the model if there is none."""
+    """Register the files at *source* as a version of *model*, making the model if there is none.
+
+    *card* is registered as README.md.
+    """
     facts = plain({**_detect_origin(source), **given(**facts)} if detect_origin else facts)
     noticed = scan.Noticed()
     found_files = selected(source, selection, allow_secrets=allow_secrets, follow_links=follow_links, noticed=noticed)
+    if card is not None:
+        found_files = model_card.with_card(found_files, card)
     files = scan.hashed(found_files, jobs=jobs, progress=progress, parts=True)
     body = request_body(files, facts) | capture.missing(facts, files)
     body |= given(update=update or None, anew=new_version or None)

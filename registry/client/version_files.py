@@ -36,6 +36,7 @@ class VersionFiles(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         default_ignores: bool = True,
+        card: str | Path | None = None,
         allow_secrets: bool = False,
         follow_links: bool = False,
         update: bool = False,
@@ -54,7 +55,8 @@ class VersionFiles(Lookup):
         lines of the directory's ``.registryignore``. With *default_ignores* the files of version control, caches and
         operating systems are left out, too; ``ignored`` in the answer names them. Files that hold credentials are
         refused with HoldsCredentials unless *allow_secrets*. *follow_links* follows symbolic links that leave the
-        directory, as those of a Hugging Face cache do.
+        directory, as those of a Hugging Face cache do. *card* is the file of a model card, which is registered as
+        ``README.md``; pages show that file of a version as its card.
 
         The run and the code are detected from the CI system or git around this process. ``run`` and ``code`` replace
         them; *detect* turns this off. *progress* is called with what is done (``hash``, ``upload``) and with how many
@@ -80,6 +82,7 @@ class VersionFiles(Lookup):
                 tuple(several(exclude, "exclude")),
                 ignored.PATTERNS if default_ignores else (),
             ),
+            card=None if card is None else Path(card),
             allow_secrets=allow_secrets,
             follow_links=follow_links,
             detect_origin=detect,

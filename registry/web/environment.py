@@ -11,7 +11,7 @@ from registry.domain.access import Permission
 from registry.http.context import absolute, below_prefix, settings
 from registry.web import addresses, assets, csrf, notices
 from registry.web.blueprint import blueprint
-from registry.web.text import words
+from registry.web.text import markdown, words
 
 THEME_COOKIE = "registry-theme"
 THEMES = ("light", "dark")
@@ -31,6 +31,8 @@ def prepare(app: Flask) -> None:
         clean=words.clean,
         safe_url=words.safe_url,
         folded=words.folded,
+        markdown=markdown.render,
+        lead=markdown.lead,
     )
     environment.globals.update(
         url_for=addresses.url_for,

@@ -31,6 +31,28 @@ def test_the_bytes_arrive_before_the_version(
     assert registered["uploads"] == {"files": 2, "sent": 2, "sent_bytes": 2012}
 
 
+def test_a_card_is_registered_as_the_readme_unless_another_one_is_there(
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, source: Path, tmp_path: Path
+) -> None:
+    card = tmp_path / "card.md"
+    card.write_text("# Fraud")
+
+    client.register("fraud", source, card=card, detect=False)
+
+    files = {file["path"]: file["sha256"] for file in registry.registered["files"]}
+    assert list(files) == ["MLmodel", "README.md", "weights/model.bin"]
+    assert store.blobs[files["README.md"]] == b"# Fraud"
+    (source / "README.md").write_text("# Fraud")
+    client.register("fraud", source, card=card, detect=False)
+    assert {file["path"]: file["sha256"] for file in registry.registered["files"]} == files
+    (source / "README.md").write_text("# Another")
+    with pytest.raises(errors.UnfitSource, match=r"differs from .*card\.md: leave out --card"):
+        client.register("fraud", source, card=card)
+    (source / "README.md").rename(source / "readme.md")
+    with pytest.raises(errors.UnfitSource, match=r"registered as README\.md"):
+        client.register("fraud", source, card=card)
+
+
 def test_uploads_carry_exactly_the_signed_headers_and_a_length(
     store: FakeStore, registry: FakeRegistry, client: RegistryClient, source: Path
 ) -> None:

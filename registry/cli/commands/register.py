@@ -52,6 +52,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--params-file", type=FILE, help="Values as JSON or YAML; --param takes precedence.")
 @click.option("--tag", "tags", multiple=True, type=PAIR, help="A label, e.g. team=risk.")
 @click.option("--description", metavar="TEXT", help="The description of this version.")
+@click.option("--card", type=FILE, help="The model card, Markdown: registered as the file README.md.")
 @click.option("--framework", metavar="NAME", help="E.g. scikit-learn.")
 @click.option("--signature", type=FILE, help="Inputs and outputs as JSON or YAML.")
 @click.option("--run-id", metavar="ID", help="The run that created it; detected in CI.")
@@ -147,6 +148,7 @@ def _upload(
             include=options["include"],
             exclude=options["exclude"],
             default_ignores=not options["no_default_ignores"],
+            card=options["card"],
             allow_secrets=options["allow_secrets"],
             follow_links=options["follow_links"],
             update=options["update"],
@@ -170,7 +172,7 @@ def _upload(
 def _import(
     session: Session, name: str, source: str, described: dict[str, Any], options: dict[str, Any], *, problem: str | None
 ) -> None:
-    here = ("include", "exclude", "follow_links")
+    here = ("include", "exclude", "follow_links", "card")
     if said := [f"--{name.replace('_', '-')}" for name in here if options[name]]:
         raise click.UsageError(f"{', '.join(said)}: for files that are here, not for a URL.")
     if options["new_version"]:
