@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import flask
 from flask import Request, Response, request
-from marshmallow import Schema, ValidationError
+from marshmallow import Schema, ValidationError, fields
 from webargs.flaskparser import FlaskParser
 
 from registry.api import operation_docs, replies
@@ -46,14 +46,17 @@ class Parser(FlaskParser):
         return bodies.load(req, incidental=getattr(schema, "INCIDENTAL", frozenset()))
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:
-        known = sorted(field.data_key or name for name, field in schema.fields.items())
+        fields_by_name = {field.data_key or name: field for name, field in schema.fields.items()}
+        known, lists = sorted(fields_by_name), set[str]()
         for name, values in req.args.lists():
             if name not in known:
                 text = f"is not a query parameter here; those are {', '.join(known)}"
                 raise Invalid.field(name[:64], text + hint(nearest(name, known)))
-            if len(values) > 1:
+            if isinstance(fields_by_name[name], fields.List):
+                lists.add(name)
+            elif len(values) > 1:
                 raise Invalid.field(name, "is given more than once")
-        return req.args.to_dict()
+        return {**req.args.to_dict(), **{name: req.args.getlist(name) for name in lists}}
 
     def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> NoReturn:
         messages = error.messages_dict

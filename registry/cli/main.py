@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "verify": "commands.files:verify",
         "show": "commands.show:show",
         "compare": "commands.compare:compare",
+        "diff": "commands.diff:diff",
         "history": "commands.show:history",
     },
     "Stages": {
@@ -61,7 +62,6 @@ ELSEWHERE: Mapping[str, str] = {
     "ls": "registry model list, registry version list NAME or registry version files NAME:NUMBER",
     "list": "registry model list, registry version list NAME or registry alias list NAME",
     "download": "registry pull NAME:NUMBER -o DIRECTORY, or registry version tar for one file",
-    "diff": "registry compare NAME:NUMBER NAME:NUMBER, or registry verify DIRECTORY --against NAME:NUMBER",
     "get": "registry show NAME:NUMBER, or registry pull NAME:NUMBER -o DIRECTORY",
     "describe": "registry show NAME:NUMBER",
     "lineage": "registry show NAME:NUMBER",

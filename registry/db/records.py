@@ -187,6 +187,27 @@ class NoteRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricPointRecord:
+    """The latest value of a metric of one version, on any data."""
+
+    key: str
+    value: float
+    dataset_digest: str | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredVersionRecord:
+    """A version of a series of metrics; ``points`` has those that it has."""
+
+    number: int
+    state: str
+    stage: str
+    created_at: datetime
+    points: list[MetricPointRecord]
+
+
+@dataclass(frozen=True, slots=True)
 class HolderRecord:
     """A version's tenure in a stage, and who put it there why."""
 

@@ -21,7 +21,8 @@ from tests.support.replies import expect
 
 IDENTITIES = [None, *sorted(role.value for role in GRANTABLE), "revoked", "expired"]
 # No model of this name exists: whoever is let in is told so, and nothing changes.
-PARTS = {"model": "nobody", "number": "1", "alias": "champion", "stage": "production", "path": "model.bin",
+PARTS = {"model": "nobody", "number": "1", "other": "2", "alias": "champion", "stage": "production",
+         "path": "model.bin",
          "upload": "00000000-0000-0000-0000-000000000000", "import_id": "00000000-0000-0000-0000-000000000000",
          "job_id": "00000000-0000-0000-0000-000000000000",
          "file": "swagger-ui.css", "webhook": "none", "release": "2.0", "rest": "nothing",
@@ -31,6 +32,8 @@ PARTS = {"model": "nobody", "number": "1", "alias": "champion", "stage": "produc
 TABLE: dict[str, str] = {
     "GET /models": "reader writer promoter admin auditor responder",
     "GET /models/nobody": "reader writer promoter admin auditor responder",
+    "GET /models/nobody/versions/1/diff/2": "reader writer promoter admin auditor responder",
+    "GET /models/nobody/metrics": "reader writer promoter admin auditor responder",
     "GET /models/nobody/history": "reader writer promoter admin auditor responder",
     "GET /models/nobody/stages/production": "reader writer promoter admin auditor responder",
     "GET /models/nobody/tenures": "reader writer promoter admin auditor responder",

@@ -94,7 +94,7 @@ def test_the_options_of_every_command_are_described_once() -> None:
         (["regster"], "'register'"),
         (["ls"], "registry model list"),
         (["list"], "registry version list NAME"),
-        (["diff", "fraud:1", "fraud:2"], "registry compare NAME:NUMBER NAME:NUMBER"),
+        (["delete", "fraud:1"], "registry version delete NAME:NUMBER"),
         (["download", "fraud:1"], "registry pull"),
         (["version", "archive", "fraud:1", "--reason", "old"], "registry archive NAME:NUMBER"),
         (["version", "archive", "fraud:1", "-o", "x.tar"], "registry version tar NAME:NUMBER"),

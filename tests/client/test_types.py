@@ -7,6 +7,7 @@ import pytest
 from registry.api.schemas import (
     aliases,
     audit,
+    comparison,
     downloads,
     imports,
     lineage,
@@ -66,6 +67,14 @@ PAIRS = [
     (types.CreatedTokenView, tokens.IssuedView),
     (types.UsedToken, tokens.CredentialView),
     (types.MeView, tokens.MeView),
+    (types.ComparisonView, comparison.ComparisonView),
+    (types.ComparedVersionView, comparison.ComparedVersionView),
+    (types.SectionView, comparison.SectionView),
+    (types.ComparisonRowView, comparison.ComparisonRowView),
+    (types.CellView, comparison.CellView),
+    (types.DeltaView, comparison.DeltaView),
+    (types.MeasuredVersionView, comparison.MeasuredVersionView),
+    (types.MetricPointView, comparison.MetricPointView),
 ]
 
 

@@ -3,6 +3,7 @@
 from registry.api.v1 import (
     aliases,
     audit,
+    comparison,
     downloads,
     evidence,
     files,
@@ -25,6 +26,7 @@ BLUEPRINTS = (
     notes.blueprint,
     stages.blueprint,
     aliases.blueprint,
+    comparison.blueprint,
     uploads.blueprint,
     files.blueprint,
     imports.blueprint,

@@ -33,7 +33,8 @@ def compare(session: Session, first: Reference, second: Reference) -> None:
     aliases and times of registration are not compared.
 
     The exit code is 0 whether or not the versions differ: "same" in the JSON has the result. The command reads both
-    versions and their lists of files, and compares them itself.
+    versions and their lists of files, and compares them itself: it works with every release of the service. "registry
+    diff" shows up to six versions side by side, with deltas and with the reasons for missing values.
 
     \b
     Example:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
-from registry.cli.support import formatting, output
+from registry.cli.support import formatting, metric_tables, output
 from registry.cli.support.options import connected, fields, limit, reason
 from registry.cli.support.parsing import MODEL, PAIR, Pair, distinct
 from registry.cli.support.session import Session
@@ -15,6 +16,7 @@ from registry.domain.stages import Lifecycle as Rules
 if TYPE_CHECKING:
     from registry.client.types import Lifecycle
 
+MOST_METRICS = 10  # of one answer
 LIFECYCLE = click.Choice([one.value for one in Rules])
 
 
@@ -73,6 +75,33 @@ def show(session: Session, name: str) -> None:
     """
     model_view = session.registry.models.get(name)
     session.show(model_view, lambda: formatting.model(model_view))
+
+
+@model.command()
+@click.argument("name", type=MODEL)
+@click.option(
+    "--key", "keys", multiple=True, metavar="METRIC", help="Only this metric. Up to 10; default: the first 10."
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Write a CSV file to stdout.")
+@limit(50)
+@connected
+def metrics(session: Session, name: str, keys: tuple[str, ...], as_csv: bool, limit: int) -> None:
+    """Show metrics over the versions of a model: the latest value of each, newest version first.
+
+    \b
+    Example:
+      registry model metrics fraud --key auc --limit 200
+      registry model metrics fraud --csv --limit 0 > fraud.csv
+    """
+    if as_csv and session.as_json:
+        raise click.UsageError("--csv and --json are two forms of the same; give one.")
+    shown = keys or tuple(session.registry.models.metric_keys(name)[:MOST_METRICS])
+    versions = session.registry.models.metrics(name, shown)
+    if as_csv:
+        metric_tables.write_csv(islice(versions, limit) if limit else versions, shown)
+        return
+    columns = ("version", "stage", *shown)
+    session.list(versions, columns, metric_tables.row_of(name, shown), empty=f"{name} has no versions", limit=limit)
 
 
 @model.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from registry.client.fields import comma_separated, given, labels
@@ -10,6 +10,7 @@ from registry.client.http.transport import Transport, path
 from registry.client.types import (
     EntryView,
     Lifecycle,
+    MeasuredVersionView,
     ModelView,
 )
 from registry.client.values import When
@@ -45,6 +46,19 @@ class Models:
     def get(self, name: str) -> ModelView:
         """Return one model, also a deleted one."""
         return self._transport.one(ModelView, "GET", path("models", name))
+
+    def metrics(self, name: str, keys: Iterable[str] = ()) -> Iterator[MeasuredVersionView]:
+        """Yield the versions, newest first, each with the latest value of the metrics *keys*, at most 10.
+
+        Without keys they are the first ten of ``metric_keys``.
+        """
+        query, where = {"key": list(keys) or None}, path("models", name, "metrics")
+        return self._transport.pages(MeasuredVersionView, where, query=query)
+
+    def metric_keys(self, name: str) -> Sequence[str]:
+        """Return the names of the metrics of the model's latest versions."""
+        page = self._transport.one(dict, "GET", path("models", name, "metrics"), query={"limit": 1})
+        return [str(key) for key in page["keys"]]
 
     def edit(
         self,

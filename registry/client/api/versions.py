@@ -11,6 +11,7 @@ from registry.client.errors import Conflict
 from registry.client.fields import comma_separated, given, labels
 from registry.client.http.transport import PAGE, Transport, path, read
 from registry.client.types import (
+    ComparisonView,
     EntryView,
     FileView,
     MetricView,
@@ -182,6 +183,20 @@ class Versions:
     def lineage(self, model: str, number: int) -> VersionLineageView:
         """Return the run, code, environment, datasets and parents of a version."""
         return self._transport.one(VersionLineageView, "GET", _version_path(model, number, "lineage"))
+
+    def compare(self, *references: str, everything: bool = False) -> ComparisonView:
+        """Compare two to six versions, of one model or of several, with the first. Raises Invalid or NotFound.
+
+        The references are as ``fraud:9``, ``fraud@champion``, ``fraud#production``. The answer has what differs; with
+        *everything* also what is equal.
+        """
+        query = {"v": list(references), "all": everything}
+        return self._transport.one(ComparisonView, "GET", "/compare", query=query)
+
+    def diff(self, model: str, first: int, second: int, *, everything: bool = False) -> ComparisonView:
+        """Compare two versions of a model, as ``compare`` does."""
+        where = _version_path(model, first, "diff", str(second))
+        return self._transport.one(ComparisonView, "GET", where, query={"all": everything})
 
     def history(
         self,

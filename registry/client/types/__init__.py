@@ -20,6 +20,16 @@ from registry.client.types.audit import (
     SealedPage,
     VerifiedChainView,
 )
+from registry.client.types.comparison import (
+    CellView,
+    ComparedVersionView,
+    ComparisonRowView,
+    ComparisonView,
+    DeltaView,
+    MeasuredVersionView,
+    MetricPointView,
+    SectionView,
+)
 from registry.client.types.jobs import ImportView, JobState, JobView
 from registry.client.types.lineage import Code, Dataset, Environment, LineageView, Parent, Run, VersionLineageView
 from registry.client.types.models import Lifecycle, ModelView
@@ -52,12 +62,17 @@ from registry.client.types.versions import (
 __all__ = [
     "Actor",
     "AliasView",
+    "CellView",
     "ChainEntryView",
     "ChainText",
     "ChangesView",
     "Code",
+    "ComparedVersionView",
+    "ComparisonRowView",
+    "ComparisonView",
     "CreatedTokenView",
     "Dataset",
+    "DeltaView",
     "DownloadCountView",
     "EntryActor",
     "EntryView",
@@ -74,6 +89,8 @@ __all__ = [
     "Lifecycle",
     "LineageView",
     "MeView",
+    "MeasuredVersionView",
+    "MetricPointView",
     "MetricView",
     "ModelVerificationView",
     "ModelView",
@@ -92,6 +109,7 @@ __all__ = [
     "Run",
     "SealedEntryView",
     "SealedPage",
+    "SectionView",
     "Stage",
     "StageOption",
     "StageOptionsView",

@@ -12,7 +12,7 @@ from registry.domain.states import RunState, VersionState
 from registry.web.text.phrase_parts import (
     Parts,
     Phrase,
-    Reference,
+    PhraseReference,
     counted,
     listed,
     model_of,
@@ -151,16 +151,16 @@ def version_purged(entry: EntryRecord) -> Parts:
 def alias_set(entry: EntryRecord) -> Parts:
     ((alias, number),) = entry.after["aliases"].items()
     before = entry.before.get("aliases", {}).get(alias)
-    yield from ("set ", Reference(model_of(entry).model, shown=f"{entry.model}@{alias}"), " to ")
-    yield Reference(model_of(entry).model, number, f"version {number}")
+    yield from ("set ", PhraseReference(model_of(entry).model, shown=f"{entry.model}@{alias}"), " to ")
+    yield PhraseReference(model_of(entry).model, number, f"version {number}")
     if before is not None:
         yield f", before {before}"
 
 
 def alias_deleted(entry: EntryRecord) -> Parts:
     ((alias, number),) = entry.before["aliases"].items()
-    yield from ("deleted the alias ", Reference(model_of(entry).model, shown=f"{entry.model}@{alias}"))
-    yield from (" of ", Reference(model_of(entry).model, number, f"version {number}"))
+    yield from ("deleted the alias ", PhraseReference(model_of(entry).model, shown=f"{entry.model}@{alias}"))
+    yield from (" of ", PhraseReference(model_of(entry).model, number, f"version {number}"))
 
 
 def alias_dropped(entry: EntryRecord) -> Parts:

@@ -15,7 +15,7 @@ NAMED = 6  # fields, tags or metrics that a sentence names
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class PhraseReference:
     """The name of a model, or of a version of it; pages make a link of it."""
 
     model: str
@@ -26,28 +26,28 @@ class Reference:
         return self.shown or (self.model if self.number is None else f"{self.model}:{self.number}")
 
 
-Parts = Iterator[str | Reference]
+Parts = Iterator[str | PhraseReference]
 Phrase = Callable[[EntryRecord], Parts]
 
 
-def model_of(entry: EntryRecord) -> Reference:
+def model_of(entry: EntryRecord) -> PhraseReference:
     """Return the model of an entry. Raises LookupError without one."""
-    return Reference(_given(entry.model))
+    return PhraseReference(_given(entry.model))
 
 
-def version_of(entry: EntryRecord) -> Reference:
+def version_of(entry: EntryRecord) -> PhraseReference:
     """Return the version of an entry. Raises LookupError without one."""
-    return Reference(_given(entry.model), _given(entry.version))
+    return PhraseReference(_given(entry.model), _given(entry.version))
 
 
-def related_to(entry: EntryRecord) -> Reference:
+def related_to(entry: EntryRecord) -> PhraseReference:
     """Return the other version of an entry, shown as its number. Raises LookupError without one."""
-    return Reference(_given(entry.model), _given(entry.related_version), str(entry.related_version))
+    return PhraseReference(_given(entry.model), _given(entry.related_version), str(entry.related_version))
 
 
-def number_of(entry: EntryRecord) -> Reference:
+def number_of(entry: EntryRecord) -> PhraseReference:
     """Return an entry's version, shown as its number. Raises LookupError without one."""
-    return Reference(_given(entry.model), _given(entry.version), str(entry.version))
+    return PhraseReference(_given(entry.model), _given(entry.version), str(entry.version))
 
 
 def _given(part: T | None) -> T:

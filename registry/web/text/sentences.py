@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from registry.db.records import EntryRecord
 from registry.web.text import model_phrases, service_phrases
-from registry.web.text.phrase_parts import Phrase, Reference
+from registry.web.text.phrase_parts import Phrase, PhraseReference
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """What an entry records. ``known`` is False when this release has no phrase for it: the parts are then its JSON."""
 
-    parts: tuple[str | Reference, ...]
+    parts: tuple[str | PhraseReference, ...]
     known: bool = True
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from registry.db.records import EntryRecord
 from registry.web.text.phrase_parts import (
     Parts,
     Phrase,
-    Reference,
+    PhraseReference,
     counted,
     listed,
     model_of,
@@ -65,7 +65,7 @@ def damage(verb: str) -> Phrase:
         for index, name in enumerate(entry.after.get("versions", ())):
             model, _, number = name.rpartition(":")
             yield " of " if index == 0 else ", "
-            yield Reference(model, int(number))
+            yield PhraseReference(model, int(number))
 
     return phrase
 

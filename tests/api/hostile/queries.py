@@ -7,11 +7,13 @@ LISTS = [
     "/models", "/models/fraud/versions", "/models/fraud/versions/4/files", "/models/fraud/versions/4/metrics",
     "/models/fraud/versions/4/notes",
     "/models/fraud/aliases", "/models/fraud/aliases/champion/history", "/models/fraud/history",
+    "/models/fraud/metrics",
     "/models/fraud/versions/2/history", "/audit", "/refusals", "/downloads", "/tokens", "/me/tokens", "/jobs",
     "/search/models", "/search/versions", "/audit/chains", "/audit/entries", "/models/fraud/tenures",
 ]  # fmt: skip
 HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit"]
 UNPAGED = [
+    "/compare", "/models/fraud/versions/1/diff/2",
     "/models/fraud", "/models/fraud/versions/2", "/models/fraud/versions/2/lineage", "/models/fraud/stages", "/me",
     "/models/fraud/versions/2/files/model.bin", "/uploads/{upload}", "/models/fraud/evidence", "/audit/sealed",
     "/audit/00000000-0000-0000-0000-000000000000/proof", "/audit/00000000-0000-0000-0000-000000000000",

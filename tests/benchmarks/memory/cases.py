@@ -114,6 +114,10 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "audit.list_audit": Case("GET", "/api/v1/audit?limit=200"),
         "audit.list_model_history": Case("GET", f"{BIG}/history?limit=200"),
         "audit.list_version_history": Case("GET", f"{BIG}/versions/1/history?limit=200"),
+        "comparison.compare_versions": Case("GET", "/api/v1/compare?all=true&" + "&".join(
+            f"v={name}" for name in ("wide:1", "big:1", "big:2", "big:3", "big:4", "big:5"))),
+        "comparison.diff_versions": Case("GET", f"{BIG}/versions/1/diff/2?all=true"),
+        "comparison.list_metric_series": Case("GET", "/api/v1/models/wide/metrics?limit=1000"),
         "evidence.download_evidence": Case("GET", "/api/v1/models/wide/evidence?profile=iso-42001"),
         "files.download_archive": Case("GET", "/api/v1/models/wide/versions/1/archive"),
         "files.download_file": Case("GET", f"{BIG}/versions/1/files/0.bin"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from registry.db.records import EntryRecord
 from registry.domain.replay.actions import ACTIONS
-from registry.web.text.phrase_parts import Reference
+from registry.web.text.phrase_parts import PhraseReference
 from registry.web.text.sentences import PHRASES, sentence
 
 DIGEST = f"sha256:{'ab' * 32}"
@@ -266,10 +266,10 @@ def test_an_entry_reads_as_a_sentence(action: str, facts: dict[str, Any], expect
 def test_versions_in_a_sentence_are_references() -> None:
     made = sentence(entry("version.rolled_back", **ROLLED_BACK))
 
-    assert [part for part in made.parts if isinstance(part, Reference)] == [
-        Reference("fraud"),
-        Reference("fraud", 12, "12"),
-        Reference("fraud", 9, "9"),
+    assert [part for part in made.parts if isinstance(part, PhraseReference)] == [
+        PhraseReference("fraud"),
+        PhraseReference("fraud", 12, "12"),
+        PhraseReference("fraud", 9, "9"),
     ]
 
 

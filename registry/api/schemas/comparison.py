@@ -1,0 +1,172 @@
+"""Comparisons of versions on the wire."""
+
+from __future__ import annotations
+
+from marshmallow import fields
+
+from registry.api.schemas.paging import PageQuery, page_of
+from registry.domain.comparison import LEAST, MOST, ROWS, Absence, CellKind, Change
+from registry.http.fields import Choice, Instant, Listed, Strict, Text, View, about, one_of, output
+from registry.rules.names import TAG_KEY_LENGTH
+from registry.services.catalog.metric_series import KEYS_KNOWN, KEYS_MOST, RECENT, VERSIONS_MOST
+
+REFERENCE_LENGTH = 600  # a model's name, a mark and an alias
+ALL = fields.Boolean(
+    truthy={"true"}, falsy={"false"}, load_default=False, data_key="all",
+    metadata=about("`true`: also the rows that are equal in all versions."),
+)  # fmt: skip
+
+
+class DiffQuery(Strict):
+    """Extent of a comparison."""
+
+    everything = ALL
+
+
+class CompareQuery(DiffQuery):
+    """The versions of a comparison."""
+
+    texts = Listed(
+        Text(least=1, most=REFERENCE_LENGTH),
+        least=LEAST,
+        most=MOST,
+        required=True,
+        data_key="v",
+        metadata=about(
+            "A version: `fraud:9`, `fraud@champion`, `fraud#production`, or `fraud` for the latest. Given "
+            f"{LEAST} to {MOST} times; the first is the baseline."
+        ),
+    )
+
+
+class ComparedVersionView(View):
+    """A version of the comparison."""
+
+    reference = fields.String(**output("The reference that named it."))
+    model = fields.String(**output("The name of its model."))
+    number = fields.Integer(**output("Its number."))
+    state = fields.String(**output("Its state."))
+    stage = fields.String(**output("Its stage."))
+    rolled_back = fields.Boolean(**output("Whether its last time in production ended by a rollback."))
+    aliases = fields.List(fields.String(), **output("The aliases that point at it."))
+    manifest_digest = fields.String(
+        **output("The digest of its manifest; null while the files are unknown.", null=True)
+    )
+    created_at = Instant(**output("When it was registered."))
+    created_by = fields.String(**output("The name of the account that registered it."))
+
+
+class DeltaView(View):
+    """The difference of a number from that of the first version."""
+
+    absolute = fields.Float(**output("The number less that of the first version."))
+    percent = fields.Float(**output("The same in percent of the first version's; null where that is 0.", null=True))
+
+
+class CellView(View):
+    """The fact of one version."""
+
+    value = fields.Raw(
+        **output(
+            "The value by the kind of the row; texts of more than 500 characters are cut. Null where there is none.",
+            null=True,
+        )
+    )
+    absence = fields.String(
+        validate=Choice([one.value for one in Absence]),
+        **output(
+            "Why there is no value. `absent`: others of its kind are recorded; `not_recorded`: none is; `unknown`: the "
+            "files are elsewhere, or the run had not ended; `deleted`: it is gone with the version or its bytes.",
+            null=True,
+        ),
+    )
+    change = fields.String(
+        validate=Choice([one.value for one in Change]),
+        **output(f"Against the first version: {one_of(Change)} (one of both is unknown)."),
+    )
+    delta = fields.Nested(DeltaView, **output("Of a number that differs.", null=True))
+
+
+class ComparisonRowView(View):
+    """A fact in each version."""
+
+    name = fields.String(**output("The name of the fact: a metric, a parameter, a path."))
+    group = fields.String(
+        **output("The part of the section: the digest that a metric was measured on, a role, `inputs`.", null=True)
+    )
+    note = fields.String(**output("The name of the dataset whose digest is the group.", null=True))
+    kind = fields.String(
+        validate=Choice([one.value for one in CellKind]), **output(f"The kind of its values: {one_of(CellKind)}.")
+    )
+    cells = fields.List(fields.Nested(CellView), **output("One for each version, in their order."))
+
+
+class SectionView(View):
+    """The facts of one kind."""
+
+    name = fields.String(**output("The kind of the facts, like `metrics`."))
+    rows = fields.List(
+        fields.Nested(ComparisonRowView),
+        **output(f"Those that differ, or all; {ROWS} at most, those that differ first."),
+    )
+    equal = fields.Integer(**output("How many facts are equal in all versions."))
+    unrecorded = fields.List(fields.String(), **output("The facts that no version has recorded."))
+    unknown_facts = fields.List(fields.String(), **output("The facts that are unknown of every version."))
+    omitted = fields.Integer(**output("How many further rows there are."))
+
+
+class ComparisonView(View):
+    """The comparison."""
+
+    versions = fields.List(fields.Nested(ComparedVersionView), **output("The versions; the first is the baseline."))
+    same = fields.Boolean(
+        **output("Whether all facts but stages, states, aliases, times and accounts of registration are the same.")
+    )
+    sections = fields.List(fields.Nested(SectionView), **output("The facts by kind."))
+
+
+class MetricSeriesQuery(PageQuery):
+    """The metrics of a series, and its form."""
+
+    keys = Listed(
+        Text(least=1, most=TAG_KEY_LENGTH),
+        least=1,
+        most=KEYS_MOST,
+        data_key="key",
+        metadata=about(f"A metric, given up to {KEYS_MOST} times; without it, the first {KEYS_MOST} of `keys`."),
+    )
+    format = fields.String(
+        validate=Choice(["csv"]),
+        metadata=about(
+            f"`csv`: the latest {VERSIONS_MOST} versions as a CSV file, with a column for each metric; `limit` and "
+            "`cursor` do not apply. `Accept: text/csv` means the same."
+        ),
+    )
+
+
+class MetricPointView(View):
+    """The latest value of a metric of one version."""
+
+    key = fields.String(**output("The name of the metric."))
+    value = fields.Float(**output("The value."))
+    dataset_digest = fields.String(**output("The digest of the data; null: it was not named.", null=True))
+    recorded_at = Instant(**output("When it was recorded."))
+
+
+class MeasuredVersionView(View):
+    """A version, and its latest values."""
+
+    number = fields.Integer(**output("The number of the version."))
+    state = fields.String(**output("Its state."))
+    stage = fields.String(**output("Its stage."))
+    created_at = Instant(**output("When it was registered."))
+    points = fields.List(fields.Nested(MetricPointView), **output("Its values; a metric that it lacks is left out."))
+
+
+MetricSeriesPage = page_of(
+    MeasuredVersionView,
+    "MetricSeriesPage",
+    keys=fields.List(
+        fields.String(), **output(f"The metrics of the latest {RECENT} versions by name, {KEYS_KNOWN} at most.")
+    ),
+)

@@ -1,0 +1,103 @@
+"""``registry diff``: versions side by side, compared by the service."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.cli.support import cells, output, tables
+from registry.cli.support.cells import Digest, Moment
+from registry.cli.support.options import connected
+from registry.cli.support.parsing import REFERENCE
+from registry.cli.support.session import Session
+
+if TYPE_CHECKING:
+    from registry.client import Reference
+    from registry.client.types import CellView, ComparisonRowView, ComparisonView
+
+LONGEST = 60  # characters of a value on a terminal
+MOST_VERSIONS = 6
+SIGNS = {"same": " ", "changed": "~", "added": "+", "removed": "-", "undecided": "?"}
+
+
+@click.command()
+@click.argument("refs", metavar="REF REF [REF]...", nargs=-1, required=True, type=REFERENCE)
+@click.option("--all", "everything", is_flag=True, help="Also the facts that are equal in all versions.")
+@connected
+def diff(session: Session, refs: tuple[Reference, ...], everything: bool) -> None:
+    """Show two to six versions side by side, with deltas from the first.
+
+    The versions may be of several models. A model without a selector means its latest version. Numbers have the
+    difference from the first version; "~" marks what differs from it, "+" and "-" what only one of both has, and "?"
+    what is unknown.
+
+    The exit code is 0 whether or not the versions differ: "same" in the JSON has the result. Stages, aliases and times
+    of registration do not count for it.
+
+    \b
+    Example:
+      registry diff fraud:9 fraud:11
+      registry diff fraud#production fraud@challenger fraud --all
+      registry diff fraud:9 spam:2 --json
+    """
+    if not 2 <= len(refs) <= MOST_VERSIONS:
+        raise click.UsageError(f"Name 2 to {MOST_VERSIONS} versions, e.g. registry diff fraud:9 fraud:11.")
+    comparison = session.registry.versions.compare(*map(str, refs), everything=everything)
+    session.show(comparison, lambda: _show(comparison, everything=everything))
+
+
+def _show(comparison: ComparisonView, *, everything: bool) -> None:
+    names = [f"{version['model']}:{version['number']}" for version in comparison["versions"]]
+    rows = list(_rows(comparison, terminal=sys.stdout.isatty()))
+    tables.table(("what", *names), rows, empty=f"{' and '.join(names)} have the same files and facts")
+    equal = [section["name"] for section in comparison["sections"] if section["equal"] and not section["rows"]]
+    if equal and not everything:
+        output.line(f"Equal: {', '.join(equal)}.")
+    if unrecorded := [name for section in comparison["sections"] for name in section["unrecorded"]]:
+        output.line(f"Not recorded in any: {', '.join(unrecorded)}.")
+    if unknown := [name for section in comparison["sections"] for name in section["unknown_facts"]]:
+        output.line(f"Unknown in all: {', '.join(unknown)}.")
+    if omitted := sum(section["omitted"] for section in comparison["sections"]):
+        output.note(f"{output.count(omitted, 'further row')} of long sections not shown.")
+
+
+def _rows(comparison: ComparisonView, *, terminal: bool) -> Iterator[list[object]]:
+    for section in comparison["sections"]:
+        for row in section["rows"]:
+            name = f"{section['name']}.{row['name']}"
+            if row["group"]:
+                name += f" ({row['note'] or cells.text(Digest(row['group']), terminal=terminal)})"
+            yield [name, *(_cell_text(row, cell, terminal=terminal) for cell in row["cells"])]
+
+
+def _cell_text(row: ComparisonRowView, cell: CellView, *, terminal: bool) -> str:
+    absence = cell["absence"]
+    value = f"({absence.replace('_', ' ')})" if absence else _value_text(row["kind"], cell["value"], terminal)
+    if terminal and len(value) > LONGEST:
+        value = f"{value[:LONGEST]}…"
+    if delta := cell["delta"]:
+        percent = "" if delta["percent"] is None else f", {delta['percent']:+.1f} %"
+        value += f" ({delta['absolute']:+.{cells.SIGNIFICANT}g}{percent})"
+    return f"{SIGNS.get(cell['change'], '~')} {value}"
+
+
+def _value_text(kind: str, value: Any, terminal: bool) -> str:
+    """Return a value by the kind of its row; of a kind of a later release, as it is."""
+    if kind == "file" and isinstance(value, Mapping):
+        return f"{_digest_text(value['sha256'], terminal)} {output.size(value['size'])}"
+    if kind == "dataset" and isinstance(value, Mapping):
+        return ", ".join(_digest_text(one, terminal) for one in value["digests"])
+    if kind == "time":
+        return cells.text(Moment(value), terminal=terminal)
+    if kind == "digest":
+        return _digest_text(value, terminal)
+    if kind == "size":
+        return output.size(value)
+    return cells.text(value, terminal=terminal)
+
+
+def _digest_text(digest: str, terminal: bool) -> str:
+    return cells.text(Digest(digest), terminal=terminal)

@@ -1,0 +1,86 @@
+"""Comparisons of versions, and metrics over the versions of a model."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+from registry.client.types.versions import Stage
+
+
+class DeltaView(TypedDict):
+    """A number less that of the first version; ``percent`` is None where that is 0."""
+
+    absolute: float
+    percent: float | None
+
+
+class CellView(TypedDict):
+    """The fact of one version; ``absence`` is why it has none, ``change`` is against the first version."""
+
+    value: Any
+    absence: Literal["absent", "not_recorded", "unknown", "deleted"] | None
+    change: Literal["same", "changed", "added", "removed", "undecided"]
+    delta: DeltaView | None
+
+
+class ComparisonRowView(TypedDict):
+    """A fact in each version. ``group`` is the part of the section, like the digest of a metric's dataset."""
+
+    name: str
+    group: str | None
+    note: str | None
+    kind: str
+    cells: list[CellView]
+
+
+class SectionView(TypedDict):
+    """The facts of one kind. ``equal`` counts those that are the same in all versions."""
+
+    name: str
+    rows: list[ComparisonRowView]
+    equal: int
+    unrecorded: list[str]
+    unknown_facts: list[str]
+    omitted: int
+
+
+class ComparedVersionView(TypedDict):
+    """A version of a comparison."""
+
+    reference: str
+    model: str
+    number: int
+    state: str
+    stage: Stage
+    rolled_back: bool
+    aliases: list[str]
+    manifest_digest: str | None
+    created_at: str
+    created_by: str
+
+
+class ComparisonView(TypedDict):
+    """A comparison of versions with the first of them."""
+
+    versions: list[ComparedVersionView]
+    same: bool
+    sections: list[SectionView]
+
+
+class MetricPointView(TypedDict):
+    """The latest value of a metric of one version, on any data."""
+
+    key: str
+    value: float
+    dataset_digest: str | None
+    recorded_at: str
+
+
+class MeasuredVersionView(TypedDict):
+    """A version, with the latest values of the metrics that were asked for; those that it lacks are left out."""
+
+    number: int
+    state: str
+    stage: Stage
+    created_at: str
+    points: list[MetricPointView]
