@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, or_, select, union_all
+from sqlalchemy import ColumnElement, bindparam, func, select, union, union_all
 from sqlalchemy.orm import Session, aliased
 
 from registry.db import times
@@ -160,11 +160,16 @@ def number_used(session: Session, model_row: Model, number: int) -> bool:
 
 
 def ever_named(name: str, *, after: datetime | None = None) -> ColumnElement[bool]:
-    """Return the condition that ``Model`` has the name, or had it (with *after*: then or later) before a rename."""
-    former = select(FormerName.id).where(FormerName.model_id == Model.id, FormerName.name == name)
+    """Return the condition that ``Model`` has the name, or had it (with *after*: then or later) before a rename.
+
+    Its ids come from indexes: of ``name = … OR EXISTS (…)`` PostgreSQL expects half of all models.
+    """
+    former = select(FormerName.model_id).where(FormerName.name == name)
     if after is not None:
         former = former.where(FormerName.ended_at > after)
-    return or_(Model.name == name, former.exists())
+    own = aliased(Model)
+    named = union(select(own.id).where(own.name == name), former).subquery("named")
+    return Model.id.in_(select(named.c[0]))
 
 
 def is_ever_named(session: Session, name: str) -> bool:
