@@ -179,6 +179,29 @@ def polled(tag: Callable[..., str | None]) -> Decorator:
     return decorate
 
 
+def tagged(tag: Callable[[], str]) -> Decorator:
+    """Give a list without arguments an ETag, and answer polls of it as :func:`polled` does.
+
+    *tag* is read before the list, so that the list is at least as new as its ETag. It stands above the response.
+    """
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def answering(*args: Any, **parts: Any) -> Any:
+            if request.args:
+                return view(*args, **parts)
+            known = tag()
+            if request.if_none_match.contains_weak(known.strip('"')):
+                return Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": known})
+            response = view(*args, **parts)
+            response.headers["ETag"] = known
+            return response
+
+        return answering
+
+    return decorate
+
+
 def refuse_idle_conditions(request: Request, view: View | None) -> None:
     """Refuse, before each write, conditional headers that the view does not evaluate."""
     if view and request.method in WRITES and "If-Match" in request.headers and not is_conditional(view):

@@ -289,7 +289,29 @@ _PROMOTION_ENTRY = {
     "previous_hash": "d3380ae3e875a33acf70fa75618cdf46ffa457eb7ffda9049ea02b381559b4b0",
     "leaf_hash": "46b533adb260c69625fd2edcad145f395c554ea168c719e3545c24b77bdd733b",
 }
+INVENTORY = {
+    "items": [HOLDER | {"named": "fraud", "now": 2, "staged": None, "damaged": False, "uncertain": False}],
+    "next_cursor": None,
+    "at": "2026-11-21T14:02:11.004000Z",
+    "since": "2026-11-21T13:20:00.250000Z",
+    "previous_change": "2026-11-21T09:14:40.101000Z",
+    "next_change": None,
+    "warnings": [],
+}
+ATTENTION = {
+    "items": [
+        {
+            "kind": "unrecorded",
+            "model": "fraud",
+            "version": 1,
+            "since": "2026-11-21T16:40:55.731000Z",
+            "text": "it is in production without training data",
+        }
+    ],
+    "more": [],
+}
 HISTORY = {"items": [_PROMOTION_ENTRY], "next_cursor": _CURSOR}
+CHANGES = HISTORY
 AUDIT_ENTRY = _PROMOTION_ENTRY | {"body": "eyJhY3Rpb24iOiJ2ZXJzaW9uLnByb21vdGVkIiwi…"}
 AUDIT = {"items": [AUDIT_ENTRY], "next_cursor": _CURSOR}
 VERIFIED = {

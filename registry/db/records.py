@@ -243,6 +243,33 @@ class TenureRecord(HolderRecord):
 
 
 @dataclass(frozen=True, slots=True)
+class ServingRecord:
+    """A version that holds a stage, or held it at an instant, and who put it there why.
+
+    ``named`` is the name of the model at that instant. ``now`` is the version that holds the stage now, and ``staged``
+    the one that entered staging last; None where none does. ``damaged``: its bytes are known to be missing or wrong
+    now. ``uncertain``: a wrong clock dated entries of the model, so at that instant another version may have held it.
+    """
+
+    tenure: int
+    model: str
+    named: str
+    stage: str
+    number: int
+    manifest_digest: str | None
+    since: datetime
+    until: datetime | None
+    entry: str
+    kind: str
+    actor: str
+    reason: str | None
+    now: int | None
+    staged: int | None
+    damaged: bool
+    uncertain: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AliasRecord:
     """Target of an alias, now or at a time; ``created`` in the reply to the call that created the alias.
 

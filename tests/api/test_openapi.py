@@ -39,8 +39,11 @@ CHECKS = [
     response_schema_conformance,
 ]
 TAGS = ["models", "versions", "notes", "stages", "aliases", "uploads", "files", "imports", "jobs", "search", "audit",
-        "sealed_log", "tiles", "refusals", "downloads", "evidence", "tokens"]  # fmt: skip
+        "overview", "sealed_log", "tiles", "refusals", "downloads", "evidence", "tokens"]  # fmt: skip
 IDS = {
+    "list_inventory": "GET /api/v1/inventory",
+    "list_changes": "GET /api/v1/changes",
+    "list_attention": "GET /api/v1/attention",
     "abort_upload": "DELETE /api/v1/uploads/{upload}",
     "announce_upload": "POST /api/v1/uploads",
     "announce_uploads": "POST /api/v1/uploads/batch",

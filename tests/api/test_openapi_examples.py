@@ -18,8 +18,8 @@ from tests.support.sealing import seal_all
 
 # What no two servers have alike; of these the kind is compared.
 OWN = re.compile(
-    r"(_at|_on|_by|_entry|_hash|_cursor|[.](at|since|until|id|entry|request_id|credential|issuer|actor|token|url|body"
-    r"|aggregate|seq|author|position|actor[.]name|chains[.](chain|head|published)|entries|files))$"
+    r"(_at|_on|_by|_entry|_hash|_cursor|_change|[.](at|since|until|id|entry|request_id|credential|issuer|actor|token|url"
+    r"|body|aggregate|seq|author|position|actor[.]name|chains[.](chain|head|published)|entries|files))$"
 )
 MAIN = {"create_model", "announce_upload", "complete_upload", "register_version", "measure_version", "set_alias",
         "change_stage", "roll_back", "get_stage_holder", "search_versions", "search_versions_by_body", "list_audit",
@@ -92,15 +92,18 @@ def story(api: Api, app: Flask, registry: RegistryBuilder) -> Story:
     tell("get_stage_holder")
     tell("list_tenures", stage="production")
     tell("get_rollback_targets")
+    tell("list_inventory")
     tell("search_models")
     tell("search_versions")
     tell("search_versions_by_body")
     seal_all(app, signer=None)
     tell("list_model_history", limit=1)
+    tell("list_changes", limit=1)
     (newest,) = tell("list_audit", limit=1)["items"]
     tell("get_audit_entry", entry=newest["id"])
     tell("verify_model_history")
     tell("roll_back")
+    tell("list_attention")
     tell("edit_version")
     tell("edit_model")
     issued = tell("create_token")

@@ -112,6 +112,8 @@ def test_a_version_whose_bytes_turn_out_wrong_fails_and_says_why(
     assert version["state"] == "failed"
     assert "model.bin: sha256:" in version["state_reason"]
     assert registry.model("fraud").actions()[-1] == "version.failed"
+    (concern,) = expect(200, api.get("/attention"))["items"]
+    assert (concern["kind"], concern["version"], concern["text"]) == ("failed", 1, version["state_reason"])
     assert (
         expect(409, api.put("/models/fraud/versions/1/stage", {"stage": "staging", "reason": "?"}))["code"]
         == "not_ready"

@@ -24,6 +24,8 @@ class AuditEntry(Base):
     __table_args__ = (
         UniqueConstraint("aggregate", "seq"),
         Index("ix_audit_entries_model", "model_id", "id"),
+        Index("ix_audit_entries_of_models", "id", sqlite_where=text("model_id IS NOT NULL"),
+              postgresql_where=text("model_id IS NOT NULL")),
         Index("ix_audit_entries_version", "version_id", "id"),
         Index("ix_audit_entries_related_version", "related_version_id", "id"),
         Index("ix_audit_entries_actor", "actor_id", "id"),
@@ -32,7 +34,7 @@ class AuditEntry(Base):
         Index("ix_audit_entries_notes", "version_id", "id", sqlite_where=NOTED, postgresql_where=NOTED),
         Index("ix_audit_entries_noted_by", "actor_id", "at", sqlite_where=NOTED, postgresql_where=NOTED),
         Index("ix_audit_entries_commit_order", "commit_order", "id"),
-    )
+    )  # fmt: skip
 
     id: Mapped[SerialKey]
     uid: Mapped[str] = mapped_column(Uuid(as_uuid=False), unique=True)

@@ -28,6 +28,8 @@ class Model(Chained, Base):
         Index("ix_models_name_key", "name_key"),
         Index("ix_models_name", "name"),
         Index("ix_models_look", "look"),
+        Index("ix_models_deleted_at", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL"),
+              postgresql_where=text("deleted_at IS NOT NULL")),
     )  # fmt: skip
 
     id: Mapped[UuidKey]
@@ -94,6 +96,8 @@ class Version(Base):
         Index("ix_versions_created_at", "created_at", "id"),
         Index("ix_versions_pending", "id", sqlite_where=text("state = 'pending'"),
               postgresql_where=text("state = 'pending'")),
+        Index("ix_versions_failed", "id", sqlite_where=text("state = 'failed'"),
+              postgresql_where=text("state = 'failed'")),
     )  # fmt: skip
 
     id: Mapped[SerialKey]

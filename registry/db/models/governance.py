@@ -26,6 +26,11 @@ class Tenure(Base):
         Index("uq_tenures_one_stage", "version_id", unique=True, sqlite_where=text("ended_at IS NULL"),
               postgresql_where=text("ended_at IS NULL")),
         Index("ix_tenures_as_of", "model_id", "stage", "started_at", "id"),
+        Index("ix_tenures_open", "stage", "model_id", sqlite_where=text("ended_at IS NULL"),
+              postgresql_where=text("ended_at IS NULL")),
+        Index("ix_tenures_started_at", "stage", "started_at"),
+        Index("ix_tenures_ended_at", "stage", "ended_at", sqlite_where=text("ended_at IS NOT NULL"),
+              postgresql_where=text("ended_at IS NOT NULL")),
     )  # fmt: skip
 
     id: Mapped[SerialKey]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -11,16 +12,26 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Rows
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, AuditEntry, AuditText, Leaf, Model
 from registry.db.queries import catalog, pages, row_sizes
 from registry.db.queries.pages import Sorted
 from registry.db.records import EntryRecord, Page
-from registry.db.session import reading
+from registry.db.session import look_up, reading
 from registry.domain.errors import NotFound
 from registry.services import known_values
 from registry.services.audit.criteria import Criteria, matching, require_known
 
 EXPORT_PAGE = 500
+LATEST = 50  # entries on the first page, by default
+_TAG_LENGTH = 32
+_LATEST = FixedStatement(
+    select(AuditEntry.id, Leaf.position)
+    .outerjoin(Leaf, Leaf.entry_id == AuditEntry.id)
+    .where(AuditEntry.model_id.is_not(None))
+    .order_by(AuditEntry.id.desc())
+    .limit(LATEST)
+)
 _ISSUER = aliased(Account)
 
 
@@ -65,6 +76,31 @@ def model_history(name: str, criteria: Criteria, *, after: tuple[Any, ...] | Non
         named = select(Model.id).where(catalog.ever_named(name))
         statement = matching(criteria).where(AuditEntry.model_id.in_(named))
         return _history(session, statement, criteria, after=after, limit=limit)
+
+
+def model_changes(criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) -> Page[EntryRecord]:
+    """Return the entries about models that match, newest first: those that every reader of models may read.
+
+    Raises UnknownValue.
+    """
+    with reading() as session:
+        statement = matching(criteria)
+        if criteria.model is None:  # with a model the condition would lead PostgreSQL to walk through all entries
+            statement = statement.where(AuditEntry.model_id.is_not(None))
+        page = _history(session, statement, criteria, after=after, limit=limit)
+        if not page.items:
+            known_values.require_model(session, criteria.model)
+        return page
+
+
+def latest_changes() -> str:
+    """Return a text that changes with the first page of :func:`model_changes`, without reading the entries.
+
+    It names the latest entries, not the greatest id alone: an entry gets its id in the last statement of its
+    transaction, and one with a smaller id may be committed later. It also changes when one of them is sealed.
+    """
+    rows = look_up(_LATEST)
+    return hashlib.sha256(json.dumps([list(row) for row in rows]).encode()).hexdigest()[:_TAG_LENGTH]
 
 
 def version_history(

@@ -1,5 +1,14 @@
 """Monitoring: health, metrics from the database, and the diagnosis of an installation."""
 
-from registry.services.monitoring import checks, diagnosis, gauges, health, log_health, overview, table_counts
+from registry.services.monitoring import (
+    attention,
+    checks,
+    diagnosis,
+    gauges,
+    health,
+    log_health,
+    overview,
+    table_counts,
+)
 
-__all__ = ["checks", "diagnosis", "gauges", "health", "log_health", "overview", "table_counts"]
+__all__ = ["attention", "checks", "diagnosis", "gauges", "health", "log_health", "overview", "table_counts"]

@@ -10,8 +10,9 @@ LISTS = [
     "/models/fraud/metrics",
     "/models/fraud/versions/2/history", "/audit", "/refusals", "/downloads", "/tokens", "/me/tokens", "/jobs",
     "/search/models", "/search/versions", "/audit/chains", "/audit/entries", "/models/fraud/tenures",
+    "/inventory", "/changes",
 ]  # fmt: skip
-HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit"]
+HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit", "/changes"]
 UNPAGED = [
     "/compare", "/models/fraud/versions/1/diff/2",
     "/models/fraud", "/models/fraud/versions/2", "/models/fraud/versions/2/lineage", "/models/fraud/stages", "/me",
@@ -19,6 +20,7 @@ UNPAGED = [
     "/audit/00000000-0000-0000-0000-000000000000/proof", "/audit/00000000-0000-0000-0000-000000000000",
     "/models/fraud/history/verification",
     "/models/fraud/versions/2/stage", "/models/fraud/rollback",
+    "/attention",
 ]  # fmt: skip
 
 LIMITS = [
