@@ -49,31 +49,33 @@ def capture(digests: Mapping[str, str], sizes: Mapping[str, int], content_of: Ca
     facts = read(content_of(NAME)) if sizes.get(NAME, MOST) < MOST else Facts()
     python = facts.python
     if python is None and sizes.get(_PYTHON_ENV, MOST) < MOST:
-        python = _python_version(_parse_document(content_of(_PYTHON_ENV)).get("python"))
+        python = _python_version(document(content_of(_PYTHON_ENV)).get("python"))
     lock = next((f"sha256:{digests[name]}" for name in PINS if name in digests), None)
     return replace(facts, python=python, lock_digest=lock)
 
 
 def read(content: bytes) -> Facts:
     """Return the facts of an ``MLmodel`` file; none from a broken one, which is no reason to refuse the model."""
-    document = _parse_document(content)
-    flavors = document.get("flavors")
+    fields = document(content)
+    flavors = fields.get("flavors")
     flavors = flavors if isinstance(flavors, dict) else {}
     generic = flavors.get(_GENERIC)
     python = _python_version(generic.get("python_version")) if isinstance(generic, dict) else None
-    return Facts(
-        _framework(flavors), _signature(document.get("signature")), python, run_id=_run_id(document.get("run_id"))
-    )
+    return Facts(_framework(flavors), _signature(fields.get("signature")), python, run_id=_run_id(fields.get("run_id")))
 
 
-def _parse_document(content: bytes) -> Mapping[Any, Any]:
+def document(content: bytes) -> Mapping[Any, Any]:
+    """Return the mapping of texts, lists and mappings that a file holds; empty for a broken one.
+
+    Aliases of YAML are kept: a value may stand at many places, and in itself.
+    """
     import yaml  # slow, and most models have none of these files
 
     try:
-        document = yaml.BaseLoader(content).get_single_data()  # which makes texts, lists and mappings, and nothing else
+        found = yaml.BaseLoader(content).get_single_data()  # which makes texts, lists and mappings, and nothing else
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):  # an escape may name no character there is
         return {}
-    return document if isinstance(document, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _framework(flavors: Mapping[Any, Any]) -> str | None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 PAGES = {
     "web.model": "/models/{model}",
+    "web.version": "/models/{model}/versions/3",
+    "web.files": "/models/{model}/versions/3/files",
+    "web.file": "/models/{model}/versions/3/files/README.md",
 }
 NO_PAGES = {
     "web.asset": "a file",

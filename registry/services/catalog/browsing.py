@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.models import Version, VersionFile
 from registry.db.queries import artifacts, catalog, paths
-from registry.db.records import Page
+from registry.db.records import FileRecord, Page
 from registry.db.session import reading
 from registry.domain.errors import NotFound
 
@@ -54,6 +54,18 @@ def verified_files(model: str, number: int) -> int:
     with reading() as session:
         version = catalog.any_version(session, model, number)
         return version.file_count - artifacts.count_lacking(session, version)
+
+
+def file(model: str, number: int, path: str) -> FileRecord:
+    """Return one file of a version in any state. Raises NotFound."""
+    with reading() as session:
+        version = catalog.any_version(session, model, number)
+        wanted = artifacts.stored_files(version, artifacts.recorded_damage()).where(VersionFile.path == path)
+        row = session.execute(wanted).first()
+    if row is None:
+        raise NotFound(f"version {number} of {model!r} has no file {path!r}")
+    found, damage = row
+    return FileRecord(found.path, found.size, found.sha256, found.media_type, damage)
 
 
 def folder(

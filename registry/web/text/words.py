@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+from registry.domain.stages import Stage
+from registry.domain.states import VersionState
 from registry.rules import units
 
 DIGEST_LENGTH = 12
 MOST_TEXT = 2000
+# The colour and mark of a stage and of a state; the word itself is always shown. See ``badge`` in ui.html.
+STAGE_KINDS: Mapping[str, str] = {
+    Stage.NONE: "none",
+    Stage.STAGING: "waiting",
+    Stage.PRODUCTION: "good",
+    Stage.ARCHIVED: "past",
+}
+STATE_KINDS: Mapping[str, str] = {
+    VersionState.UNVERIFIED: "plain",
+    VersionState.PENDING: "waiting",
+    VersionState.READY: "good",
+    VersionState.FAILED: "bad",
+    VersionState.DELETED: "past",
+}
+STAGE_TEXTS: Mapping[str, str] = {
+    Stage.NONE: "In no stage: from here to staging, or to archived.",
+    Stage.STAGING: "In staging: from here to production, back to none, or to archived.",
+    Stage.PRODUCTION: "In production until another version is promoted, a rollback, or its archiving.",
+    Stage.ARCHIVED: "Archived: back to production only by a rollback, else through staging.",
+}
+STATE_TEXTS: Mapping[str, str] = {
+    VersionState.UNVERIFIED: "The registry has not read its files. It cannot enter staging or production.",
+    VersionState.PENDING: "Its files are not verified yet. It cannot be downloaded, or moved to a stage.",
+    VersionState.READY: "All files are stored and verified.",
+    VersionState.FAILED: "Its files could not be verified. Register them again; the number is not used again.",
+    VersionState.DELETED: "Deleted. Its manifest, lineage and history are kept.",
+}
 _STEPS = (
     (timedelta(minutes=1), timedelta(seconds=1), "second"),
     (timedelta(hours=1), timedelta(minutes=1), "minute"),
@@ -47,6 +77,21 @@ def size(count: int) -> str:
 def number(value: float) -> str:
     """Return a measured value with six digits."""
     return f"{value:.6g}"
+
+
+def difference(value: float) -> str:
+    """Return a difference of measured values, with its sign."""
+    return f"{value:+.4g}".replace("-", "\u2212")
+
+
+def stage_kind(stage: str) -> str:
+    """Return the kind of badge of a stage."""
+    return STAGE_KINDS.get(stage, "none")
+
+
+def state_kind(state: str) -> str:
+    """Return the kind of badge of a version's state."""
+    return STATE_KINDS.get(state, "plain")
 
 
 def short_digest(digest: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 # One name for each module, in alphabetical order.
-MODULES = ("models",)
+MODULES = ("files", "models", "versions")
 
 
 def load() -> None:
