@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 # One name for each module, in alphabetical order.
-MODULES = ("files", "models", "versions")
+MODULES = ("comparison", "files", "metrics", "models", "versions")
 
 
 def load() -> None:

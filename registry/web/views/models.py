@@ -16,11 +16,13 @@ from registry.domain.stages import Stage
 from registry.http import cursors
 from registry.http.access import requires
 from registry.http.context import etag
+from registry.rules.references import Reference
 from registry.services.catalog import models, versions
 from registry.services.stages import resolve
 from registry.web import forms
 from registry.web.addresses import api_path, command, has_page, url_for
 from registry.web.blueprint import blueprint
+from registry.web.metrics_over_versions import DEFAULT_LAST, LASTS, MetricsOverVersions
 from registry.web.pages import Crumb, WebPage
 from registry.web.rendering import page
 
@@ -33,6 +35,8 @@ class ModelQuery(forms.WebQuery):
 
     stage = fields.String(load_default=None, validate=validate.OneOf([stage.value for stage in Stage]))
     cursor = fields.String(load_default=None)
+    metric = fields.String(load_default=None)
+    last = fields.Integer(load_default=DEFAULT_LAST, validate=validate.OneOf(LASTS))
 
 
 def crumbs(model: str, *others: Crumb) -> Sequence[Crumb]:
@@ -50,8 +54,9 @@ class ModelPage(WebPage):
     """The model page; each part is read when a block first shows it."""
 
     template = "model.html"
+    lasts = LASTS
 
-    def __init__(self, record: ModelRecord, query: Mapping[str, str | None]) -> None:
+    def __init__(self, record: ModelRecord, query: Mapping[str, Any]) -> None:
         self.model = record
         self.query = query
         self.title = record.name
@@ -69,6 +74,16 @@ class ModelPage(WebPage):
         """Return a page of the versions, newest first, with the fields of COLUMNS."""
         after = cursors.position(self.query["cursor"])
         return versions.list_(self.model.name, stage=self.query["stage"], after=after, limit=ROWS, field_names=COLUMNS)
+
+    @cached_property
+    def metrics(self) -> MetricsOverVersions:
+        """Return the metric of the picture, over the latest versions."""
+        wanted = self.query["metric"]
+        return MetricsOverVersions(self.model.name, [wanted] if wanted else [], self.query["last"], 1)
+
+    def reference(self, number: int) -> str:
+        """Return the reference of a version for a comparison."""
+        return str(Reference(self.model.name, version=number))
 
     @property
     def older(self) -> str | None:

@@ -1,0 +1,67 @@
+"""The words of comparisons: sections, facts, reasons for missing values, and links to what a host shows of commits."""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from urllib.parse import quote, urlsplit
+
+from registry.domain.comparison import Absence, Change, Delta
+from registry.web.text.words import safe_url
+
+SECTIONS = MappingProxyType({
+    "registration": "Registered", "stage": "Stage", "metrics": "Metrics", "params": "Parameters",
+    "datasets": "Datasets", "code": "Code", "environment": "Environment", "run": "Run", "parents": "Derived from",
+    "content": "Content", "files": "Files", "signature": "Signature", "tags": "Tags", "about": "Description",
+})  # fmt: skip
+FACTS = MappingProxyType({
+    "created_at": "time", "created_by": "by", "rolled_back": "rolled back", "repo": "repository",
+    "dirty": "uncommitted", "lock_digest": "lock file", "image_digest": "image", "triggered_by": "started by",
+    "started_at": "started", "finished_at": "finished", "manifest_digest": "manifest", "file_count": "files",
+    "id": "run", "url": "address",
+})  # fmt: skip
+# Sections whose facts have names of the registry's own, not of the users'.
+FIXED = frozenset({"registration", "stage", "code", "environment", "run", "content", "about"})
+ABSENCES = MappingProxyType({
+    Absence.ABSENT: "absent",
+    Absence.NOT_RECORDED: "not recorded",
+    Absence.UNKNOWN: "unknown",
+    Absence.DELETED: "deleted",
+})  # fmt: skip
+SIGNS = MappingProxyType(
+    {Change.SAME: "", Change.CHANGED: "≠", Change.ADDED: "+", Change.REMOVED: "−", Change.UNDECIDED: "?"}
+)
+_COMMIT = re.compile(r"[0-9a-f]{7,64}\Z")
+_REPOSITORY = re.compile(r"/[\w.-]+(?:/[\w.-]+)+\Z", re.ASCII)
+
+
+def fact_name(section: str, name: str) -> str:
+    """Return the words for a fact."""
+    return FACTS.get(name, name) if section in FIXED else name
+
+
+def difference(delta: Delta) -> str:
+    """Return a difference as ``−0.0023 (−0.3 %)``."""
+    percent = "" if delta.percent is None else f" ({delta.percent:+.1f} %)"
+    return f"{delta.absolute:+.4g}{percent}".replace("-", "−")
+
+
+def commits_between(repository: str | None, first: str | None, last: str | None) -> str | None:
+    """Return the address of the commits between two at GitHub or GitLab; None for other hosts and other forms."""
+    if not (repository and first and last and _COMMIT.match(first) and _COMMIT.match(last)):
+        return None
+    address = safe_url(repository)
+    if address is None:
+        return None
+    parts = urlsplit(address)
+    host, path = parts.hostname or "", parts.path.removesuffix("/").removesuffix(".git")
+    if not _REPOSITORY.match(path) or parts.username is not None:
+        return None
+    if host == "github.com":
+        between = "/compare/"
+    elif host == "gitlab.com" or host.startswith("gitlab."):
+        between = "/-/compare/"
+    else:
+        return None
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{quote(path)}{between}{first}...{last}"

@@ -1,0 +1,119 @@
+"""Metrics on pages: over the versions of a model, and all measurements of one version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Response
+from marshmallow import fields, validate
+
+from registry.db.records import MeasuredVersionRecord, MetricRecord
+from registry.db.records import Page as Listed
+from registry.domain.access import Permission
+from registry.http import cursors
+from registry.http.access import requires
+from registry.http.context import below_prefix
+from registry.services.catalog import measurements, versions
+from registry.web import forms
+from registry.web.addresses import api_path, command, has_page, url_for
+from registry.web.blueprint import blueprint
+from registry.web.metrics_over_versions import DEFAULT_LAST, LASTS, PICTURES, MetricsOverVersions
+from registry.web.pages import Crumb, WebPage
+from registry.web.rendering import page
+from registry.web.text import metric_words
+from registry.web.views.models import crumbs
+
+TABLE = 100  # rows of its table
+MEASURED = 100  # measurements on a page
+
+
+class MetricQuery(forms.WebQuery):
+    """The metrics of a picture, and how many versions it has."""
+
+    metric = fields.String(load_default=None)
+    key = fields.List(fields.String(), load_default=[])
+    last = fields.Integer(load_default=DEFAULT_LAST, validate=validate.OneOf(LASTS))
+
+
+class MeasurementsQuery(forms.WebQuery):
+    """A page of measurements."""
+
+    cursor = fields.String(load_default=None)
+
+
+class MetricsPage(WebPage):
+    """The metrics explorer: pictures and a table of chosen metrics over the versions of a model."""
+
+    template = "metrics.html"
+    value_of = staticmethod(metric_words.value_of)
+
+    def __init__(self, model: str, query: Mapping[str, Any]) -> None:
+        self.model = model
+        self.title = f"Metrics of {model}"
+        self.crumbs = crumbs(model, Crumb("Metrics"))
+        self.metrics = MetricsOverVersions(model, query["key"], query["last"])
+        self.lasts = LASTS
+        self.most = PICTURES
+        keys = [option for key in query["key"][:PICTURES] for option in ("--key", key)]
+        self.command = command("registry", "model", "metrics", model, *keys, "--csv")
+        self.api = api_path("models", model, "metrics")
+
+    @property
+    def csv(self) -> str:
+        """Return the address of the values as a CSV file."""
+        pairs = [*(("key", key) for key in self.metrics.keys), ("format", "csv")]
+        return f"{below_prefix('/json' + self.api)}?{urlencode(pairs, quote_via=quote)}"
+
+    @property
+    def table(self) -> Sequence[tuple[MeasuredVersionRecord, Mapping[str, float]]]:
+        return self.metrics.rows[:TABLE]
+
+    @property
+    def left_out(self) -> int:
+        """Return how many versions of the pictures are not in the table."""
+        return max(len(self.metrics.rows) - TABLE, 0)
+
+
+class MeasurementsPage(WebPage):
+    """Everything that was measured of a version."""
+
+    template = "measurements.html"
+    value_of = staticmethod(metric_words.value_of)
+
+    def __init__(self, model: str, number: int, query: Mapping[str, Any]) -> None:
+        version = versions.describe(model, number)
+        self.model, self.number = version.model, version.number
+        self.latest = version.metrics
+        self.title = f"Measurements of {model}:{number}"
+        above = Crumb(f"v{number}", url_for("version", model=model, number=number) if has_page("version") else None)
+        self.crumbs = crumbs(model, above, Crumb("Measurements"))
+        self.command = command("registry", "version", "metrics", f"{model}:{number}")
+        self.api = api_path("models", model, "versions", number, "metrics")
+        self._query = query
+
+    @cached_property
+    def measured(self) -> Listed[MetricRecord]:
+        """Return a page of the measurements, oldest first."""
+        after = cursors.position(self._query["cursor"])
+        return measurements.metrics(self.model, self.number, after=after, limit=MEASURED)
+
+    @property
+    def later(self) -> str | None:
+        """Return the address of the next page."""
+        cursor = cursors.of(self.measured.next_after)
+        return cursor and url_for("measurements", model=self.model, number=self.number, cursor=cursor)
+
+
+@blueprint.get("/models/<model:model>/metrics")
+@requires(Permission.MODEL_READ)
+def metrics(model: str) -> Response:
+    return page(MetricsPage(model, forms.query(MetricQuery)))
+
+
+@blueprint.get("/models/<model:model>/versions/<number:number>/metrics", endpoint="measurements")
+@requires(Permission.MODEL_READ)
+def measurements_of_version(model: str, number: int) -> Response:
+    return page(MeasurementsPage(model, number, forms.query(MeasurementsQuery)))
