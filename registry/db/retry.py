@@ -24,11 +24,12 @@ _BEGUN = "registry_attempt"  # of flask.g: how many there were when the attempt 
 def persistently(call: Callable[[], T]) -> T:
     """Return the result of *call*, which is called again, up to three times in two seconds, when it raises Undone.
 
-    It is not called again when a transaction of it was committed: that one must not be done twice. Raises what the last
-    call raises.
+    It is not called again when a transaction of it was committed: that one must not be done twice. *call* may itself
+    call this function. Raises what the last call raises.
     """
     end = time.monotonic() + SECONDS
     context = g._get_current_object()  # once, where each use would cost
+    outer = context.get(_BEGUN)
     for number in range(RETRIES):
         setattr(context, _BEGUN, context.get(_COMMITS, 0))
         try:
@@ -38,7 +39,7 @@ def persistently(call: Callable[[], T]) -> T:
                 raise
             log.info("done_again", reason=error.detail, attempt=number + 1)
         finally:
-            context.pop(_BEGUN)
+            setattr(context, _BEGUN, outer)
         time.sleep(random.uniform(0, PAUSE * 2**number))  # noqa: S311 -- only so that those who met do not meet again
     return call()
 

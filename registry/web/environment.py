@@ -36,6 +36,7 @@ def prepare(app: Flask) -> None:
         clean=words.clean,
         safe_url=words.safe_url,
         folded=words.folded,
+        editable=words.editable,
         markdown=markdown.render,
         lead=markdown.lead,
     )

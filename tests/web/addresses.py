@@ -7,13 +7,26 @@ the digest of the data that version 3 was trained on.
 from __future__ import annotations
 
 PAGES = {
+    "web.alias": "/models/{model}/aliases/champion",
+    "web.aliases": "/models/{model}/aliases",
+    "web.card": "/models/{model}/versions/2/card",
     "web.compare": "/compare?v={model}:2&v={model}%23staging&v={model}:1&all",
-    "web.metrics": "/models/{model}/metrics?key=auc&key=%3Cb%3E",
-    "web.measurements": "/models/{model}/versions/2/metrics",
-    "web.model": "/models/{model}",
-    "web.version": "/models/{model}/versions/3",
-    "web.files": "/models/{model}/versions/3/files",
+    "web.delete_alias": "/models/{model}/aliases/champion/delete",
+    "web.delete_model": "/models/{model}/delete",
+    "web.delete_version": "/models/{model}/versions/2/delete",
+    "web.edit_model": "/models/{model}/edit",
+    "web.edit_version": "/models/{model}/versions/2/edit",
     "web.file": "/models/{model}/versions/3/files/README.md",
+    "web.files": "/models/{model}/versions/3/files",
+    "web.lifecycle": "/models/{model}/lifecycle",
+    "web.measurements": "/models/{model}/versions/2/metrics",
+    "web.metrics": "/models/{model}/metrics?key=auc&key=%3Cb%3E",
+    "web.model": "/models/{model}",
+    "web.new_model": "/new/model",
+    "web.notes": "/models/{model}/versions/2/notes",
+    "web.restore_model": "/models/{model}/restore",
+    "web.restore_version": "/models/{model}/versions/2/restore",
+    "web.version": "/models/{model}/versions/3",
 }
 NO_PAGES = {
     "web.compare": "/compare?v={model}:2&v={model}%23staging&v={model}:1&all",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from tests.support.registry_builder import RegistryBuilder, named_run
+from tests.support.replies import expect
 
 MODEL = '50% "off" #1?'
 DATA = hashlib.sha256(b"train").hexdigest()
@@ -42,4 +43,6 @@ def build(site: RegistryBuilder) -> World:
             code={"repo": ADDRESS, "commit": "17ba0791" * 5},
             datasets=[{"name": MARKUP, "digests": [f"sha256:{DATA}"], "role": "train", "uri": ADDRESS}],
         )
+    expect(201, site.client.put(f"/models/{quote(MODEL, safe='')}/aliases/champion", {"version": 2, "reason": TEXT}))
+    expect(201, site.client.post(f"/models/{quote(MODEL, safe='')}/versions/2/notes", {"text": TEXT}))
     return World(MODEL, DATA)

@@ -5,14 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, bindparam, case, func, select
 from sqlalchemy.orm import Session
 
-from registry.db.models import Version, VersionFile
+from registry.db.fixed_statements import FixedStatement
+from registry.db.models import Model, Version, VersionFile
 from registry.db.queries import artifacts, catalog, paths
 from registry.db.records import FileRecord, Page
-from registry.db.session import reading
+from registry.db.session import look_up, reading
 from registry.domain.errors import NotFound
+
+_FILE = FixedStatement(
+    select(VersionFile.path, VersionFile.size, VersionFile.sha256, VersionFile.media_type)
+    .join(Version, Version.id == VersionFile.version_id)
+    .join(Model, Model.id == Version.model_id)
+    .where(
+        Model.name == bindparam("model"),
+        Version.number == bindparam("number"),
+        VersionFile.path == bindparam("path"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,12 @@ def folder(
         if not rows and directory and after is None:
             raise NotFound(f"version {number} of {model!r} has no folder {directory!r}")
     return Page(rows[:limit], (rows[limit - 1].name,) if len(rows) > limit else None)
+
+
+def file_at(model: str, number: int, path: str) -> FileRecord | None:
+    """Return the file of a version at *path*; None where there is no such file or version."""
+    rows = look_up(_FILE, model=model, number=number, path=path)
+    return FileRecord(*rows[0]) if rows else None
 
 
 def _entries(session: Session, version: Version, directory: str, after: str | None, limit: int) -> list[ManifestEntry]:

@@ -55,7 +55,7 @@ def read_card(text: str) -> ModelCard:
     if len(source) > MOST:
         return ModelCard(body, problem=f"it has more than {MOST} characters")
     try:
-        rows = list(_rows(_compose(source)))
+        rows = list(_listed_values(_compose(source)))
     except _Refused as refused:
         return ModelCard(body, problem=str(refused))
     except (yaml.YAMLError, ValueError, OverflowError):  # the last two for an escape of what is no character
@@ -71,18 +71,18 @@ def _compose(source: str) -> Any:
         loader.dispose()
 
 
-def _rows(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def _listed_values(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yield a row for each value, named by the way to it; a list of texts is one row."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else "?"
-            yield from _rows(value, f"{path}.{name}" if path else name)
+            yield from _listed_values(value, f"{path}.{name}" if path else name)
     elif isinstance(node, yaml.SequenceNode):
         texts = [one.value for one in node.value if isinstance(one, yaml.ScalarNode)]
         if texts:
             yield path, ", ".join(texts)
         for place, one in enumerate(node.value, start=1):
             if not isinstance(one, yaml.ScalarNode):
-                yield from _rows(one, f"{path}.{place}" if path else str(place))
+                yield from _listed_values(one, f"{path}.{place}" if path else str(place))
     elif node is not None:
         yield path, node.value

@@ -107,6 +107,14 @@ def clean(text: object) -> str:
     return "".join(f"[U+{ord(one):04X}]" if _is_marked(one) else one for one in plain)
 
 
+def editable(text: object) -> str:
+    """Return a text as a field of a form holds it: with the line ends of HTML, and without what HTML cannot hold."""
+    plain = str(text).replace("\r\n", "\n").replace("\r", "\n")
+    if plain.isascii() and plain.isprintable():
+        return plain
+    return "".join("\ufffd" if _is_forbidden(ord(one)) else one for one in plain)
+
+
 def folded(text: str) -> tuple[str, str]:
     """Return what a page shows of a text at once, and the rest of it."""
     return text[:MOST_TEXT], text[MOST_TEXT:]
@@ -124,3 +132,10 @@ def safe_url(text: object) -> str | None:
 
 def _is_marked(character: str) -> bool:
     return character not in _PLAIN and unicodedata.category(character) in _MARKED
+
+
+def _is_forbidden(code: int) -> bool:
+    """Return whether HTML forbids the character: controls but white space, surrogates, and what is no character."""
+    if code < 0x20 or 0x7F <= code <= 0x9F:
+        return chr(code) not in "\t\n\f"
+    return 0xD800 <= code <= 0xDFFF or 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE

@@ -5,7 +5,18 @@ from __future__ import annotations
 import importlib
 
 # One name for each module, in alphabetical order.
-MODULES = ("comparison", "files", "metrics", "models", "versions")
+MODULES = (
+    "aliases",
+    "card",
+    "comparison",
+    "files",
+    "metrics",
+    "model_acts",
+    "models",
+    "notes",
+    "version_acts",
+    "versions",
+)
 
 
 def load() -> None:

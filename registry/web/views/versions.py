@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
 from flask import Response
 
-from registry.db.records import EntryRecord, ModelRecord, VersionRecord
+from registry.db.records import EntryRecord, FileRecord, ModelRecord, VersionRecord
 from registry.domain.access import Permission
 from registry.domain.errors import UnknownValue
 from registry.domain.stages import Stage
@@ -31,7 +32,9 @@ from registry.web.rendering import page
 from registry.web.text import baseline, preview, words
 from registry.web.text.baseline import MetricLine, ParamLine
 from registry.web.text.preview import FieldsPreview
+from registry.web.views.card import CARD
 from registry.web.views.models import crumbs
+from registry.web.views.notes import VersionNotes
 
 MOST_LINES = 100  # of metrics, and of parameters
 MOST_DATASETS = 20
@@ -182,6 +185,15 @@ class VersionPage(VersionTab):
             return ()
         return choices.options(self.version.model, self.version.number, actor=current_actor()).options
 
+    @cached_property
+    def card(self) -> FileRecord | None:
+        """Return the file that is the model card; its content is on a page of its own, which this one loads."""
+        return browsing.file_at(self.version.model, self.version.number, CARD)
+
+    @cached_property
+    def notes(self) -> VersionNotes:
+        return VersionNotes(self.version.model, self.version.number)
+
     def uses(self, dataset: Mapping[str, Any], place: int) -> str | None:
         """Return how many other versions used the dataset, in words; None for one that is not counted."""
         digest = next((one for one in dataset.get("digests") or () if _DIGEST.match(one)), None)
@@ -204,4 +216,5 @@ class VersionPage(VersionTab):
 @requires(Permission.MODEL_READ)
 def version(model: str, number: int) -> Response:
     shown = VersionPage(versions.describe(model, number))
+    shown.key = secrets.token_urlsafe(16)
     return page(shown, tag=shown.tag)
