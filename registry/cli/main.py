@@ -25,6 +25,10 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "diff": "commands.diff:diff",
         "history": "commands.show:history",
     },
+    "Overview": {
+        "inventory": "commands.overview:inventory",
+        "attention": "commands.overview:attention",
+    },
     "Stages": {
         "promote": "commands.stages:promote",
         "rollback": "commands.stages:rollback",

@@ -14,6 +14,7 @@ from registry.client.api.audit import Audit
 from registry.client.api.imports import Imports
 from registry.client.api.jobs import Jobs
 from registry.client.api.models import Models
+from registry.client.api.overview import Overview
 from registry.client.api.search import Search
 from registry.client.api.stages import Stages
 from registry.client.api.tokens import Tokens
@@ -81,6 +82,7 @@ class Connection:
         self.audit = Audit(self._transport)
         self.search = Search(self._transport)
         self.tokens = Tokens(self._transport)
+        self.overview = Overview(self._transport)
 
     def __enter__(self) -> Self:
         return self

@@ -400,6 +400,24 @@ def test_history_says_who_did_what_and_why(run_cli: CommandLine, model: str) -> 
     assert ok(run_cli("audit", "--model", model, "--format", "csv", "--no-header")).out.startswith("at,")
 
 
+def test_what_serves_what_changed_and_what_needs_attention(run_cli: CommandLine, model: str) -> None:
+    only = ["--filter", f"name = '{model}'"]
+    serve(run_cli, model, 1)
+
+    serving = answer(run_cli("inventory", *only, "--json"))["items"]
+    table = ok(run_cli("inventory", *only, "--csv")).out
+    before = run_cli("inventory", *only, "--as-of", "2001-01-01")
+    concerns = answer(run_cli("attention", "--json"))["items"]
+    changes = answer(run_cli("history", "--limit", "1", "--json"))["items"]
+
+    assert [(item["model"], item["number"]) for item in serving] == [(model, 1)]
+    assert [line.split(",")[:4] for line in table.splitlines()][1] == [model, model, "production", "1"]
+    assert "held production at 2001-01-01" in before.err
+    assert (model, "unrecorded") in [(concern["model"], concern["kind"]) for concern in concerns]
+    assert changes[0]["id"] == serving[0]["entry"]
+    assert f"{model}:1" in ok(run_cli("attention")).out
+
+
 def test_tokens_come_and_go(run_cli: CommandLine, model: str) -> None:
     made = answer(run_cli("token", "create", "ci-job", "--role", "writer", "--name", "ci", "--json"))
     assert made["token"].startswith("mrp_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from registry.cli.support.session import Session
 
 if TYPE_CHECKING:
     from registry.client import Reference
-    from registry.client.types import HeldStage, VersionView
+    from registry.client.types import EntryView, HeldStage, VersionView
 
 
 @click.command()
@@ -53,29 +54,37 @@ def show(session: Session, ref: Reference, as_of: str | None, moves: bool) -> No
 
 
 @click.command()
-@click.argument("ref", type=REFERENCE)
+@click.argument("ref", type=REFERENCE, required=False)
 @filters()
 @click.option("--tenures", is_flag=True, help="Of a model: which version held which stage, and until when.")
 @click.option("--stage", type=click.Choice(["staging", "production", "archived"]), help="Tenures of this stage only.")
 @connected
-def history(session: Session, ref: Reference, limit: int, tenures: bool, stage: HeldStage | None, **query: Any) -> None:
-    """Show what happened to a model or a version, newest first.
+def history(
+    session: Session, ref: Reference | None, limit: int, tenures: bool, stage: HeldStage | None, **query: Any
+) -> None:
+    """Show what happened to a model or a version, newest first; without one, to all models.
 
     \b
     Example:
+      registry history --since 7d
       registry history fraud
       registry history fraud:3 --action version.promoted --since 7d
       registry history fraud --tenures --stage production
     """
+    if stage and not tenures:
+        raise click.UsageError("--stage chooses the tenures of --tenures; add it.")
     if tenures:
         _tenures(session, ref, stage, limit, query)
-    elif stage:
-        raise click.UsageError("--stage chooses the tenures of --tenures; add it.")
-    elif ref.bare:
-        entries = session.registry.models.history(ref.model, **query)
     else:
-        entries = session.registry.versions.history(ref.model, session.number(ref), **query)
-    session.list(entries, ENTRY_COLUMNS, entry_row, empty=NO_ENTRIES, limit=limit)
+        session.list(_entries(session, ref, query), ENTRY_COLUMNS, entry_row, empty=NO_ENTRIES, limit=limit)
+
+
+def _entries(session: Session, ref: Reference | None, query: dict[str, Any]) -> Iterator[EntryView]:
+    if ref is None:
+        return session.registry.overview.changes(**query)
+    if ref.bare:
+        return session.registry.models.history(ref.model, **query)
+    return session.registry.versions.history(ref.model, session.number(ref), **query)
 
 
 def _version(session: Session, version: VersionView) -> None:
@@ -89,9 +98,12 @@ def _version(session: Session, version: VersionView) -> None:
         formatting.notes(f"{name}:{number}", list(newest))
 
 
-def _tenures(session: Session, ref: Reference, stage: HeldStage | None, limit: int, query: dict[str, Any]) -> None:
-    if not ref.bare:
-        raise click.UsageError(f"--tenures lists those of a model: registry history {ref.model} --tenures")
+def _tenures(
+    session: Session, ref: Reference | None, stage: HeldStage | None, limit: int, query: dict[str, Any]
+) -> None:
+    if ref is None or not ref.bare:
+        named = ref.model if ref else "NAME"
+        raise click.UsageError(f"--tenures lists those of a model: registry history {named} --tenures")
     if any(query.values()):
         raise click.UsageError("--tenures cannot be filtered by --actor, --action, --since or --until.")
     found = session.registry.stages.tenures(ref.model, stage=stage)

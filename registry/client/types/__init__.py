@@ -34,6 +34,7 @@ from registry.client.types.jobs import ImportView, JobState, JobView
 from registry.client.types.lineage import Code, Dataset, Environment, LineageView, Parent, Run, VersionLineageView
 from registry.client.types.models import Lifecycle, ModelView
 from registry.client.types.notes import NoteView
+from registry.client.types.overview import AttentionView, ConcernView, ServingView
 from registry.client.types.stages import (
     HolderView,
     MovedView,
@@ -62,6 +63,7 @@ from registry.client.types.versions import (
 __all__ = [
     "Actor",
     "AliasView",
+    "AttentionView",
     "CellView",
     "ChainEntryView",
     "ChainText",
@@ -70,6 +72,7 @@ __all__ = [
     "ComparedVersionView",
     "ComparisonRowView",
     "ComparisonView",
+    "ConcernView",
     "CreatedTokenView",
     "Dataset",
     "DeltaView",
@@ -110,6 +113,7 @@ __all__ = [
     "SealedEntryView",
     "SealedPage",
     "SectionView",
+    "ServingView",
     "Stage",
     "StageOption",
     "StageOptionsView",

@@ -1,0 +1,36 @@
+"""All models at once: what serves and what needs attention."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from registry.client.types.stages import HolderView
+
+ConcernKind = Literal["damaged", "waiting", "failed", "unrecorded"]
+
+
+class ServingView(HolderView):
+    """A version that holds a stage, or held it at an instant; ``now`` is the version that holds the stage now."""
+
+    named: str
+    now: int | None
+    staged: int | None
+    damaged: bool
+    uncertain: bool
+
+
+class ConcernView(TypedDict):
+    """A version that needs attention, and why."""
+
+    kind: ConcernKind
+    model: str
+    version: int
+    since: str | None
+    text: str
+
+
+class AttentionView(TypedDict):
+    """The versions that need attention; ``more`` are the kinds of which the registry has more."""
+
+    items: list[ConcernView]
+    more: list[ConcernKind]
