@@ -83,7 +83,7 @@ def preview(path: str, content: bytes, size: int) -> Preview:
     is_mlmodel = path.rsplit("/", 1)[-1] == mlmodel.NAME and len(content) == size <= FIELDS_BYTES
     if is_mlmodel and _brackets(content) <= _BRACKETS and (document := mlmodel.document(content)):
         return fields(document)
-    return _as_text(content, is_whole=len(content) == size)
+    return _utf8_text(content, is_whole=len(content) == size)
 
 
 def fields(document: Mapping[Any, Any]) -> FieldsPreview:
@@ -112,7 +112,7 @@ def _is_safetensors(path: str) -> bool:
     return path.lower().endswith(".safetensors")
 
 
-def _as_text(content: bytes, *, is_whole: bool) -> Preview:
+def _utf8_text(content: bytes, *, is_whole: bool) -> Preview:
     """Return the text in UTF-8; bytes with a NUL, or in any other encoding, have no preview."""
     if b"\0" in content:
         return NO_PREVIEW

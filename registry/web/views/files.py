@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from http import HTTPStatus
+from typing import Any
 
 from flask import redirect, request
 from marshmallow import fields
@@ -66,7 +67,7 @@ class FilesPage(VersionTab):
     def more(self) -> str | None:
         """Return the address of the next page."""
         cursor = cursors.of(self.entries.next_after)
-        return cursor and url_for("files", **_named(self.version), folder=self.folder or None, cursor=cursor)
+        return cursor and url_for("files", folder=self.folder or None, cursor=cursor, **self.place)
 
     @property
     def empty_text(self) -> str:
@@ -170,13 +171,10 @@ def _folder_of_that_name(model: str, number: int, path: str, error: RegistryErro
 
 def _folder_crumbs(version: VersionRecord, folder: str, *, is_last: bool) -> Sequence[Crumb]:
     """Return the way to a folder: the list of files, and each folder above it."""
+    place: Mapping[str, Any] = {"model": version.model, "number": version.number}
     parts = folder.split("/") if folder else []
-    crumbs = [Crumb("Files", url_for("files", **_named(version)))]
+    crumbs = [Crumb("Files", url_for("files", **place))]
     for count, part in enumerate(parts, 1):
         path = "/".join(parts[:count])
-        crumbs.append(Crumb(part, url_for("files", **_named(version), folder=path)))
+        crumbs.append(Crumb(part, url_for("files", **place, folder=path)))
     return [*crumbs[:-1], Crumb(crumbs[-1].text)] if is_last else crumbs
-
-
-def _named(version: VersionRecord) -> dict[str, str | int]:
-    return {"model": version.model, "number": version.number}

@@ -10,14 +10,11 @@ from flask import Response
 from marshmallow import fields, validate
 
 from registry.db.records import HolderRecord, ModelRecord
-from registry.db.records import Page as Listed
 from registry.domain.access import Permission
 from registry.domain.stages import Stage
-from registry.http import cursors
 from registry.http.access import requires
 from registry.http.context import etag
-from registry.rules.references import Reference
-from registry.services.catalog import models, versions
+from registry.services.catalog import models
 from registry.services.stages import resolve
 from registry.web import forms
 from registry.web.addresses import api_path, command, has_page, url_for
@@ -25,9 +22,7 @@ from registry.web.blueprint import blueprint
 from registry.web.metrics_over_versions import DEFAULT_LAST, LASTS, MetricsOverVersions
 from registry.web.pages import Crumb, WebPage
 from registry.web.rendering import page
-
-ROWS = 50
-COLUMNS = ("number", "state", "stage", "aliases", "manifest_digest", "created_at", "created_by")
+from registry.web.version_table import VersionTable
 
 
 class ModelQuery(forms.WebQuery):
@@ -70,26 +65,16 @@ class ModelPage(WebPage):
         return resolve.holders(self.model.name)
 
     @cached_property
-    def versions(self) -> Listed[Any]:
-        """Return a page of the versions, newest first, with the fields of COLUMNS."""
-        after = cursors.position(self.query["cursor"])
-        return versions.list_(self.model.name, stage=self.query["stage"], after=after, limit=ROWS, field_names=COLUMNS)
-
-    @cached_property
     def metrics(self) -> MetricsOverVersions:
         """Return the metric of the picture, over the latest versions."""
         wanted = self.query["metric"]
         return MetricsOverVersions(self.model.name, [wanted] if wanted else [], self.query["last"], 1)
 
-    def reference(self, number: int) -> str:
-        """Return the reference of a version for a comparison."""
-        return str(Reference(self.model.name, version=number))
-
-    @property
-    def older(self) -> str | None:
-        """Return the address of the next page of versions."""
-        cursor = cursors.of(self.versions.next_after)
-        return cursor and url_for("model", model=self.model.name, cursor=cursor, stage=self.query["stage"])
+    @cached_property
+    def table(self) -> VersionTable:
+        """Return the table of the versions."""
+        names = ("stage", "cursor", "metric", "last")
+        return VersionTable(self.model.name, **{name: self.query[name] for name in names})
 
 
 @blueprint.get("/models/<model:model>")

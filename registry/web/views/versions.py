@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 from flask import Response
 
 from registry.db.records import EntryRecord, FileRecord, ModelRecord, VersionRecord
+from registry.domain import signature_columns
 from registry.domain.access import Permission
 from registry.domain.errors import UnknownValue
+from registry.domain.signature_columns import SignatureColumn
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
 from registry.http.access import requires
@@ -175,8 +177,8 @@ class VersionPage(VersionTab):
         return preview.fields(self.version.claimed) if self.version.claimed else None
 
     @cached_property
-    def signature(self) -> FieldsPreview | None:
-        return preview.fields(self.version.signature) if self.version.signature else None
+    def signature(self) -> Sequence[SignatureColumn]:
+        return list(signature_columns.columns(self.version.signature)) if self.version.signature else ()
 
     @cached_property
     def options(self) -> Sequence[StageOption]:
