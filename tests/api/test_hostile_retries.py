@@ -61,6 +61,7 @@ WRITES = [
     Write("DELETE", "/models/empty"),
     Write("DELETE", "/tokens/{reader_id}"),
     Write("DELETE", "/me/tokens/{own_id}"),
+    Write("DELETE", "/me/sessions"),
     Write("POST", "/jobs/{parked}/retry"),
 ]
 

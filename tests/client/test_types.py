@@ -68,6 +68,8 @@ PAIRS = [
     (types.ChainEntryView, audit.ChainEntryView),
     (types.ChainText, audit.ChainTextView),
     (types.TokenView, tokens.TokenView),
+    (types.SessionView, tokens.SessionView),
+    (types.ClosedSessionsView, tokens.ClosedSessionsView),
     (types.CreatedTokenView, tokens.IssuedView),
     (types.UsedToken, tokens.CredentialView),
     (types.MeView, tokens.MeView),

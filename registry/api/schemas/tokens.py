@@ -77,4 +77,23 @@ class MeView(View):
     mode = fields.String(**output("`dev`: the registry takes requests without a token; else `production`."))
 
 
+class SessionView(View):
+    """A browser session that is open, without its secret."""
+
+    id = fields.String(**output("The id of the session."))
+    token = fields.String(attribute="parent_id", **output("The id of the API token that it was opened with."))
+    token_name = fields.String(attribute="parent_name", **output("What that token is for."))
+    roles = fields.List(fields.String(), **output("The roles of that token."))
+    created_at = Instant(**output("When it was opened."))
+    expires_at = Instant(**output("When it ends."))
+    last_used_on = fields.Date(**output("The day, in UTC, on which it was last used.", null=True))
+
+
+class ClosedSessionsView(View):
+    """The browser sessions that were closed."""
+
+    closed = fields.Integer(**output("How many were open."))
+
+
 TokenPage = page_of(TokenView, "TokenPage")
+SessionPage = page_of(SessionView, "SessionPage")

@@ -1,4 +1,4 @@
-"""Identity: API tokens, and who I am."""
+"""Identity: API tokens, browser sessions, and who I am."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from registry.api import examples
 from registry.api.blueprint import Blueprint
 from registry.api.schemas.models import ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
-from registry.api.schemas.tokens import IssuedView, MeView, TokenBody, TokenPage, TokenView
+from registry.api.schemas.tokens import (
+    ClosedSessionsView,
+    IssuedView,
+    MeView,
+    SessionPage,
+    TokenBody,
+    TokenPage,
+    TokenView,
+)
 from registry.db.records import TokenRecord
 from registry.domain.access import Permission, Role
 from registry.http.access import requires
 from registry.http.context import adapters, current_actor, current_claim, current_credential, settings
-from registry.services.accounts import accounts
+from registry.services.accounts import accounts, sessions
+from registry.services.idempotency import Outcome
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/api/v1", description="API tokens, and who the caller is.")
 
@@ -51,14 +60,37 @@ def list_my_tokens(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, TokenView, recall=accounts.recall)
 @requires(Permission.SELF_REVOKE)
 def revoke_my_token(query: dict[str, Any], token: str) -> TokenRecord:
-    """Revoke an API token that acts as me, with any issuer.
+    """Revoke an API token or a browser session that acts as me, with any issuer.
 
-    Other processes may let it read for some seconds yet.
+    The sessions that were opened with a token end with it. Other processes may let it read for some seconds yet.
     """
     actor = current_actor()
     revoked = accounts.revoke(token, actor=actor, owner_id=actor.id, claim=current_claim(), **query)
     adapters().authenticator.forget(token)
     return revoked
+
+
+@blueprint.route("/me/sessions")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, SessionPage)
+@requires(Permission.SELF_READ)
+def list_my_sessions(query: dict[str, Any]) -> dict[str, Any]:
+    """List the browser sessions that act as me and are open."""
+    return paged(sessions.list_open(current_actor().id, **query))
+
+
+@blueprint.route("/me/sessions", methods=["DELETE"])
+@blueprint.response(200, ClosedSessionsView, recall=sessions.recall)
+@requires(Permission.SELF_REVOKE)
+def close_my_sessions() -> Outcome:
+    """Close every browser session that acts as me.
+
+    The API tokens stay valid, and can open new sessions. Other processes may let a session read for some seconds yet.
+    """
+    actor = current_actor()
+    closed = sessions.close_all(actor=actor, claim=current_claim())
+    adapters().authenticator.forget_account(actor.id)
+    return closed
 
 
 @blueprint.route("/tokens", methods=["POST"])
@@ -92,9 +124,9 @@ def list_tokens(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, TokenView, recall=accounts.recall)
 @requires(Permission.TOKEN_MANAGE)
 def revoke_token(query: dict[str, Any], token: str) -> TokenRecord:
-    """Revoke an API token.
+    """Revoke an API token or a browser session.
 
-    Other processes may let it read for some seconds yet.
+    The sessions that were opened with a token end with it. Other processes may let it read for some seconds yet.
     """
     revoked = accounts.revoke(token, actor=current_actor(), claim=current_claim(), **query)
     adapters().authenticator.forget(token)

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from registry.client.types import TokenView
 
 COLUMNS = (("id", "name"), ("owner", "issued by"), "roles", "expires", "last used", "revoked")
+SESSIONS = ("id", ("token", "name"), "roles", "opened", "last used", "ends")
 ROLES = click.Choice([role.value for role in Role if role in GRANTABLE])
 
 
 @click.group()
 def token() -> None:
-    """Create, list and revoke API tokens."""
+    """Create, list and revoke API tokens, and close browser sessions."""
 
 
 @token.command()
@@ -78,13 +79,33 @@ def list_(session: Session, mine: bool, expiring: bool, limit: int) -> None:
     session.list(tokens, COLUMNS, _token_row, empty=empty, limit=limit)
 
 
+@token.command("sessions")
+@click.option("--close", is_flag=True, help="Log out of all of them.")
+@limit(0)
+@connected
+def browser_sessions(session: Session, close: bool, limit: int) -> None:
+    """List the open browser sessions that act as you.
+
+    \b
+    Example:
+      registry token sessions
+      registry token sessions --close
+    """
+    tokens = session.registry.tokens
+    if close:
+        closed = tokens.close_sessions()
+        session.show({"closed": closed}, lambda: output.line(f"{closed} closed"))
+        return
+    session.list(tokens.sessions(), SESSIONS, _session_row, empty="no session is open", limit=limit)
+
+
 @token.command()
 @click.argument("token_id", metavar="ID")
 @click.option("--mine", is_flag=True, help="One that acts as you, with any issuer; needs no role.")
 @reason()
 @connected
 def revoke(session: Session, token_id: str, mine: bool, reason: str | None) -> None:
-    """End a token at once.
+    """End a token and the browser sessions that it opened at once. ID may be that of a session.
 
     \b
     Example:
@@ -98,6 +119,11 @@ def revoke(session: Session, token_id: str, mine: bool, reason: str | None) -> N
 def _is_ending(token: TokenView, now: datetime) -> bool:
     created, expires = (datetime.fromisoformat(text) for text in (token["created_at"], token["expires_at"]))
     return token_life.is_ending(created, expires, now=now)
+
+
+def _session_row(opened: Any) -> list[object]:
+    times = [value and Moment(value) for value in (opened["created_at"], opened["last_used_on"], opened["expires_at"])]
+    return [Whole(opened["id"]), Whole(opened["token"]), opened["token_name"], opened["roles"], *times]
 
 
 def _token_row(token: Any) -> list[object]:

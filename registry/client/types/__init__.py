@@ -47,7 +47,15 @@ from registry.client.types.stages import (
     WayBack,
     WaysBackView,
 )
-from registry.client.types.tokens import CreatedTokenView, MeView, Role, TokenView, UsedToken
+from registry.client.types.tokens import (
+    ClosedSessionsView,
+    CreatedTokenView,
+    MeView,
+    Role,
+    SessionView,
+    TokenView,
+    UsedToken,
+)
 from registry.client.types.uploads import PartsView, PartView, Target, UploadView
 from registry.client.types.versions import (
     Evaluation,
@@ -68,6 +76,7 @@ __all__ = [
     "ChainEntryView",
     "ChainText",
     "ChangesView",
+    "ClosedSessionsView",
     "Code",
     "ComparedVersionView",
     "ComparisonRowView",
@@ -114,6 +123,7 @@ __all__ = [
     "SealedPage",
     "SectionView",
     "ServingView",
+    "SessionView",
     "Stage",
     "StageOption",
     "StageOptionsView",

@@ -37,6 +37,22 @@ class TokenView(TypedDict):
     revoked_at: str | None
 
 
+class SessionView(TypedDict):
+    """A browser session; ``token`` is the id of the API token that it was opened with."""
+
+    id: str
+    token: str
+    token_name: str
+    roles: list[str]
+    created_at: str
+    expires_at: str
+    last_used_on: str | None
+
+
+class ClosedSessionsView(TypedDict):
+    closed: int
+
+
 class CreatedTokenView(TokenView):
     """``token`` is shown this once and stored nowhere: None when the answer repeats an earlier request's."""
 

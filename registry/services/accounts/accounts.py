@@ -107,6 +107,18 @@ def list_tokens(*, owner_id: str | None = None, after: tuple[Any, ...] | None = 
         return Page([_token_record(row) for row in page.items], page.next_after)
 
 
+def describe(token_id: str, *, owner_id: str | None = None) -> TokenRecord:
+    """Return an API token, without its secret; with *owner_id* it must act as that account. Raises NotFound."""
+    statement = _select_tokens().where(Token.id == token_id, Token.purpose == TokenPurpose.API)
+    if owner_id is not None:
+        statement = statement.where(Token.account_id == owner_id)
+    with reading() as session:
+        row = session.execute(statement).first()
+        if row is None:
+            raise _unknown(token_id, owner_id)
+        return _token_record(row)
+
+
 def issuer_of(token_id: str) -> str | None:
     """Return the name of the account that issued the token."""
     issuer = select(Account.name).join(Token, Token.created_by == Account.id)
@@ -143,8 +155,7 @@ def revoke(
         chain = audit.lock_chain(unit.session, audit.AUTH)
         token = unit.session.get(Token, token_id, populate_existing=True)
         if token is None or owner_id not in {None, token.account_id}:
-            whose = "" if owner_id is None else " that acts as you"
-            raise NotFound(f"there is no token {token_id!r}{whose}")
+            raise _unknown(token_id, owner_id)
         if token.revoked_at is not None:
             raise Conflict(f"the token {token_id} is revoked already")
         event = audit.begin(chain)
@@ -153,6 +164,11 @@ def revoke(
         audit.record(unit.session, chain, event, draft, actor=actor)
         unit.remember(token=token.id)
         return _read_token_record(unit.session, token.id)
+
+
+def _unknown(token_id: str, owner_id: str | None) -> NotFound:
+    whose = "" if owner_id is None else " that acts as you"
+    return NotFound(f"there is no token {token_id!r}{whose}")
 
 
 def issue_bootstrap(*, pepper: bytes, force: bool = False) -> str | None:

@@ -106,8 +106,8 @@ def close_session(session_id: str, *, actor: Actor) -> None:
             _close(unit.session, chain, [token], actor=actor)
 
 
-def close_all(*, actor: Actor, claim: Claim | None = None) -> int:
-    """Close every open session of the actor's account; returns how many were open."""
+def close_all(*, actor: Actor, claim: Claim | None = None) -> Outcome:
+    """Close every open session of the actor's account; returns how many were ``closed``."""
     with unit_of_work(claim) as unit:
         chain = audit.lock_chain(unit.session, audit.AUTH)
         is_open = (Token.account_id == actor.id, _IS_SESSION, Token.revoked_at.is_(None),
@@ -116,13 +116,14 @@ def close_all(*, actor: Actor, claim: Claim | None = None) -> int:
         opened = unit.session.scalars(statement.execution_options(populate_existing=True)).all()
         if opened:
             _close(unit.session, chain, opened, actor=actor)
-        unit.remember(closed=len(opened))
-        return len(opened)
+        outcome = {"closed": len(opened)}
+        unit.remember(**outcome)
+        return outcome
 
 
-def recall(outcome: Outcome) -> int:
+def recall(outcome: Outcome) -> Outcome:
     """Return how many sessions an earlier request closed."""
-    return int(outcome["closed"])
+    return outcome
 
 
 def sweep(session: Session, now: datetime) -> None:

@@ -8,7 +8,8 @@ LISTS = [
     "/models/fraud/versions/4/notes",
     "/models/fraud/aliases", "/models/fraud/aliases/champion/history", "/models/fraud/history",
     "/models/fraud/metrics",
-    "/models/fraud/versions/2/history", "/audit", "/refusals", "/downloads", "/tokens", "/me/tokens", "/jobs",
+    "/models/fraud/versions/2/history", "/audit", "/refusals", "/downloads", "/tokens", "/me/tokens", "/me/sessions",
+    "/jobs",
     "/search/models", "/search/versions", "/audit/chains", "/audit/entries", "/models/fraud/tenures",
     "/inventory", "/changes",
 ]  # fmt: skip

@@ -240,6 +240,8 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "stages.get_stages": Case("GET", f"{BIG}/stages"),
         "stages.roll_back": Case("POST", f"{BIG}/rollback", {"reason": "x" * 2000}),
         "stages.change_stage": Case("PUT", f"{BIG}/versions/2/stage", {"stage": "staging", "reason": "x" * 2000}),
+        "tokens.list_my_sessions": Case("GET", "/api/v1/me/sessions?limit=200"),
+        "tokens.close_my_sessions": Case("DELETE", "/api/v1/me/sessions"),
         "tokens.revoke_my_token": Case("DELETE", "/api/v1/me/tokens/000000000000"),
         "tokens.revoke_token": Case("DELETE", "/api/v1/tokens/000000000000"),
         "tokens.get_me": Case("GET", "/api/v1/me"),

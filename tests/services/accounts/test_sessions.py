@@ -146,8 +146,8 @@ def test_closing_a_session_leaves_the_others_and_closing_all_leaves_none(api: Ap
         sessions.close_session(actor.parent_id or "", actor=actor)
 
     assert [door.is_open(one) for one in (first, second, third)] == [False, True, True]
-    assert sessions.close_all(actor=actor) == 2
-    assert sessions.close_all(actor=actor) == 0
+    assert sessions.close_all(actor=actor) == {"closed": 2}
+    assert sessions.close_all(actor=actor) == {"closed": 0}
     assert [door.is_open(one) for one in (second, third, foreign)] == [False, False, True]
     entries = expect(200, api.get("/audit?limit=3"))["items"]
     assert [entry["action"] for entry in entries] == ["session.closed", "session.closed", "session.opened"]
