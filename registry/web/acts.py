@@ -46,12 +46,13 @@ def act(
     *,
     do: Callable[[dict[str, Any], Claim], T],
     recall: Callable[[Outcome], T],
-    done: Callable[[T], Done],
+    done: Callable[[T], Done | Response],
 ) -> Response:
     """Show the form, or do what it says and redirect.
 
     *do* takes the loaded fields and the claim of the form's key. A second submission of the same form does nothing:
-    *recall* returns the result of the first, and the browser is sent to the same place. A refusal shows the form again
+    *recall* returns the result of the first, and the browser is sent to the same place. *done* may also return a page,
+    for what is shown only once. A refusal shows the form again
     with what was typed.
     """
     if request.method != "POST":
@@ -68,7 +69,8 @@ def act(
         result = persistently(lambda: _do_once(claim, lambda: do(dict(values), claim), recall))
     except RegistryError as error:
         return _show_again(shown, error)
-    return _leave(done(result))
+    finished = done(result)
+    return finished if isinstance(finished, Response) else _leave(finished)
 
 
 def _do_once(claim: Claim, do: Callable[[], T], recall: Callable[[Outcome], T]) -> T:

@@ -15,6 +15,7 @@ from registry.web.text import markdown, words
 
 THEME_COOKIE = "registry-theme"
 THEMES = ("light", "dark")
+TIMES_COOKIE = "registry-times"
 blueprint.after_request(notices.remove_shown)
 
 
@@ -48,6 +49,7 @@ def prepare(app: Flask) -> None:
         csrf_token=csrf.token,
         notice=notices.arrived,
         theme=theme,
+        local_times=lambda: request.cookies.get(TIMES_COOKIE) == "local",
         development=lambda: settings().dev,
         actor=lambda: g.get("actor"),
         absolute=absolute,

@@ -16,6 +16,7 @@ from registry.domain.errors import RegistryError
 from registry.http import exhaustion, refusals
 from registry.http.statuses import FRAMEWORK_CODES, status_of
 from registry.telemetry.meters import meters
+from registry.web import login_cookie
 from registry.web.blueprint import HEADERS, blueprint
 from registry.web.pages import WebPage, WebRefusal
 
@@ -87,7 +88,9 @@ def refusal_of(error: RegistryError) -> WebRefusal:
 
 @blueprint.errorhandler(RegistryError)
 def refused(error: RegistryError) -> Response:
-    """Return the page of a refusal of the domain."""
+    """Return the page of a refusal of the domain; without a valid session, the way to the login."""
+    if isinstance(error, errors.Unauthenticated):
+        return login_cookie.to_login()
     refusals.note(error)
     retry_after = getattr(error, "retry_after", None)
     response = _error_page(ErrorPage(refusal_of(error), retry_after))

@@ -34,6 +34,10 @@ class Blank(fields.Field["str | None"]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str | None:
         return str(value).strip() or None
 
+    def _validate(self, value: str | None) -> None:
+        if value is not None:
+            super()._validate(value)
+
 
 def sent(req: Request) -> MultiDict[str, str]:
     """Return the fields that a form sent. Raises Malformed for a body that is no form, or TooLarge."""

@@ -24,10 +24,15 @@ class Notice:
     links: Sequence[tuple[str, str]] = ()
 
 
-def carry(response: Response, notice: Notice) -> None:
-    """Let the next page that the browser opens show *notice*."""
+def carry(response: Response, notice: Notice, *, owner: str | None = None) -> None:
+    """Let the next page that the browser opens show *notice*.
+
+    It must be one of the present session, or of the session *owner*: "" for none, such as that of the login.
+    """
     text = notice.text if len(notice.text) <= _MOST_TEXT else f"{notice.text[:_MOST_TEXT]}…"
-    value = signer(_PURPOSE).dumps([session_id(), text, [list(link) for link in notice.links][:3]])
+    value = signer(_PURPOSE).dumps(
+        [session_id() if owner is None else owner, text, [list(link) for link in notice.links][:3]]
+    )
     response.set_cookie(
         COOKIE, str(value), max_age=SECONDS, httponly=True, samesite="Lax", secure=request.is_secure, path="/"
     )

@@ -24,6 +24,7 @@ IDENTITIES = [None, *sorted(role.value for role in GRANTABLE), "revoked", "expir
 PARTS = {"model": "nobody", "number": "1", "other": "2", "alias": "champion", "stage": "production",
          "path": "model.bin",
          "upload": "00000000-0000-0000-0000-000000000000", "import_id": "00000000-0000-0000-0000-000000000000",
+         "session": "000000000000",
          "job_id": "00000000-0000-0000-0000-000000000000",
          "file": "swagger-ui.css", "webhook": "none", "release": "2.0", "rest": "nothing",
          "directory": "x", "tile": "0/000", "entry": "00000000-0000-0000-0000-000000000000"}  # fmt: skip
@@ -42,6 +43,8 @@ TABLE: dict[str, str] = {
     "GET /me": "reader writer promoter admin auditor responder",
     "GET /me/tokens": "reader writer promoter admin auditor responder",
     "DELETE /me/tokens/000000000000": "reader writer promoter admin auditor responder",
+    "GET /me/sessions": "reader writer promoter admin auditor responder",
+    "DELETE /me/sessions": "reader writer promoter admin auditor responder",
     "GET /models/nobody/versions/1/files": "reader writer promoter admin auditor responder",
     "GET /models/nobody/versions/1/files/model.bin": "reader writer promoter admin",
     "POST /models": "writer promoter admin",
@@ -282,6 +285,7 @@ def test_what_needs_no_identity_is_what_was_meant(app: Flask) -> None:
         "/docs.js",
         "/docs/",
         "/static/",
+        "/login",
         "/transfer/",
         "/api/",  # MLflow's addresses that there are not: they say so
         "/ajax-api/",

@@ -1,7 +1,7 @@
 """One address of every page, for the tests of what holds for all of them.
 
 ``{model}`` is a model with a hostile name, whose version 2 is in production and version 3 in staging; ``{digest}`` is
-the digest of the data that version 3 was trained on.
+the digest of the data that version 3 was trained on; ``{token}`` is the id of a token with a hostile name.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ PAGES = {
     "web.lifecycle": "/models/{model}/lifecycle",
     "web.measurements": "/models/{model}/versions/2/metrics",
     "web.metrics": "/models/{model}/metrics?key=auc&key=%3Cb%3E",
+    "web.me": "/me",
+    "web.new_token": "/tokens/new",
+    "web.revoke_token": "/tokens/{token}/revoke",
+    "web.settings": "/settings",
+    "web.tokens": "/tokens",
     "web.model": "/models/{model}",
     "web.new_model": "/new/model",
     "web.notes": "/models/{model}/versions/2/notes",
@@ -29,9 +34,9 @@ PAGES = {
     "web.version": "/models/{model}/versions/3",
 }
 NO_PAGES = {
-    "web.compare": "/compare?v={model}:2&v={model}%23staging&v={model}:1&all",
-    "web.metrics": "/models/{model}/metrics?key=auc&key=%3Cb%3E",
-    "web.measurements": "/models/{model}/versions/2/metrics",
     "web.asset": "a file",
+    "web.login": "there is none in development mode",
+    "web.revoke_my_token": "no token acts as the account of development mode",
+    "web.twin": "JSON",
 }
 """Endpoints that answer with something else than a page."""

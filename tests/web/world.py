@@ -22,9 +22,10 @@ class World:
 
     model: str
     digest: str
+    token: str = ""
 
     def fill(self, address: str) -> str:
-        return address.format(model=quote(self.model, safe=""), digest=f"sha256:{self.digest}")
+        return address.format(model=quote(self.model, safe=""), digest=f"sha256:{self.digest}", token=self.token)
 
 
 def build(site: RegistryBuilder) -> World:
@@ -45,4 +46,7 @@ def build(site: RegistryBuilder) -> World:
         )
     expect(201, site.client.put(f"/models/{quote(MODEL, safe='')}/aliases/champion", {"version": 2, "reason": TEXT}))
     expect(201, site.client.post(f"/models/{quote(MODEL, safe='')}/versions/2/notes", {"text": TEXT}))
-    return World(MODEL, DATA)
+    token = expect(
+        201, site.transport.call("POST", "/tokens", {"owner": "<b>&amp;'", "roles": ["reader"], "name": TEXT})
+    )
+    return World(MODEL, DATA, token["id"])

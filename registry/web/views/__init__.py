@@ -6,6 +6,7 @@ import importlib
 
 # One name for each module, in alphabetical order.
 MODULES = (
+    "access",
     "aliases",
     "card",
     "comparison",
@@ -14,6 +15,9 @@ MODULES = (
     "model_acts",
     "models",
     "notes",
+    "settings",
+    "tokens",
+    "twin",
     "version_acts",
     "versions",
 )

@@ -1,0 +1,168 @@
+"""Login and logout, and the account and the sessions of the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from http import HTTPStatus
+
+from flask import Response, redirect
+
+from registry.db import times
+from registry.db.records import SessionRecord, TokenRecord
+from registry.domain.access import Actor, Permission, Role
+from registry.domain.errors import Invalid, RegistryError, Unauthenticated
+from registry.http import refusals
+from registry.http.access import public, requires
+from registry.http.context import adapters, current_actor, current_credential, current_request, settings
+from registry.services.accounts import accounts, sessions
+from registry.web import forms, login_cookie, notices
+from registry.web.addresses import command, url_for
+from registry.web.blueprint import blueprint
+from registry.web.errors import refusal_of
+from registry.web.notices import Notice
+from registry.web.pages import Crumb, WebPage
+from registry.web.rendering import page
+from registry.web.signing import session_id
+from registry.web.text.identity import described, token_state
+
+ROWS = 100
+REFUSED = "The API token was refused: it is unknown, has expired or was revoked. Use another one."
+
+
+class LoginPage(WebPage):
+    """The login."""
+
+    template = "login.html"
+    title = "Log in"
+    command = "registry login"
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+
+    @property
+    def keeps_no_session(self) -> bool:
+        """Return whether the browser will discard the session."""
+        return login_cookie.keeps_no_session(current_request())
+
+
+@blueprint.route("/login", methods=["GET", "POST"])
+@public("it is where a browser gets its session; the token that it sends is checked as that of the API")
+def login() -> Response:
+    request = current_request()
+    sent = forms.sent(request) if request.method == "POST" else request.args
+    target = login_cookie.destination(sent.get("next"))
+    if settings().dev:
+        return _redirect(target)
+    shown = LoginPage(target)
+    if request.method != "POST":
+        return page(shown)
+    try:
+        holder = _holder(sent.get("token", "").strip())
+        opened = sessions.open_session(actor=holder, pepper=adapters().pepper)
+    except RegistryError as error:
+        return _refuse_login(shown, error)
+    login_cookie.replace_former(request)
+    response = _redirect(url_for("new_token") if Role.BOOTSTRAP in holder.roles else target)
+    login_cookie.keep(response, opened)
+    return response
+
+
+def _holder(text: str) -> Actor:
+    """Return the account and the roles of a pasted API token. Raises Invalid, Unauthenticated or RateLimited."""
+    if not text:
+        raise Invalid.field("token", "paste an API token")
+    request = current_request()
+    try:
+        actor, _ = adapters().authenticator.authenticate(
+            f"Bearer {text}", address=request.remote_addr or "", fresh=True
+        )
+    except Unauthenticated as error:
+        raise Unauthenticated(REFUSED) from error
+    return login_cookie.for_this_request(actor)
+
+
+def _refuse_login(shown: LoginPage, error: RegistryError) -> Response:
+    refusals.note(error)
+    shown.refusal = refusal_of(error)
+    shown.errors = error.extras.get("errors", {})
+    response = page(shown, status=shown.refusal.status)
+    if (seconds := getattr(error, "retry_after", None)) is not None:
+        response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+@blueprint.post("/logout")
+@requires(Permission.SELF_READ)
+def logout() -> Response:
+    response = _redirect(url_for("login"))
+    if own_id := session_id():
+        login_cookie.end(own_id)
+        login_cookie.remove(response)
+        notices.carry(response, Notice("You are logged out."), owner="")
+    return response
+
+
+class MePage(WebPage):
+    """The account of the caller: its roles, its sessions, and the tokens that act as it."""
+
+    template = "me.html"
+    api = "/me"
+
+    def __init__(self) -> None:
+        self.actor = current_actor()
+        self.title = self.actor.name
+        self.crumbs = (Crumb("My account"),)
+        self.command = command("registry", "whoami")
+        self.credential = current_credential()
+        self.own_id = session_id()
+
+    @property
+    def roles(self) -> Sequence[tuple[str, str]]:
+        """Return each role of the caller, and what it allows in words."""
+        return described(self.actor.roles)
+
+    def state(self, token: TokenRecord) -> tuple[str, str]:
+        """Return whether a token works, in a word, and the kind of its badge."""
+        return token_state(token, now=times.now())
+
+    @cached_property
+    def sessions(self) -> Sequence[SessionRecord]:
+        return sessions.list_open(self.actor.id, limit=ROWS).items
+
+    @cached_property
+    def tokens(self) -> Sequence[TokenRecord]:
+        return accounts.list_tokens(owner_id=self.actor.id, limit=ROWS).items
+
+
+@blueprint.get("/me")
+@requires(Permission.SELF_READ)
+def me() -> Response:
+    return page(MePage())
+
+
+@blueprint.post("/me/sessions/<token:session>/close")
+@requires(Permission.SELF_REVOKE)
+def close_session(session: str) -> Response:
+    if session == session_id():
+        return logout()
+    login_cookie.end(session)
+    response = _redirect(url_for("me"))
+    notices.carry(response, Notice(f"Session {session} is closed."))
+    return response
+
+
+@blueprint.post("/me/sessions/close")
+@requires(Permission.SELF_REVOKE)
+def close_sessions() -> Response:
+    actor = current_actor()
+    closed = sessions.close_all(actor=actor)["closed"]
+    adapters().authenticator.forget_account(actor.id)
+    response = _redirect(url_for("login" if session_id() else "me"))
+    login_cookie.remove(response)
+    notices.carry(response, Notice(f"You are logged out everywhere; closed sessions: {closed}."), owner="")
+    return response
+
+
+def _redirect(target: str) -> Response:
+    return redirect(target, HTTPStatus.SEE_OTHER, Response=Response)  # type: ignore[return-value]
