@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from threading import BoundedSemaphore
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, Response, current_app
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -21,6 +21,7 @@ from registry.domain.secret_keys import derived, fingerprint
 from registry.http import access, bodies, context, database_position, receipts
 from registry.http.routing import OnceCompiledRule
 from registry.mlflow.routes import BLUEPRINTS as MLFLOW
+from registry.rules import page_addresses
 from registry.services import audit
 from registry.services.imports.inline import Places
 from registry.services.imports.upstream import Upstream
@@ -47,6 +48,7 @@ SECURITY_HEADERS = {
 
 class _App(Flask):
     url_rule_class = OnceCompiledRule
+    constant_headers: Mapping[str, str] = SECURITY_HEADERS
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return *func*: no view or handler of ours is a coroutine, which Flask would examine each of them for."""
@@ -112,7 +114,7 @@ def _open_gates(app: Flask) -> None:
     app.after_request(_complete)
 
 
-def _add_faces(app: Flask) -> None:
+def _add_faces(app: _App) -> None:
     for part in BLUEPRINTS:
         app.register_blueprint(part)
     app.register_blueprint(transfer.blueprint)
@@ -123,6 +125,7 @@ def _add_faces(app: Flask) -> None:
     problems.register(app)
     if app.extensions[context.EXTENSION].settings.web:
         web.register(app)
+        app.constant_headers = {**SECURITY_HEADERS, page_addresses.HEADER: page_addresses.PRESENT}
 
 
 def _upstream(settings: Settings, tracking: Tracking) -> Upstream:
@@ -159,6 +162,7 @@ def _complete(response: Response) -> Response:
 
 
 def _secure(response: Response) -> None:
-    """Add the security headers that the view has not set."""
+    """Add the constant headers that the view has not set."""
     present = {name for name, _ in response.headers}
-    response.headers.extend([header for header in SECURITY_HEADERS.items() if header[0] not in present])
+    constant = cast(_App, current_app).constant_headers
+    response.headers.extend([header for header in constant.items() if header[0] not in present])

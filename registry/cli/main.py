@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "compare": "commands.compare:compare",
         "diff": "commands.diff:diff",
         "history": "commands.show:history",
+        "open": "commands.open:open_",
     },
     "Overview": {
         "inventory": "commands.overview:inventory",

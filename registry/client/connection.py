@@ -99,6 +99,11 @@ class Connection:
         return self._transport.url
 
     @property
+    def has_pages(self) -> bool:
+        """Return whether an answer of the registry has announced that people can open pages below its URL."""
+        return self._transport.has_pages
+
+    @property
     def database_position(self) -> str | None:
         """The position of the registry's database after the latest write of this process; None without a replica.
 

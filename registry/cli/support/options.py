@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from registry.cli.support import output
+from registry.cli.support import output, pages
 from registry.cli.support.exit_codes import Exit
 from registry.cli.support.parsing import TIME, CurrentParam
 from registry.cli.support.session import Session
@@ -50,6 +50,7 @@ def connected(function: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         with Session(url=url, token=token, insecure=insecure, ca_file=ca_file, as_json=as_json) as session:
             function(session, *args, **kwargs)
+            pages.point_to(session, kwargs)
 
     return command
 

@@ -28,6 +28,7 @@ class Session:
     ) -> None:
         self._url, self._token, self._insecure, self._ca_file = url, token, insecure, ca_file
         self.as_json = as_json
+        self.shown: Any = None  # what the command has printed
         self._client: RegistryClient | None = None
 
     def __enter__(self) -> Self:
@@ -64,6 +65,11 @@ class Session:
                 self._client.read_after(position)
         return self._client
 
+    @property
+    def has_pages(self) -> bool:
+        """Return whether the registry has announced pages in an answer to this command."""
+        return self._client is not None and self._client.has_pages
+
     def number(self, reference: Reference) -> int:
         """Return the version of *reference*. Raises UsageError for a bare model: changes must name the version."""
         if reference.bare:
@@ -73,6 +79,7 @@ class Session:
 
     def show(self, value: Any, text: Callable[[], None]) -> None:
         """Print *value* as JSON, or call *text* to print it for people."""
+        self.shown = value
         if self.as_json:
             output.document(value)
         else:

@@ -22,6 +22,7 @@ from registry.client.http.certificates import Trust
 from registry.client.http.retry import RetryPolicy
 from registry.client.http.sessions import BLOCK, Bearer
 from registry.client.http.token_expiry import Expiry
+from registry.rules import page_addresses
 from registry.rules.database_positions import HEADER
 
 API = "/api/v1"
@@ -74,6 +75,7 @@ class Transport:
         self.expiry = Expiry()
         self.position = positions.of(self.url)
         self.receipts = receipts.Receipts()
+        self.has_pages = False
         self.refused_fields = set[str]()  # of registrations, by this registry or a proxy before it; see delivery
 
     def close(self) -> None:
@@ -180,6 +182,7 @@ class Transport:
         def attempt() -> requests.Response:
             response = self._call(self._api, method, url, params=arguments, data=data, headers=sent, stream=stream)
             self.expiry.note(response.headers)
+            self.has_pages = self.has_pages or page_addresses.HEADER in response.headers
             self.position.note(response.headers.get(HEADER))
             if response.status_code >= 400:
                 with response:
