@@ -125,6 +125,11 @@ def allowed(version: Candidate) -> frozenset[Stage]:
     return EDGES[version.stage]
 
 
+def passed_over(staging: Iterable[int], holder: int | None) -> list[int]:
+    """Return the versions in *staging* that are older than the *holder* of production, by number."""
+    return sorted(number for number in staging if holder is not None and number < holder)
+
+
 def kind_of(source: Stage, target: Stage) -> TransitionKind:
     """Return the name of the move from *source* to *target*."""
     if target is Stage.ARCHIVED:

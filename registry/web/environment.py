@@ -11,7 +11,7 @@ from registry.domain.access import Permission
 from registry.http.context import absolute, below_prefix, settings
 from registry.web import addresses, assets, csrf, notices
 from registry.web.blueprint import blueprint
-from registry.web.text import markdown, words
+from registry.web.text import markdown, stage_words, words
 
 THEME_COOKIE = "registry-theme"
 THEMES = ("light", "dark")
@@ -56,6 +56,7 @@ def prepare(app: Flask) -> None:
         command_line=addresses.command,
         api_address=lambda path: f"{addresses.API}{path}",
         twin_address=lambda path: below_prefix(f"/json{path}"),
+        tenure_words=stage_words.tenure,
         is_here=lambda endpoint: request.endpoint == f"web.{endpoint}",
     )
     environment.globals["ui"] = _Macros(app)

@@ -32,6 +32,10 @@ PAGES = {
     "web.restore_model": "/models/{model}/restore",
     "web.restore_version": "/models/{model}/versions/2/restore",
     "web.version": "/models/{model}/versions/3",
+    "web.move": "/models/{model}/versions/3/stage",
+    "web.rollback": "/models/{model}/rollback",
+    "web.archive_older": "/models/{model}/archive-older",
+    "web.tenures": "/models/{model}/tenures",
 }
 NO_PAGES = {
     "web.asset": "a file",

@@ -32,7 +32,7 @@ def tenures(
         with reading() as session:
             catalog.model(session, model)
     shown = found[:limit]
-    return Page(shown, _place(shown[-1]) if len(found) > limit else None)
+    return Page(shown, _place_in_list(shown[-1]) if len(found) > limit else None)
 
 
 def export(model: str, *, stage: Stage | None = None) -> Iterator[TenureRecord]:
@@ -60,5 +60,5 @@ def line_of_production(session: Session, model: str, *, at_once: int) -> Iterato
         values |= {"after": last.since, "after_id": last.tenure}
 
 
-def _place(tenure: TenureRecord) -> tuple[str, int]:
+def _place_in_list(tenure: TenureRecord) -> tuple[str, int]:
     return clock.wire(tenure.since), tenure.tenure

@@ -10,6 +10,7 @@ from flask import Response
 from marshmallow import fields, validate
 
 from registry.db.records import HolderRecord, ModelRecord
+from registry.domain import stages
 from registry.domain.access import Permission
 from registry.domain.stages import Stage
 from registry.http.access import requires
@@ -20,6 +21,7 @@ from registry.web import forms
 from registry.web.addresses import api_path, command, has_page, url_for
 from registry.web.blueprint import blueprint
 from registry.web.metrics_over_versions import DEFAULT_LAST, LASTS, MetricsOverVersions
+from registry.web.model_timeline import ModelTimeline
 from registry.web.pages import Crumb, WebPage
 from registry.web.rendering import page
 from registry.web.version_table import VersionTable
@@ -32,6 +34,7 @@ class ModelQuery(forms.WebQuery):
     cursor = fields.String(load_default=None)
     metric = fields.String(load_default=None)
     last = fields.Integer(load_default=DEFAULT_LAST, validate=validate.OneOf(LASTS))
+    window = fields.String(load_default="1y", validate=validate.OneOf(list(ModelTimeline.WINDOWS)))
 
 
 def crumbs(model: str, *others: Crumb) -> Sequence[Crumb]:
@@ -63,6 +66,22 @@ class ModelPage(WebPage):
     def holders(self) -> Mapping[str, Sequence[HolderRecord]]:
         """Return who holds staging and production, latest entrant first."""
         return resolve.holders(self.model.name)
+
+    @property
+    def serving(self) -> HolderRecord | None:
+        """Return the version in production; of several, in lifecycle ``open``, the latest entrant."""
+        return next(iter(self.holders["production"]), None)
+
+    @cached_property
+    def passed_over(self) -> Sequence[int]:
+        """Return the versions in staging that are older than the one in production."""
+        numbers = (one.number for one in self.holders["staging"])
+        return stages.passed_over(numbers, self.serving.number if self.serving else None)
+
+    @cached_property
+    def timeline(self) -> ModelTimeline:
+        """Return who served when."""
+        return ModelTimeline(self.model.name, self.query["window"] or "1y")
 
     @cached_property
     def metrics(self) -> MetricsOverVersions:

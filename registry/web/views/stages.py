@@ -1,0 +1,228 @@
+"""Moves of a version between stages, and rollback of production: forms that show what each choice would do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+from flask import Response
+from marshmallow import fields
+
+from registry.db.records import HolderRecord, ModelRecord
+from registry.domain.access import Permission
+from registry.domain.errors import RegistryError
+from registry.domain.stages import Stage
+from registry.http.access import requires
+from registry.http.context import current_actor, store
+from registry.services.catalog import models
+from registry.services.stages import changes, choices, resolve, rollback, transitions
+from registry.services.stages.changes import UNSAID, Moved, StageChange
+from registry.services.stages.choices import Options, StageOption, WayBack, WaysBack
+from registry.web import forms
+from registry.web.acts import Done, act
+from registry.web.addresses import api_path, command, has_page, url_for
+from registry.web.blueprint import blueprint
+from registry.web.environment import may
+from registry.web.pages import Crumb, WebPage
+from registry.web.rendering import is_partial
+from registry.web.stage_forms import MoveForm, RollbackForm
+from registry.web.text import stage_words
+from registry.web.views.models import crumbs
+
+_LOOK = StageChange(reason="look", dry_run=True)
+
+
+class MoveQuery(forms.WebQuery):
+    """The stage that is chosen at first, and whether the stored files are looked for at once."""
+
+    to = fields.String(load_default="")
+    check = fields.String(load_default="")
+
+
+class ActOnStages(WebPage):
+    """A form about stages, which is shown in a dialog or as a page of its own."""
+
+    def __init__(self, model: ModelRecord, query: dict[str, str]) -> None:
+        self.model = model
+        self.chosen = query["to"]
+        self.checks = bool(query["check"])
+
+    @property
+    def in_dialog(self) -> bool:
+        return is_partial()
+
+    @property
+    def again(self) -> bool:
+        """Return whether the store or the database did not answer, so that the same form can be sent again."""
+        return self.refusal is not None and self.refusal.status == 503
+
+    @property
+    def missing(self) -> Sequence[str]:
+        """Return the SHA-256 of the files that the store lacks, after a refusal for them."""
+        found: Sequence[str] = self.refusal.extras.get("missing", ()) if self.refusal else ()
+        return found
+
+    @cached_property
+    def holder(self) -> HolderRecord | None:
+        """Return who holds production: since when, by whom and why."""
+        return next(iter(resolve.holders(self.model.name)["production"]), None)
+
+    def choice(self, default: str = "") -> str:
+        """Return what is preselected: nothing after another change came first, so that it is not confirmed by habit."""
+        return (self.values.get("to") or self.chosen or default) if self.fresh else ""
+
+
+class MovePage(ActOnStages):
+    """What a move of a version to each other stage would do."""
+
+    template = "move.html"
+
+    def __init__(self, model: ModelRecord, number: int, query: dict[str, str]) -> None:
+        super().__init__(model, query)
+        self.number = number
+        self.title = f"Move {model.name}:{number}"
+        version = url_for("version", model=model.name, number=number) if has_page("version") else None
+        self.crumbs = crumbs(model.name, Crumb(f"v{number}", version), Crumb("Move"))
+        self.api = api_path("models", model.name, "versions", number, "stage")
+        self.command = command("registry", "show", f"{model.name}:{number}", "--moves")
+
+    @cached_property
+    def options(self) -> Options:
+        return choices.options(self.model.name, self.number, actor=current_actor())
+
+    @property
+    def can_move(self) -> bool:
+        return any(option.allowed for option in self.options.options)
+
+    def lack(self, option: StageOption) -> str:
+        """Return which role the move needs and the caller lacks; "" where none is."""
+        acts = f"To move it to {option.stage}" if option.stage is not Stage.PRODUCTION else "To promote it"
+        return stage_words.lack(option.forbidden, current_actor(), acts) if option.forbidden else ""
+
+    def effect(self, option: StageOption) -> str:
+        """Return what else the move does."""
+        return stage_words.effect(option.move) if option.move else ""
+
+    @property
+    def to_production(self) -> StageOption | None:
+        """Return the option to enter production where it is open: its files are looked for."""
+        option = self.options.to(Stage.PRODUCTION)
+        return option if option is not None and option.move else None
+
+    @cached_property
+    def files(self) -> str:
+        """Return in one sentence whether the store has the files. Asks the store for each."""
+        return _looked(
+            lambda: transitions.move(
+                self.model.name, self.number, Stage.PRODUCTION, _LOOK, actor=current_actor(), store=store()
+            )
+        )
+
+
+class RollbackPage(ActOnStages):
+    """The versions to which production can return."""
+
+    template = "rollback.html"
+
+    def __init__(self, model: ModelRecord, query: dict[str, str]) -> None:
+        super().__init__(model, query)
+        self.title = f"Roll production of {model.name} back"
+        self.crumbs = crumbs(model.name, Crumb("Roll back"))
+        self.api = api_path("models", model.name, "rollback")
+        self.command = command("registry", "show", model.name, "--moves")
+
+    @cached_property
+    def ways(self) -> WaysBack:
+        return choices.ways_back(self.model.name)
+
+    @property
+    def open_ways(self) -> Sequence[WayBack]:
+        return [way for way in self.ways.earlier if way.refusal is None]
+
+    @property
+    def target(self) -> str:
+        """Return the version that is preselected."""
+        return self.choice("" if self.ways.target is None else str(self.ways.target))
+
+    def ended(self, way: WayBack) -> str:
+        """Return how its tenure ended."""
+        return stage_words.tenure_end(way.tenure)
+
+    @property
+    def offers_no_check(self) -> bool:
+        """Return whether the rollback can be done without a question to the store, which did not answer."""
+        unchecked = self.refusal is not None and self.refusal.code == "bytes_unchecked"
+        return unchecked and may(Permission.VERSION_ROLLBACK_UNCHECKED)
+
+    @cached_property
+    def files(self) -> str:
+        """Return in one sentence whether the store has the files of the version that is chosen."""
+        to = int(self.target) if self.target.isdecimal() and len(self.target) < 10 else self.ways.target
+        return _looked(lambda: rollback.roll_back(self.model.name, _LOOK, actor=current_actor(), store=store(), to=to))
+
+
+@blueprint.route("/models/<model:model>/versions/<number:number>/stage", methods=["GET", "POST"])
+@requires(Permission.VERSION_STAGE)
+def move(model: str, number: int) -> Response:
+    shown = MovePage(models.describe(model), number, forms.query(MoveQuery))
+    return act(
+        shown,
+        MoveForm,
+        do=lambda form, claim: transitions.move(
+            model, number, Stage(form["to"]), _asked_change(form), actor=current_actor(), store=store(), claim=claim
+        ),
+        recall=changes.recall,
+        done=_done,
+    )
+
+
+@blueprint.route("/models/<model:model>/rollback", methods=["GET", "POST"], endpoint="rollback")
+@requires(Permission.VERSION_ROLLBACK)
+def roll_back(model: str) -> Response:
+    shown = RollbackPage(models.describe(model), forms.query(MoveQuery))
+    return act(
+        shown,
+        RollbackForm,
+        do=lambda form, claim: rollback.roll_back(
+            model, _return(form), actor=current_actor(), store=store(), to=form["to"], claim=claim
+        ),
+        recall=changes.recall,
+        done=_done,
+    )
+
+
+def _asked_change(form: dict[str, Any]) -> StageChange:
+    """Return the change that the form asks for. The holder matters where production changes."""
+    vacates = form["leave_vacant"] != ""
+    concerns_production = form["to"] == Stage.PRODUCTION or vacates
+    expected = form["expected_current"] if concerns_production else UNSAID
+    return StageChange(form["reason"], expected_current=expected, leave_vacant=vacates)
+
+
+def _return(form: dict[str, Any]) -> StageChange:
+    without = form["without_store_check"] != ""
+    return StageChange(form["reason"], expected_current=form["expected_current"], without_store_check=without)
+
+
+def _done(moved: Moved) -> Done:
+    model = moved.version.model
+    links = []
+    if moved.entry and has_page("model_history"):
+        links.append(("See the entry", url_for("model_history", model=model, _anchor=moved.entry)))
+    if moved.move.displaced is not None and may(Permission.VERSION_ROLLBACK):
+        links.append(("Roll back…", url_for("rollback", model=model)))
+    return Done(url_for("model", model=model), stage_words.done(moved), links)
+
+
+def _looked(rehearse: Callable[[], Moved]) -> str:
+    """Return what a dry run finds out about the stored files."""
+    try:
+        moved = rehearse()
+    except RegistryError as error:
+        return f"✗ {error.detail}"
+    if moved.warnings:
+        return f"The files were not checked: {moved.warnings[0]}."
+    count = moved.version.file_count
+    all_of_them = "the only one is" if count == 1 else f"all {count} are"
+    return f"✓ Files of version {moved.move.number}: {all_of_them} in the store."
