@@ -17,6 +17,8 @@ from registry.http.context import EXTENSION
 from registry.services.usage.downloads import Way
 from registry.storage.checked import Store
 from registry.storage.driver import Down
+from tests.support.browser_sessions import logged_in
+from tests.support.databases import Database
 from tests.support.pages import Seen, browse, examined
 from tests.support.registry_builder import RegistryBuilder
 
@@ -86,9 +88,9 @@ def test_files_are_previewed_as_text_tables_or_not_at_all(visitor: FlaskClient, 
     assert {kind.way for kind in counts._waiting} >= {Way.PREVIEW}
     download = visitor.get(f"{FILES}/page.html?download=1")
     assert download.status_code == 302
-    sent = visitor.get(download.headers["Location"])
-    assert sent.data == CONTENTS["page.html"]
-    assert sent.headers["Content-Disposition"].startswith("attachment")
+    with visitor.get(download.headers["Location"]) as sent:
+        assert sent.data == CONTENTS["page.html"]
+        assert sent.headers["Content-Disposition"].startswith("attachment")
     assert visitor.get(f"{FILES}/absent?download=1", headers={"Accept": "text/html"}).status_code == 404
 
 
@@ -125,3 +127,18 @@ def test_ten_thousand_files_are_shown_in_bounded_pages(site: RegistryBuilder, vi
     assert len(names) == 400
     assert len(first.response.data) < 110_000
     assert "100 files" in cells(first)[0]
+
+
+def test_without_the_permission_a_file_is_described_and_not_given_out(
+    app: Flask, registry: RegistryBuilder, database: Database
+) -> None:
+    registry.model().version(files=[registry.file(b"secret", "notes.txt")])
+    auditor = logged_in(app, database.tokens["auditor"])
+
+    seen = browse(auditor, f"{FILES}/notes.txt")
+
+    assert "you need the permission file:download" in seen.text
+    assert "secret" not in seen.text
+    assert not [link for link in seen.links if "download" in link]
+    assert browse(auditor, f"{FILES}/notes.txt?download=1", status=403).one("h1").text
+    assert "notes.txt" in browse(auditor, FILES).text

@@ -22,7 +22,7 @@ PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div
 
 
 def facts(**others: Any) -> dict[str, Any]:
-    code = {"repo": "https://git.test/fraud", "commit": "17ba0791aa", "branch": "main", "dirty": True}
+    code = {"repo": "https://github.com/acme/fraud", "commit": "17ba0791aa", "branch": "main", "dirty": True}
     data = [{"name": "payments", "digests": [DATA], "role": "train", "uri": "s3://data/payments"}]
     return {"code": code, "datasets": data, "run": named_run("4111") | {"url": "https://ci.test/4111"}, **others}
 
@@ -59,7 +59,8 @@ def test_a_version_is_compared_with_the_one_in_production(model: Any, visitor: F
     ):  # fmt: skip
         assert text in seen.text, text
     assert f"{MODEL}/versions/2/files" in seen.links
-    assert "https://git.test/fraud" in [link.get("href") for link in seen.all("a", rel="noopener noreferrer nofollow")]
+    outside = [link.get("href") for link in seen.all("a", rel="noopener noreferrer nofollow")]
+    assert outside == ["https://github.com/acme/fraud", "https://github.com/acme/fraud/commit/17ba0791aa"]
     first = browse(visitor, f"{MODEL}/versions/1")
     assert "against" not in first.text
     assert "v2 ›" in first.text

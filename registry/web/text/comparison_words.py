@@ -48,7 +48,16 @@ def difference(delta: Delta) -> str:
 
 def commits_between(repository: str | None, first: str | None, last: str | None) -> str | None:
     """Return the address of the commits between two at GitHub or GitLab; None for other hosts and other forms."""
-    if not (repository and first and last and _COMMIT.match(first) and _COMMIT.match(last)):
+    return _at_host(repository, "compare", first, last)
+
+
+def commit_at(repository: str | None, commit: str | None) -> str | None:
+    """Return the address of a commit at GitHub or GitLab; None for other hosts and other forms."""
+    return _at_host(repository, "commit", commit)
+
+
+def _at_host(repository: str | None, view: str, *commits: str | None) -> str | None:
+    if not repository or not all(commit and _COMMIT.match(commit) for commit in commits):
         return None
     address = safe_url(repository)
     if address is None:
@@ -58,10 +67,10 @@ def commits_between(repository: str | None, first: str | None, last: str | None)
     if not _REPOSITORY.match(path) or parts.username is not None:
         return None
     if host == "github.com":
-        between = "/compare/"
+        section = f"/{view}/"
     elif host == "gitlab.com" or host.startswith("gitlab."):
-        between = "/-/compare/"
+        section = f"/-/{view}/"
     else:
         return None
     port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{quote(path)}{between}{first}...{last}"
+    return f"{parts.scheme}://{host}{port}{quote(path)}{section}{'...'.join(map(str, commits))}"
