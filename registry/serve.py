@@ -42,7 +42,7 @@ _CONFIGURATIONS = (
 ADDRESS_TRIES = 5
 _INHERITED = ("GUNICORN_FD", "GUNICORN_PID", "LISTEN_FDS")  # gunicorn's: the socket comes from another process
 DEV_BANNER = """Model registry, development mode: no login, this machine only.
-  API       http://{bind}/api/v1      docs http://{bind}/docs
+{pages}  API       http://{bind}/api/v1      docs http://{bind}/docs
   data      {data}
 """
 BOOTSTRAP_BANNER = """
@@ -51,7 +51,9 @@ This bootstrap token makes one admin, once, within an hour:
 It is also in {path}, readable by its owner only. For example:
     registry login --url http://{bind}     (paste it)
     registry token create you --role admin --role promoter
-"""
+{pages}"""
+DEV_PAGES = "  open      http://{bind}\n"
+BOOTSTRAP_PAGES = "Or log in with it at http://{bind}/login, which asks for the first admin.\n"
 
 
 def run(settings: Settings, *, workers: int | None = None, threads: int | None = None) -> None:
@@ -81,7 +83,8 @@ def _prepare(settings: Settings) -> None:
     app = create_app(settings)
     check_key_and_store(app)
     if settings.dev:
-        sys.stderr.write(DEV_BANNER.format(bind=settings.bind, data=settings.data_dir))
+        pages = DEV_PAGES.format(bind=settings.bind) if settings.web else ""
+        sys.stderr.write(DEV_BANNER.format(bind=settings.bind, data=settings.data_dir, pages=pages))
     else:
         offer_bootstrap(app)
 

@@ -24,7 +24,7 @@ def point_to(session: Session, arguments: Mapping[str, Any]) -> None:
     """
     if session.as_json or not sys.stdout.isatty() or not session.has_pages:
         return
-    if path := _page_of(_named(arguments), session.shown):
+    if path := _page_of(_references_in(arguments), session.shown):
         output.note(f"page {session.registry.url}{path}")
 
 
@@ -38,7 +38,7 @@ def of(reference: Reference, number: int | None = None) -> str:
     return page_addresses.model(reference.model)
 
 
-def _named(arguments: Mapping[str, Any]) -> list[Reference]:
+def _references_in(arguments: Mapping[str, Any]) -> list[Reference]:
     """Return the models and versions among the arguments of the command."""
     from registry.rules.references import Reference
 

@@ -6,6 +6,16 @@
 
   // Buttons that copy exist only where they work.
   const showCopies = (root) => root.querySelectorAll("button[data-copy]").forEach((button) => { button.hidden = false; });
+
+  // Exact times in the time of this browser, where the settings say so.
+  const showTimes = (root) => {
+    if (document.documentElement.dataset.times !== "local") return;
+    root.querySelectorAll("time[datetime]").forEach((time) => {
+      const text = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+      if (time.title) time.title = text; else time.textContent = text;
+    });
+  };
+  const prepare = (root) => { showCopies(root); showTimes(root); };
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("button[data-copy]");
     if (!button) return;
@@ -39,7 +49,7 @@
   const dialog = () => document.getElementById("dialog");
   document.addEventListener("htmx:after:swap", (event) => {
     const box = dialog();
-    showCopies(document);
+    prepare(document);
     if (box && box.childElementCount && !box.open) box.showModal();
     const wrong = box && box.open ? box.querySelector("[aria-invalid=true], #refusal") : null;
     if (wrong) wrong.focus();
@@ -67,7 +77,7 @@
     part.dataset.tag = reply.headers.get("ETag") || part.dataset.tag;
     part.dataset.changed = String(Date.now());
     window.htmx?.process?.(part);
-    showCopies(part);
+    prepare(part);
     say("This page was brought up to date.");
   };
   const begun = Date.now();
@@ -89,8 +99,8 @@
   if (location.hash.startsWith("#/models/")) location.replace(location.hash.slice(1));
 
   document.addEventListener("DOMContentLoaded", () => {
-    showCopies(document);
+    prepare(document);
     document.querySelector("[aria-invalid=true], #refusal")?.focus();
   });
-  if (document.readyState !== "loading") showCopies(document);
+  if (document.readyState !== "loading") prepare(document);
 })();

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from registry.db.records import TokenRecord
@@ -22,9 +22,9 @@ ROLES: Mapping[Role, str] = {
 }
 
 
-def described(roles: Iterable[Role]) -> Sequence[tuple[str, str]]:
-    """Return each role, and what it allows in words."""
-    return [(role.value, ROLES[role]) for role in sorted(roles)]
+def described(roles: Collection[Role]) -> Sequence[tuple[str, str]]:
+    """Return each role, and what it allows in words, the common ones first."""
+    return [(role.value, ROLES[role]) for role in Role if role in roles]
 
 
 def token_state(token: TokenRecord, *, now: datetime) -> tuple[str, str]:
