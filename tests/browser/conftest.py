@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -36,26 +37,47 @@ def make_served_app(
 
 
 @pytest.fixture(scope="module")
-def dev_served(
-    make_served_app: Callable[[bool], Flask], databases: Callable[[str], Database], storage_root
-) -> Iterator[Flask]:
-    """The app without a login, over an empty database."""
-    databases("sqlite").reset()
+def empty(databases: Callable[[str], Database], storage_root: Path) -> Database:
+    """An empty database with the tokens of every role."""
+    database = databases("sqlite")
+    database.reset()
     claim(storage_root)
-    app = make_served_app(True)
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+    return database
+
+
+@pytest.fixture(scope="module")
+def dev_served(make_served_app: Callable[[bool], Flask], empty: Database) -> Iterator[Flask]:
+    """The app without a login, over an empty database."""
+    yield from _disposed(make_served_app(True))
+
+
+@pytest.fixture(scope="module")
+def served(make_served_app: Callable[[bool], Flask], empty: Database) -> Iterator[Flask]:
+    """The app with a login, over an empty database."""
+    yield from _disposed(make_served_app(False))
 
 
 @pytest.fixture(scope="module")
 def built(dev_served: Flask) -> RegistryBuilder:
-    """The builder of what the pages show."""
+    """The builder of what the pages without a login show."""
     return in_process(Api(client_of(dev_served), None, "http://localhost"))
 
 
 @pytest.fixture(scope="module")
 def address(dev_served: Flask) -> Iterator[str]:
-    """The address of the interface."""
+    """The address of the interface without a login."""
     with serving(dev_served.wsgi_app) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def guarded(served: Flask) -> Iterator[str]:
+    """The address of the interface with a login."""
+    with serving(served.wsgi_app) as address:
+        yield address.replace("127.0.0.1", "localhost")
+
+
+def _disposed(app: Flask) -> Iterator[Flask]:
+    yield app
+    with app.app_context():
+        db.engine.dispose()

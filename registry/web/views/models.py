@@ -58,6 +58,8 @@ class ModelPage(WebPage):
         self.model = record
         self.query = query
         self.title = record.name
+        self.address = url_for("model", model=record.name)
+        self.tag = etag("r", record.row_version)
         self.crumbs = crumbs(record.name)
         self.command = command("registry", "show", record.name)
         self.api = api_path("models", record.name)
@@ -99,5 +101,5 @@ class ModelPage(WebPage):
 @blueprint.get("/models/<model:model>")
 @requires(Permission.MODEL_READ)
 def model(model: str) -> Response:
-    record = models.describe(model)
-    return page(ModelPage(record, forms.query(ModelQuery)), tag=etag("r", record.row_version))
+    shown = ModelPage(models.describe(model), forms.query(ModelQuery))
+    return page(shown, tag=shown.tag)
