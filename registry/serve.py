@@ -162,9 +162,11 @@ def offer_bootstrap(app: Flask, *, force: bool = False) -> str | None:
         token = accounts.issue_bootstrap(pepper=adapters.pepper, force=force)
         db.engine.dispose()  # a server that forks must not share this connection with its workers
     if token is not None:
-        path = adapters.settings.data_dir / "bootstrap-token"
+        settings = adapters.settings
+        path = settings.data_dir / "bootstrap-token"
         _write_private(path, token)
-        sys.stderr.write(BOOTSTRAP_BANNER.format(token=token, path=path, bind=adapters.settings.bind))
+        pages = BOOTSTRAP_PAGES.format(bind=settings.bind) if settings.web else ""
+        sys.stderr.write(BOOTSTRAP_BANNER.format(token=token, path=path, bind=settings.bind, pages=pages))
     return token
 
 
