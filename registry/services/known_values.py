@@ -11,7 +11,7 @@ from registry.db.models import Account, AuditEntry, Model
 from registry.db.queries import catalog, existing_values
 from registry.domain.access import SYSTEM
 from registry.domain.errors import UnknownValue
-from registry.domain.replay.actions import ACTIONS, groups
+from registry.domain.replay.actions import ACTIONS, GROUPS
 
 
 def require_model(session: Session, name: str | None, *, parameter: str = "model") -> None:
@@ -45,7 +45,11 @@ def require_author(session: Session, *names: str, parameter: str = "actor") -> N
 
 def require_action(session: Session, action: str | None) -> None:
     """Raise UnknownValue unless this release writes the action, or those of the group, or the log has it."""
-    known = {*ACTIONS, *groups()}
-    if action is None or action in known or existing_values.exists(session, AuditEntry.action, action):
+    if (
+        action is None
+        or action in ACTIONS
+        or action in GROUPS
+        or existing_values.exists(session, AuditEntry.action, action)
+    ):
         return
-    raise UnknownValue("action", action, "there is no such action", known)
+    raise UnknownValue("action", action, "there is no such action", {*ACTIONS, *GROUPS})

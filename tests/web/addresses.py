@@ -1,7 +1,8 @@
 """One address of every page, for the tests of what holds for all of them.
 
 ``{model}`` is a model with a hostile name, whose version 2 is in production and version 3 in staging; ``{digest}`` is
-the digest of the data that version 3 was trained on; ``{token}`` is the id of a token with a hostile name.
+the digest of the data that version 3 was trained on; ``{token}`` is the id of a token with a hostile name, ``{entry}``
+that of the latest audit entry.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 PAGES = {
     "web.alias": "/models/{model}/aliases/champion",
     "web.aliases": "/models/{model}/aliases",
+    "web.audit": "/audit",
     "web.card": "/models/{model}/versions/2/card",
     "web.compare": "/compare?v={model}:2&v={model}%23staging&v={model}:1&all",
     "web.delete_alias": "/models/{model}/aliases/champion/delete",
@@ -16,6 +18,8 @@ PAGES = {
     "web.delete_version": "/models/{model}/versions/2/delete",
     "web.edit_model": "/models/{model}/edit",
     "web.edit_version": "/models/{model}/versions/2/edit",
+    "web.entry": "/audit/{entry}",
+    "web.evidence": "/models/{model}/versions/3/evidence",
     "web.file": "/models/{model}/versions/3/files/README.md",
     "web.files": "/models/{model}/versions/3/files",
     "web.lifecycle": "/models/{model}/lifecycle",
@@ -27,15 +31,18 @@ PAGES = {
     "web.settings": "/settings",
     "web.tokens": "/tokens",
     "web.model": "/models/{model}",
+    "web.model_history": "/models/{model}/history",
     "web.new_model": "/new/model",
     "web.notes": "/models/{model}/versions/2/notes",
     "web.restore_model": "/models/{model}/restore",
     "web.restore_version": "/models/{model}/versions/2/restore",
+    "web.status": "/status",
     "web.version": "/models/{model}/versions/3",
     "web.move": "/models/{model}/versions/3/stage",
     "web.rollback": "/models/{model}/rollback",
     "web.archive_older": "/models/{model}/archive-older",
     "web.tenures": "/models/{model}/tenures",
+    "web.version_history": "/models/{model}/versions/3/history",
 }
 NO_PAGES = {
     "web.asset": "a file",

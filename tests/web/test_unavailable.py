@@ -15,7 +15,7 @@ from tests.web.addresses import PAGES
 from tests.web.conftest import client_of
 from tests.web.world import DATA, MODEL, World
 
-NEED_NO_DATABASE = frozenset({"web.login", "web.settings"})
+NEED_NO_DATABASE = frozenset({"web.login", "web.settings", "web.status"})
 
 
 def test_every_page_says_that_the_database_is_away(make_settings: Callable[..., Settings]) -> None:
@@ -28,6 +28,10 @@ def test_every_page_says_that_the_database_is_away(make_settings: Callable[..., 
             seen = examined(response, status=503)
             assert "Nothing was changed." in seen.text, endpoint
             assert response.headers["Retry-After"], endpoint
+    status = examined(visitor.get("/status", headers={"Accept": "text/html"}))
+    assert "not ready" in status.text
+    assert "The database does not answer." in status.text
+    assert "Look at the database's server" in status.text
 
     with app.app_context():
         db.engine.dispose()

@@ -23,9 +23,11 @@ class World:
     model: str
     digest: str
     token: str = ""
+    entry: str = "00000000-0000-0000-0000-000000000000"
 
     def fill(self, address: str) -> str:
-        return address.format(model=quote(self.model, safe=""), digest=f"sha256:{self.digest}", token=self.token)
+        parts = {"digest": f"sha256:{self.digest}", "token": self.token, "entry": self.entry}
+        return address.format(model=quote(self.model, safe=""), **parts)
 
 
 def build(site: RegistryBuilder) -> World:
@@ -49,4 +51,5 @@ def build(site: RegistryBuilder) -> World:
     token = expect(
         201, site.transport.call("POST", "/tokens", {"owner": "<b>&amp;'", "roles": ["reader"], "name": TEXT})
     )
-    return World(MODEL, DATA, token["id"])
+    (latest,) = expect(200, site.client.get("/audit?limit=1"))["items"]
+    return World(MODEL, DATA, token["id"], latest["id"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from registry.domain.replay import access, model, storage
 from registry.domain.replay.checkpoints import CHECKPOINT
@@ -25,16 +25,13 @@ ACTIONS = frozenset(
     }
 )
 
-_GROUP = ".*"
+GROUPS: Mapping[str, Collection[str]] = {
+    f"{group}.*": tuple(sorted(action for action in ACTIONS if action.startswith(f"{group}.")))
+    for group in sorted({action.partition(".")[0] for action in ACTIONS})
+}
+"""The actions of each group, by the name that a filter has for it: ``version.*``."""
 
 
 def named_by(name: str) -> Collection[str]:
-    """Return the actions that a filter names: one, or those of a group, as ``version.*`` for ``version.promoted``."""
-    if not name.endswith(_GROUP):
-        return (name,)
-    return sorted(action for action in ACTIONS if action.startswith(name.removesuffix("*")))
-
-
-def groups() -> Collection[str]:
-    """Return the names of all groups."""
-    return sorted({action.partition(".")[0] + _GROUP for action in ACTIONS})
+    """Return the actions that a filter names: those of a group, or one."""
+    return GROUPS.get(name, (name,))

@@ -76,7 +76,12 @@ def state_of(checks: Mapping[str, Check]) -> str:
 
 def examination(store: Store, pin: Pin, upstreams: Sequence[Upstream]) -> dict[str, Check]:
     """Check everything that a request may need, and what operators read in addition."""
-    checks = _needed(store, pin) | {"abilities": _check_with_text(partial(_abilities, store))}
+    return further(_needed(store, pin), store, upstreams)
+
+
+def further(needed: Mapping[str, Check], store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]:
+    """Return the checks that are *needed*, and what operators read in addition. Asks the tracking servers."""
+    checks = {**needed, "abilities": _check_with_text(partial(_abilities, store))}
     if checks["storage"].ok:
         checks["listing"] = _listing(store)
     for upstream in upstreams:

@@ -57,10 +57,10 @@ class Overview:
 
 def look() -> Overview:
     """Look at everything once. Scans no large table. Raises Unavailable, also when it takes too long."""
-    return bounded_calls.start("overview", _read).result(PATIENCE_SECONDS)
+    return bounded_calls.start("overview", _look_at_all).result(PATIENCE_SECONDS)
 
 
-def _read() -> Overview:
+def _look_at_all() -> Overview:
     with reading() as session:
         counts, counted_at = table_counts.latest(session)
         return Overview(

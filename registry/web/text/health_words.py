@@ -1,0 +1,50 @@
+"""The checks of the registry's health in sentences, and the names of what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from registry.services.monitoring.checks import Check
+
+# What each check means: while it holds, and while it does not.
+SENTENCES: Mapping[str, tuple[str, str]] = {
+    "database": ("The database answers.", "The database does not answer."),
+    "migrations": ("The schema of the database fits this release.", "The schema of the database does not fit."),
+    "storage": ("The artifact store answers.", "The artifact store does not answer: no bytes can be read or written."),
+    "secret_key": ("The secret key is that of the database.", "The secret key is not that of the database."),
+    "identity": ("The artifact store is that of this registry.", "The artifact store is not known to be ours."),
+    "audit_log": ("The sealed log continues what was published.", "The sealed log is forked: nothing is sealed."),
+    "privileges": ("The database role of the service was checked.", "The database role could not be checked."),
+    "logs": ("Log lines are written.", "Log lines are lost."),
+    "metrics": ("Metrics of all processes are counted.", "Metrics are incomplete."),
+    "clock": ("The clock of the database can date entries.", "The clock is wrong: nothing can be written."),
+    "replica": ("The read replica is watched.", "The read replica is not used."),
+    "abilities": ("The abilities of the artifact store are known.", "The abilities of the store are not known."),
+    "listing": ("The listing of the artifact store was checked.", "The artifact store cannot be listed."),
+    "verification": ("No upload waits for long.", "Uploads wait for verification."),
+    "versions": ("No version is pending for long.", "Versions are pending for too long."),
+    "bytes": ("No stored file is known to be damaged.", "Stored files are damaged."),
+    "jobs": ("No job is parked.", "Jobs are parked."),
+}
+_QUIET = frozenset({"ok", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class HealthLine:
+    """A check in a sentence; ``state`` is good, warning or bad, ``detail`` what was found, ``fix`` what to do."""
+
+    name: str
+    state: str
+    sentence: str
+    detail: str
+    fix: str
+
+
+def lines(checks: Mapping[str, Check]) -> Iterator[HealthLine]:
+    """Yield the checks in sentences; one without a sentence is named."""
+    for name, check in checks.items():
+        holds, fails = SENTENCES.get(name, (f"Check {name}: holds.", f"Check {name}: fails."))
+        state = "bad" if not check.ok else "warning" if check.fix else "good"
+        detail = "" if check.detail in _QUIET else check.detail
+        yield HealthLine(name, state, holds if check.ok else fails, detail, check.fix)

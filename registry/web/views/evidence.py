@@ -1,0 +1,138 @@
+"""The evidence page: all that is recorded about a version on one page, for print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from importlib.metadata import version as release_of
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from flask import Response
+
+from registry.db import times
+from registry.db.records import FileRecord, MetricRecord, Page, TenureRecord, VersionRecord
+from registry.domain.access import Permission
+from registry.http.access import requires
+from registry.services import audit, sealed_log
+from registry.services.audit import Criteria, ModelVerification
+from registry.services.catalog import measurements, versions
+from registry.services.sealed_log import LogState
+from registry.services.stages import past
+from registry.web import environment
+from registry.web.addresses import api_path, command, has_page, url_for
+from registry.web.blueprint import blueprint
+from registry.web.pages import Crumb, WebPage
+from registry.web.rendering import page
+from registry.web.text import shown_entries
+from registry.web.text.shown_entries import ShownEntry
+from registry.web.views.models import crumbs
+
+T = TypeVar("T")
+MOST_ROWS = 1_000
+"""The rows of a table on the page; the archive has the others."""
+MOST_TENURES = 10_000
+"""The tenures of the model among which those of the version are looked for."""
+_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceTable(Generic[T]):
+    """The rows of one table of the page, and whether there are more."""
+
+    rows: Sequence[T]
+    are_more: bool = False
+
+
+class EvidencePage(WebPage):
+    """The evidence about a version. Each part is read when the template shows it."""
+
+    template = "evidence.html"
+
+    def __init__(self, version: VersionRecord) -> None:
+        name, number = version.model, version.number
+        self.version = version
+        self._own = (name, number)
+        self.place: Mapping[str, Any] = {"model": name, "number": number}
+        self.title = f"Evidence for {name} v{number}"
+        own = Crumb(f"v{number}", url_for("version", **self.place) if has_page("version") else None)
+        self.crumbs = crumbs(name, own, Crumb("Evidence"))
+        self.may_audit = environment.may(Permission.AUDIT_READ)
+        self.archive_command = command("registry", "evidence", name, "--version", number, "-o", "evidence.zip")
+        self.archive_path = api_path("models", name, "evidence", version=number)
+        self.verify_command = command("registry", "audit", "verify", "--file", "evidence.zip")
+        self.command = self.archive_command if self.may_audit else command("registry", "show", f"{name}:{number}")
+        self.api = api_path("models", name, "versions", number)
+
+    @cached_property
+    def made_at(self) -> datetime:
+        return times.now()
+
+    @property
+    def release(self) -> str:
+        return release_of("model-registry")
+
+    @cached_property
+    def files(self) -> EvidenceTable[FileRecord]:
+        return self._all(lambda after: versions.files(*self._own, after=after, limit=_AT_ONCE))
+
+    @cached_property
+    def metrics(self) -> EvidenceTable[MetricRecord]:
+        return self._all(lambda after: measurements.metrics(*self._own, after=after, limit=_AT_ONCE))
+
+    @cached_property
+    def history(self) -> EvidenceTable[ShownEntry]:
+        """Return the version's entries, newest first, with whether each is under the published checkpoint."""
+        found = self._all(lambda after: audit.version_history(*self._own, Criteria(), after=after, limit=_AT_ONCE))
+        return EvidenceTable(shown_entries.shown(found.rows, self.log.published), found.are_more)
+
+    @cached_property
+    def tenures(self) -> EvidenceTable[TenureRecord]:
+        """Return the spans in which the version held a stage, newest first."""
+        every = past.export(self.version.model)
+        own = [one for one in islice(every, MOST_TENURES) if one.number == self.version.number]
+        return EvidenceTable(own[:MOST_ROWS], len(own) > MOST_ROWS or next(every, None) is not None)
+
+    @cached_property
+    def log(self) -> LogState:
+        return sealed_log.log_state()
+
+    @cached_property
+    def verification(self) -> ModelVerification | None:
+        """Return the verification of the model's chain; None for readers who may not verify."""
+        return audit.verify_model(self.version.model) if self.may_audit else None
+
+    @property
+    def verify_address(self) -> None:
+        """Return no address: the chain is verified with the page."""
+        return
+
+    @property
+    def facts(self) -> Sequence[tuple[str, str]]:
+        """Return further documents of the version, as JSON."""
+        lineage = self.version.lineage
+        parts = {"run": lineage.run, "code": lineage.code, "environment": lineage.environment}
+        documents = [(name, value) for name, value in parts.items() if value]
+        documents += [(f"dataset {place}", one) for place, one in enumerate(lineage.datasets, start=1)]
+        documents += [(f"parent {place}", one) for place, one in enumerate(lineage.parents, start=1)]
+        documents += [("claimed by the registry it came from", self.version.claimed)] if self.version.claimed else []
+        return [(name, shown_entries.json_text(value)) for name, value in documents[:MOST_ROWS]]
+
+    def _all(self, read: Callable[[Any], Page[T]]) -> EvidenceTable[T]:
+        """Return the first MOST_ROWS of a list that is read in pages."""
+        rows: list[T] = []
+        after = None
+        while True:
+            part = read(after)
+            rows += part.items
+            after = part.next_after
+            if after is None or len(rows) >= MOST_ROWS:
+                return EvidenceTable(rows[:MOST_ROWS], after is not None or len(rows) > MOST_ROWS)
+
+
+@blueprint.get("/models/<model:model>/versions/<number:number>/evidence")
+@requires(Permission.MODEL_READ)
+def evidence(model: str, number: int) -> Response:
+    return page(EvidencePage(versions.describe(model, number)))
