@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
+from tests.support.browser_sessions import logged_in
+from tests.support.databases import Database
 from tests.support.pages import SAME_ORIGIN, Seen, browse, examined, submit
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
@@ -137,6 +140,8 @@ def test_models_and_versions_are_deleted_and_restored_with_their_reasons(
         submit(visitor, form, {"reason": f"for {action}"})
         entry = expect(200, site.client.get(f"{MODEL}/history?action={action}"))["items"][0]
         assert entry["reason"] == f"for {action}"
+        if action == "model.deleted":
+            assert "for model.deleted”. Its versions, history and name are kept." in browse(visitor, MODEL).text
     assert "is not deleted" in refused(visitor, f"{MODEL}/restore", {}, status=409).text
 
 
@@ -199,3 +204,19 @@ def test_a_note_is_added_on_the_page_and_a_readme_is_shown_as_the_card(
     too_long = refused(visitor, f"{VERSION}/notes", {"text": "x" * 10_001}, status=422)
     assert too_long.one("textarea", name="text").get("aria-invalid") == "true"
     assert [note["text"] for note in expect(200, site.client.get(f"{VERSION}/notes"))["items"]] == ["worse *abroad*"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_who_may_not_read_files_learns_why_the_card_is_not_shown(
+    app: Flask, registry: RegistryBuilder, database: Database
+) -> None:
+    registry.model("fraud").version(files=[registry.file(b"# Secret", "README.md")])
+    reader, auditor = (logged_in(app, database.tokens[role]) for role in ("reader", "auditor"))
+
+    assert "Secret" in browse(reader, f"{VERSION}/card").text
+    shown = browse(auditor, f"{VERSION}/card").text
+    assert "Secret" not in shown
+    assert "Reading files needs the permission file:download; auditor has the roles: auditor." in shown
+    assert "Read README.md" in browse(auditor, VERSION).text
+    submit(auditor, f"{VERSION}/notes", {"text": "looked at"})
+    assert "looked at" in browse(reader, VERSION).text

@@ -9,12 +9,13 @@ from typing import Any
 from flask import Response
 from marshmallow import fields, validate
 
-from registry.db.records import HolderRecord, ModelRecord
+from registry.db.records import EntryRecord, HolderRecord, ModelRecord
 from registry.domain import stages
 from registry.domain.access import Permission
 from registry.domain.stages import Stage
 from registry.http.access import requires
 from registry.http.context import etag
+from registry.services import audit
 from registry.services.catalog import models
 from registry.services.stages import resolve
 from registry.web import forms
@@ -63,6 +64,14 @@ class ModelPage(WebPage):
         self.crumbs = crumbs(record.name)
         self.command = command("registry", "show", record.name)
         self.api = api_path("models", record.name)
+
+    @cached_property
+    def deletion(self) -> EntryRecord | None:
+        """Return the entry of the deletion; None for a model that is not deleted."""
+        if self.model.deleted_at is None:
+            return None
+        entries = audit.model_history(self.model.name, audit.Criteria(action="model.deleted"), after=None, limit=1)
+        return next(iter(entries.items), None)
 
     @cached_property
     def holders(self) -> Mapping[str, Sequence[HolderRecord]]:
