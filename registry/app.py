@@ -126,6 +126,8 @@ def _add_faces(app: _App) -> None:
     if app.extensions[context.EXTENSION].settings.web:
         web.register(app)
         app.constant_headers = {**SECURITY_HEADERS, page_addresses.HEADER: page_addresses.PRESENT}
+    else:
+        app.register_blueprint(operations.front)
 
 
 def _upstream(settings: Settings, tracking: Tracking) -> Upstream:

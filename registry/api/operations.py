@@ -35,6 +35,7 @@ SCRIPT = """SwaggerUIBundle({url: "openapi.json", dom_id: "#ui", deepLinking: tr
 
 
 blueprint = Blueprint("operations", __name__)
+front = Blueprint("front", __name__)  # without the web interface, whose first page stands at its address
 
 
 @blueprint.get("/livez")
@@ -82,7 +83,7 @@ def docs_asset(file: str) -> Response:
     return send_from_directory(ASSETS, file)
 
 
-@blueprint.get("/")
+@front.get("/")
 @public("leads to the docs")
 def index() -> Redirect:
     return redirect("docs")

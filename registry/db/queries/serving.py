@@ -118,7 +118,7 @@ def _page_of_tenures(question: _Question) -> FixedStatement:
 def _select_tenures(question: _Question) -> Rows:
     """Return the fields of ``ServingRecord``, joined with what they are read from."""
     columns = [
-        Tenure.id, Model.name, _named(question), Tenure.stage, Version.number, Version.manifest_digest,
+        Tenure.id, Model.name, _name_then(question), Tenure.stage, Version.number, Version.manifest_digest,
         Tenure.started_at, Tenure.ended_at, Tenure.started_entry, Tenure.started_kind, _ACTOR.name, AuditText.text,
         _holder_now(question.stage), _holder_now(Stage.STAGING), _is_damaged(), _is_uncertain(question),
     ]  # fmt: skip
@@ -175,7 +175,7 @@ def _asked_tenures(question: _Question, statement: Rows) -> Rows:
     return statement.where(search_terms.where(question.term, find, question.dialect, names))
 
 
-def _named(question: _Question) -> ColumnElement[Any]:
+def _name_then(question: _Question) -> ColumnElement[Any]:
     """Return the name that the model had at the instant."""
     name: ColumnElement[Any] = Model.__table__.c.name
     if not question.is_past:
