@@ -19,6 +19,46 @@ DEFAULT_LAST = 200
 PICTURES = 6  # metrics at once
 
 
+class MetricPicture:
+    """The latest values of one metric in the latest versions of a model, as a picture. Deleted versions are left out.
+
+    Without a *key* it is the first metric by name.
+    """
+
+    def __init__(self, model: str, key: str | None, last: int) -> None:
+        self.model = model
+        self.last = last
+        self._key = key
+
+    @cached_property
+    def known(self) -> Sequence[str]:
+        """Return the metrics of the latest versions by name."""
+        return metric_series.metric_keys(self.model)
+
+    @property
+    def key(self) -> str | None:
+        """Return the metric; None where no version has one."""
+        return self._key or next(iter(self.known), None)
+
+    @cached_property
+    def points(self) -> Sequence[PlotValue]:
+        """Return the value of each version, oldest first."""
+        rows = metric_series.values(self.model, self.key or "", limit=self.last)
+        return [
+            PlotValue(row.number, row.value, row.stage if row.stage in SERVING else None)
+            for row in reversed(rows)
+            if row.state != VersionState.DELETED
+        ]
+
+    @cached_property
+    def drawn(self) -> Plot:
+        return plot(self.points)
+
+    @property
+    def words(self) -> str:
+        return metric_words.described(self.key or "", [point.value for point in self.points])
+
+
 class MetricsOverVersions:
     """The latest values of some metrics in the latest versions of a model, and their pictures. Deleted ones are not."""
 

@@ -153,3 +153,36 @@ def test_metrics_are_listed_over_the_versions_of_a_model(api: Api, registry: Reg
     assert expect(200, api.get("/models/empty/metrics")) == {"items": [], "next_cursor": None, "keys": []}
     assert api.get("/models/none/metrics").status_code == 404
     assert api.get("/models/none/metrics?key=a").status_code == 404
+
+
+def test_a_text_file_is_compared_line_by_line_and_by_package(api: Api, registry: RegistryBuilder) -> None:
+    fraud = registry.model(HOSTILE)
+    for number, text in enumerate(("a==1\nb==1\n", "a==2\nb==1\n"), start=1):
+        files = [
+            registry.file(text.encode(), "requirements.txt"),
+            registry.file(b"\x00" + bytes([number]), "model.bin"),
+        ]
+        fraud.version(files=[*files, registry.file(b"x" * (65_536 + number), "large.txt")])
+    fraud.version(files=[registry.file(b"a==2\nb==1\n", "requirements.txt")], stage="staging")
+
+    def compare_file(other: str, path: str, status: int = 200) -> Any:
+        query = {"v": [f"{HOSTILE}:1", f"{HOSTILE}{other}"], "path": path}
+        return expect(status, api.get("/compare/file", query_string=query))
+
+    lines = compare_file("#staging", "requirements.txt")
+    assert lines["hunks"] == [
+        {"first": 1, "other": 1, "lines": [
+            {"change": "removed", "text": "a==1"}, {"change": "added", "text": "a==2"},
+            {"change": "same", "text": "b==1"}]},
+    ]  # fmt: skip
+    assert lines["packages"] == [{"name": "a", "first": "1", "other": "2", "change": "changed"}]
+    assert compare_file(":2", "model.bin")["kind"] == "binary"
+    assert compare_file(":2", "large.txt")["kind"] == "large"
+    assert compare_file(":1", "large.txt")["kind"] == "same"
+    removed = compare_file(":3", "large.txt")
+    assert (removed["kind"], removed["digests"][1]) == ("large", None)
+    compare_file(":2", "none.txt", 404)
+    compare_file(":4", "model.bin", 404)
+    compare_file(":2", "../x", 422)
+    expect(200, api.delete(f"{fraud.path}/versions/2"))
+    compare_file(":2", "requirements.txt", 409)

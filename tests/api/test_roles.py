@@ -33,6 +33,7 @@ PARTS = {"model": "nobody", "number": "1", "other": "2", "alias": "champion", "s
 TABLE: dict[str, str] = {
     "GET /models": "reader writer promoter admin auditor responder",
     "GET /models/nobody": "reader writer promoter admin auditor responder",
+    "GET /compare/file?v=nobody:1&v=nobody:2&path=x": "reader writer promoter admin",
     "GET /models/nobody/versions/1/diff/2": "reader writer promoter admin auditor responder",
     "GET /models/nobody/metrics": "reader writer promoter admin auditor responder",
     "GET /models/nobody/history": "reader writer promoter admin auditor responder",

@@ -41,14 +41,6 @@ def test_the_client_finds_the_registry_and_does_what_the_commands_do(
         told = answer(run_cli("compare", f"{model}:1", model, "--json"))
         same = run_cli("compare", model, f"{model}:2", "--json")
         then = client.as_of(model, before)
-        sides = client.versions.diff(model, 1, 2)
-        series = list(client.models.metrics(model, ["auc"]))
-        keys = client.models.metric_keys(model)
-    side_by_side = ok(run_cli("diff", f"{model}:1", f"{model}#production", model))
-    documents = answer(run_cli("diff", f"{model}:1", f"{model}:2", "--json"))
-    alone = run_cli("diff", model)
-    table = ok(run_cli("model", "metrics", model, "--key", "auc"))
-    csv = ok(run_cli("model", "metrics", model, "--csv"))
 
     assert (dry["dry_run"], back["number"], back["displaced"], again["target"]) == (True, 1, 2, "staging")
     assert (found, then["number"]) == ([2], 2)
@@ -63,14 +55,36 @@ def test_the_client_finds_the_registry_and_does_what_the_commands_do(
     assert told["files"] == {path: change._asdict() for path, change in difference.files.items()}
     assert told["facts"] == {name: change._asdict() for name, change in difference.facts.items()}
     assert (same.code, answer(same)["same"], difference.same) == (0, True, False)
-    assert re.search(r"^metrics\.auc +0\.9 +0\.9 +~ 0\.95 \(\+0\.05, \+5\.6 %\)$", side_by_side.out, re.MULTILINE)
-    assert re.search(r"^datasets\.train\.csv \(train\) .* - \(not recorded\)$", side_by_side.out, re.MULTILINE)
-    assert "Not recorded in any: " in side_by_side.out
+
+
+def test_the_service_compares_versions_side_by_side(
+    run_cli: CommandLine, model: str, place: Place, service: str
+) -> None:
+    (place.cwd / ".registry.toml").write_text(f'url = "{service}"\n')
+    Path("train.csv").write_text("a,b\n")
+
+    with RegistryClient(service) as client:
+        client.register(model, "model", data=["train.csv"], metrics={"auc": 0.9})
+        Path("model/more.txt").write_text("2")
+        client.register(model, "model", metrics={"auc": 0.95}, new_version=True, aliases=["best"])
+        sides = client.versions.diff(model, 1, 2)
+        series = list(client.models.metrics(model, ["auc"]))
+        keys = client.models.metric_keys(model)
+    shown = ok(run_cli("diff", f"{model}:1", f"{model}:1", f"{model}@best"))
+    documents = answer(run_cli("diff", f"{model}:1", f"{model}:2", "--json"))
+    file = ok(run_cli("diff", f"{model}:1", f"{model}:2", "--file", "more.txt"))
+    alone = run_cli("diff", model)
+    table = ok(run_cli("model", "metrics", model, "--key", "auc"))
+    csv = ok(run_cli("model", "metrics", model, "--csv"))
+
+    assert re.search(r"^metrics\.auc +0\.9 +0\.9 +~ 0\.95 \(\+0\.05, \+5\.6 %\)$", shown.out, re.MULTILINE)
+    assert re.search(r"^datasets\.train\.csv \(train\) .* - \(not recorded\)$", shown.out, re.MULTILINE)
+    assert "Not recorded in any: " in shown.out
     assert documents == sides
+    assert file.out.splitlines() == [f"--- {model}:1/more.txt", f"+++ {model}:2/more.txt", "@@ -1,0 +1,1 @@", "+2"]
     assert (alone.code, "Name 2 to 6 versions" in alone.err) == (2, True)
     assert ([one["number"] for one in series], keys) == ([2, 1], ["auc"])
-    assert table.out.split() == ["VERSION", "STAGE", "AUC", f"{model}:2", "staging", "0.95",
-                                 f"{model}:1", "production", "0.9"]  # fmt: skip
+    assert table.out.split() == ["VERSION", "STAGE", "AUC", f"{model}:2", "none", "0.95", f"{model}:1", "none", "0.9"]
     assert [line.split(",")[-1] for line in csv.out.splitlines()] == ["auc", "0.95", "0.9"]
 
 

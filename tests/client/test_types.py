@@ -79,6 +79,10 @@ PAIRS = [
     (types.ComparisonRowView, comparison.ComparisonRowView),
     (types.CellView, comparison.CellView),
     (types.DeltaView, comparison.DeltaView),
+    (types.FileComparisonView, comparison.FileComparisonView),
+    (types.HunkView, comparison.HunkView),
+    (types.ComparedLineView, comparison.ComparedLineView),
+    (types.ComparedPackageView, comparison.ComparedPackageView),
     (types.MeasuredVersionView, comparison.MeasuredVersionView),
     (types.MetricPointView, comparison.MetricPointView),
 ]

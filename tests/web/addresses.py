@@ -21,6 +21,7 @@ PAGES = {
     "web.edit_version": "/models/{model}/versions/2/edit",
     "web.entry": "/audit/{entry}",
     "web.evidence": "/models/{model}/versions/3/evidence",
+    "web.compare_file": "/compare/file?v={model}:2&v={model}%23staging&path=README.md",
     "web.file": "/models/{model}/versions/3/files/README.md",
     "web.files": "/models/{model}/versions/3/files",
     "web.home": "/",

@@ -56,7 +56,7 @@ def test_a_comparison_shows_what_differs_and_says_what_does_not(site: RegistryBu
     assert "".join(seen.one("h1").itertext()) == "fraud: v1 → v2"
     assert cells(seen, "auc") == ["0.9", "≠ 0.8 −0.1 (−11.1 %)"]
     assert cells(seen, "f1") == ["absent", "+ 0.5"]
-    assert cells(seen, "commit") == [COMMITS[0], f"≠ {COMMITS[1]} commits"]
+    assert cells(seen, "commit") == [COMMITS[0][:12], f"≠ {COMMITS[1][:12]} commits"]
     assert f"https://github.com/example/fraud/compare/{COMMITS[0]}...{COMMITS[1]}" in {
         a.get("href") for a in seen.all("a")
     }
@@ -71,6 +71,11 @@ def test_a_comparison_shows_what_differs_and_says_what_does_not(site: RegistryBu
     assert {a.get("href") for a in others.all("a") if a.text == "remove"} >= {"/compare?v=fraud:1&v=fraud:2"}
     assert "The files and all recorded facts are the same." in same.text
     assert "auc" in browse(visitor, "/models/fraud/versions/1/metrics").text
+    (address,) = led(seen, "changes")
+    file = browse(visitor, str(address))
+    assert cells(file, "a") == ["1.0", "≠ 1.1"]
+    assert "−a==1.0" in file.text
+    assert "+a==1.1" in file.text
 
 
 def test_versions_are_chosen_from_a_model_or_by_reference(site: RegistryBuilder, visitor: FlaskClient) -> None:

@@ -6,9 +6,13 @@ from marshmallow import fields
 
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.domain.comparison import LEAST, MOST, ROWS, Absence, CellKind, Change
+from registry.domain.pinned_packages import PACKAGES
+from registry.domain.text_differences import LINES
 from registry.http.fields import Choice, Instant, Listed, Strict, Text, View, about, one_of, output
+from registry.rules import paths
 from registry.rules.names import TAG_KEY_LENGTH
 from registry.services.catalog.metric_series import KEYS_KNOWN, KEYS_MOST, RECENT, VERSIONS_MOST
+from registry.services.comparison.file_comparison import FileComparisonKind
 
 REFERENCE_LENGTH = 600  # a model's name, a mark and an alias
 ALL = fields.Boolean(
@@ -170,3 +174,72 @@ MetricSeriesPage = page_of(
         fields.String(), **output(f"The metrics of the latest {RECENT} versions by name, {KEYS_KNOWN} at most.")
     ),
 )
+
+
+class CompareFileQuery(Strict):
+    """A file, and the two versions in which it is compared."""
+
+    texts = Listed(
+        Text(least=1, most=REFERENCE_LENGTH), least=2, most=2, required=True, data_key="v",
+        metadata=about("A version, as of `GET /compare`. Given twice; the first is the baseline."),
+    )  # fmt: skip
+    path = Text(
+        least=1, most=paths.PATH_BYTES, required=True, rule=paths.containment_problem,
+        metadata=about("The path of the file."),
+    )  # fmt: skip
+
+
+class ComparedLineView(View):
+    """A line of both texts or of one."""
+
+    change = fields.String(
+        validate=Choice([Change.SAME.value, Change.ADDED.value, Change.REMOVED.value]),
+        **output("`same`, or `added` or `removed` against the first version."),
+    )
+    text = fields.String(**output("The line, without its end."))
+
+
+class HunkView(View):
+    """Lines around a change."""
+
+    first = fields.Integer(**output("The number of its first line in the first version, from 1."))
+    other = fields.Integer(**output("The number of its first line in the other version, from 1."))
+    lines = fields.List(fields.Nested(ComparedLineView), **output("The lines."))
+
+
+class ComparedPackageView(View):
+    """A package that differs."""
+
+    name = fields.String(**output("The name of the package, in lower case with hyphens."))
+    first = fields.String(**output("Its version in the first version; null: it is not named.", null=True))
+    other = fields.String(**output("Its version in the other version; null: it is not named.", null=True))
+    change = fields.String(
+        validate=Choice([Change.CHANGED.value, Change.ADDED.value, Change.REMOVED.value]),
+        **output("`changed`, `added` or `removed`."),
+    )
+
+
+class FileComparisonView(View):
+    """A file in two versions."""
+
+    path = fields.String(**output("The path of the file."))
+    references = fields.List(fields.String(), **output("The references of the request."))
+    digests = fields.List(
+        fields.String(allow_none=True), **output("The SHA-256 of the file in each version, in hex; null: it has none.")
+    )
+    kind = fields.String(
+        validate=Choice([one.value for one in FileComparisonKind]),
+        **output(
+            "`changes`: they are listed; `same`: the bytes are equal; `binary`: it is no UTF-8 text; `large`: it has "
+            "more than 64 KiB; `repetitive`: its lines repeat too often to be compared."
+        ),
+    )
+    hunks = fields.List(fields.Nested(HunkView), **output(f"The changed lines; {LINES} at most."))
+    omitted = fields.Integer(**output("How many further lines there are."))
+    packages = fields.List(
+        fields.Nested(ComparedPackageView),
+        **output(
+            f"The packages that differ, {PACKAGES} at most; null for a file that is no requirements or lock file.",
+            null=True,
+        ),
+    )

@@ -12,9 +12,11 @@ from flask import Response, request
 from registry.api.blueprint import Blueprint
 from registry.api.refusal_docs import refuses
 from registry.api.schemas.comparison import (
+    CompareFileQuery,
     CompareQuery,
     ComparisonView,
     DiffQuery,
+    FileComparisonView,
     MetricSeriesPage,
     MetricSeriesQuery,
 )
@@ -23,13 +25,17 @@ from registry.api.v1.versions import VERSION
 from registry.db.records import MeasuredVersionRecord
 from registry.domain import clock
 from registry.domain.access import Permission
-from registry.domain.errors import NotFound
+from registry.domain.errors import BlobsMissing, Conflict, NotFound, NotReady
 from registry.http.access import requires
+from registry.http.context import store
 from registry.http.database_position import replicable
+from registry.http.downloads import note
 from registry.rules.csv_cells import cell
 from registry.services.catalog import metric_series
-from registry.services.comparison import version_comparison
+from registry.services.comparison import file_comparison, version_comparison
+from registry.services.comparison.file_comparison import FileComparison
 from registry.services.comparison.version_comparison import VersionComparison
+from registry.services.usage.downloads import Way
 
 blueprint = Blueprint("comparison", __name__, url_prefix="/api/v1", description="What differs between versions.")
 CSV = "text/csv"
@@ -49,6 +55,22 @@ def compare_versions(query: dict[str, Any]) -> VersionComparison:
     can be compared.
     """
     return version_comparison.compare(**query)
+
+
+@blueprint.route("/compare/file")
+@refuses(NotFound, Conflict, NotReady, BlobsMissing)
+@blueprint.arguments(CompareFileQuery, location="query")
+@blueprint.response(200, FileComparisonView)
+@requires(Permission.FILE_DOWNLOAD)
+def compare_file(query: dict[str, Any]) -> FileComparison:
+    """Compare a text file of at most 64 KiB in two versions, line by line.
+
+    Requirements and lock files are also compared package by package.
+    """
+    compared = file_comparison.compare_file(**query, store=store())
+    for model, number in compared.read:
+        note(model, number, Way.PREVIEW)
+    return compared
 
 
 @blueprint.route(f"{VERSION}/diff/<number:other>")

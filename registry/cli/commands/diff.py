@@ -16,18 +16,26 @@ from registry.cli.support.session import Session
 
 if TYPE_CHECKING:
     from registry.client import Reference
-    from registry.client.types import CellView, ComparisonRowView, ComparisonView
+    from registry.client.types import CellView, ComparisonRowView, ComparisonView, FileComparisonView
 
 LONGEST = 60  # characters of a value on a terminal
 MOST_VERSIONS = 6
 SIGNS = {"same": " ", "changed": "~", "added": "+", "removed": "-", "undecided": "?"}
 
+KINDS = {
+    "same": "the same in both versions",
+    "binary": "no text; its lines cannot be compared",
+    "large": "more than 64 KiB; pull both versions to compare it",
+    "repetitive": "its lines repeat too often to be compared; pull both versions to compare it",
+}
+
 
 @click.command()
 @click.argument("refs", metavar="REF REF [REF]...", nargs=-1, required=True, type=REFERENCE)
 @click.option("--all", "everything", is_flag=True, help="Also the facts that are equal in all versions.")
+@click.option("--file", "path", metavar="PATH", help="Compare this text file, line by line and by packages.")
 @connected
-def diff(session: Session, refs: tuple[Reference, ...], everything: bool) -> None:
+def diff(session: Session, refs: tuple[Reference, ...], everything: bool, path: str | None) -> None:
     """Show two to six versions side by side, with deltas from the first.
 
     The versions may be of several models. A model without a selector means its latest version. Numbers have the
@@ -41,17 +49,24 @@ def diff(session: Session, refs: tuple[Reference, ...], everything: bool) -> Non
     Example:
       registry diff fraud:9 fraud:11
       registry diff fraud#production fraud@challenger fraud --all
+      registry diff fraud:9 fraud:11 --file requirements.txt
       registry diff fraud:9 spam:2 --json
     """
     if not 2 <= len(refs) <= MOST_VERSIONS:
         raise click.UsageError(f"Name 2 to {MOST_VERSIONS} versions, e.g. registry diff fraud:9 fraud:11.")
+    if path is not None:
+        if len(refs) != len(("first", "second")):
+            raise click.UsageError("--file compares two versions; name two.")
+        file = session.registry.versions.diff_file(str(refs[0]), str(refs[1]), path)
+        session.show(file, lambda: _show_file(file))
+        return
     comparison = session.registry.versions.compare(*map(str, refs), everything=everything)
     session.show(comparison, lambda: _show(comparison, everything=everything))
 
 
 def _show(comparison: ComparisonView, *, everything: bool) -> None:
     names = [f"{version['model']}:{version['number']}" for version in comparison["versions"]]
-    rows = list(_rows(comparison, terminal=sys.stdout.isatty()))
+    rows = list(_comparison_rows(comparison, terminal=sys.stdout.isatty()))
     tables.table(("what", *names), rows, empty=f"{' and '.join(names)} have the same files and facts")
     equal = [section["name"] for section in comparison["sections"] if section["equal"] and not section["rows"]]
     if equal and not everything:
@@ -64,7 +79,27 @@ def _show(comparison: ComparisonView, *, everything: bool) -> None:
         output.note(f"{output.count(omitted, 'further row')} of long sections not shown.")
 
 
-def _rows(comparison: ComparisonView, *, terminal: bool) -> Iterator[list[object]]:
+def _show_file(file: FileComparisonView) -> None:
+    """Write the lines as a unified diff, and the packages after them."""
+    if file["kind"] != "changes":
+        output.line(f"{file['path']}: {KINDS.get(file['kind'], file['kind'])}")
+    else:
+        for sign, reference in zip(("---", "+++"), file["references"], strict=True):
+            output.line(f"{sign} {reference}/{file['path']}")
+    for hunk in file["hunks"]:
+        counts = [sum(line["change"] != other for line in hunk["lines"]) for other in ("added", "removed")]
+        output.line(f"@@ -{hunk['first']},{counts[0]} +{hunk['other']},{counts[1]} @@")
+        for line in hunk["lines"]:
+            output.line(f"{SIGNS[line['change']]}{line['text']}")
+    if file["omitted"]:
+        output.note(f"{output.count(file['omitted'], 'further line')} not shown.")
+    if file["packages"]:
+        output.line()
+        rows = [[one["name"], one["first"], one["other"]] for one in file["packages"]]
+        tables.table(("package", *file["references"]), rows, empty="")
+
+
+def _comparison_rows(comparison: ComparisonView, *, terminal: bool) -> Iterator[list[object]]:
     for section in comparison["sections"]:
         for row in section["rows"]:
             name = f"{section['name']}.{row['name']}"

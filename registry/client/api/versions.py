@@ -13,6 +13,7 @@ from registry.client.http.transport import PAGE, Transport, path, read
 from registry.client.types import (
     ComparisonView,
     EntryView,
+    FileComparisonView,
     FileView,
     MetricView,
     NoteView,
@@ -192,6 +193,11 @@ class Versions:
         """
         query = {"v": list(references), "all": everything}
         return self._transport.one(ComparisonView, "GET", "/compare", query=query)
+
+    def diff_file(self, first: str, second: str, path: str) -> FileComparisonView:
+        """Compare a text file in two versions, named by references: its lines, and the packages that it names."""
+        query = {"v": [first, second], "path": path}
+        return self._transport.one(FileComparisonView, "GET", "/compare/file", query=query)
 
     def diff(self, model: str, first: int, second: int, *, everything: bool = False) -> ComparisonView:
         """Compare two versions of a model, as ``compare`` does."""

@@ -84,3 +84,39 @@ class MeasuredVersionView(TypedDict):
     stage: Stage
     created_at: str
     points: list[MetricPointView]
+
+
+class ComparedLineView(TypedDict):
+    """A line of both texts, or of one: ``added`` or ``removed`` against the first version."""
+
+    change: Literal["same", "added", "removed"]
+    text: str
+
+
+class HunkView(TypedDict):
+    """Lines around a change; ``first`` and ``other`` are the numbers of its first line in each text, from 1."""
+
+    first: int
+    other: int
+    lines: list[ComparedLineView]
+
+
+class ComparedPackageView(TypedDict):
+    """A package whose version differs; None where a file does not name it."""
+
+    name: str
+    first: str | None
+    other: str | None
+    change: Literal["changed", "added", "removed"]
+
+
+class FileComparisonView(TypedDict):
+    """A file in two versions. ``packages`` is None for a file that is no requirements or lock file."""
+
+    path: str
+    references: list[str]
+    digests: list[str | None]
+    kind: Literal["changes", "same", "binary", "large", "repetitive"]
+    hunks: list[HunkView]
+    omitted: int
+    packages: list[ComparedPackageView] | None

@@ -57,6 +57,17 @@ def series(
     return Page(items[:limit], (items[limit - 1].number,) if len(items) > limit else None)
 
 
+def values(model: str, key: str, *, limit: int) -> Sequence[Any]:
+    """Return number, state, stage and latest value (None without one) of the model's versions, newest first.
+
+    As :func:`series` for one metric, without what a picture does not need. Raises NotFound.
+    """
+    rows = look_up(_VALUES, model=model, key=key, most=limit)
+    if not rows:
+        _require_model(model)
+    return rows
+
+
 def _require_model(model: str) -> None:
     with reading() as session:
         catalog.model(session, model)
@@ -103,3 +114,16 @@ def _series(count: int, is_continued: bool) -> FixedStatement:
 
 
 _KEYS = _known_keys()
+_LATEST_VALUE = (
+    select(_METRIC.value)
+    .where(_METRIC.version_id == Version.id, _METRIC.key == bindparam("key", type_=String))
+    .order_by(_METRIC.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_VALUES = FixedStatement(
+    select(Version.number, Version.state, Version.stage, _LATEST_VALUE.label("value"))
+    .where(Version.model_id == catalog.model_id(bindparam("model")))
+    .order_by(Version.number.desc())
+    .limit(bindparam("most"))
+)

@@ -1,5 +1,5 @@
 """Comparison: versions by reference, and what differs between them."""
 
-from registry.services.comparison import references, version_comparison
+from registry.services.comparison import file_comparison, references, version_comparison
 
-__all__ = ["references", "version_comparison"]
+__all__ = ["file_comparison", "references", "version_comparison"]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 WIDTH, HEIGHT = 720.0, 200.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 16.0, 14.0, 26.0
@@ -62,47 +61,35 @@ def plot(points: Sequence[PlotValue]) -> Plot:
     if not finite:
         return Plot((), (), (), (), len(points))
     low, high = min(finite), max(finite)
-    dots = list(_dots(points, low, high))
     is_linked = len(points) <= DOTS
-    return Plot(
-        lines=[_polyline(run) for run in _runs(points, dots)],
-        dots=[dot for dot in dots if is_linked or dot.mark is not None],
-        values=[PlotTick(_y(value, low, high), text) for value, text in _value_ticks(low, high)],
-        versions=list(_version_ticks(points)),
-        missing=len(points) - len(dots),
-    )
-
-
-def _dots(points: Sequence[PlotValue], low: float, high: float) -> Iterator[PlotDot]:
+    step = (WIDTH - LEFT - RIGHT) / max(len(points) - 1, 1)
+    start = LEFT if len(points) > 1 else (LEFT + WIDTH - RIGHT) / 2
+    lines: list[list[str]] = [[]]
+    dots: list[PlotDot] = []
     for place, point in enumerate(points):
-        if point.value is not None and math.isfinite(point.value):
-            x, y = _x(place, len(points)), _y(point.value, low, high)
-            yield PlotDot(x, y, point.number, point.value, point.mark)
-
-
-def _runs(points: Sequence[PlotValue], dots: Sequence[PlotDot]) -> Iterator[list[PlotDot]]:
-    """Yield the dots between gaps."""
-    at = {dot.number: dot for dot in dots}
-    for is_there, run in groupby(points, lambda point: point.number in at):
-        if is_there:
-            yield [at[point.number] for point in run]
-
-
-def _polyline(run: Sequence[PlotDot]) -> str:
-    """Return the points of a line; a version between two gaps is a line to itself, which is drawn as a point."""
-    ends = [*run, run[0]] if len(run) == 1 else run
-    return " ".join(f"{dot.x:g},{dot.y:g}" for dot in ends)
-
-
-def _x(place: int, count: int) -> float:
-    share = place / (count - 1) if count > 1 else 0.5
-    return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+        if point.value is None or not math.isfinite(point.value):
+            lines.append([])
+            continue
+        x, y = start + place * step, _y(point.value, low, high)
+        lines[-1].append(f"{x:.1f},{y:.1f}")
+        if is_linked or point.mark is not None:
+            dots.append(PlotDot(round(x, 1), round(y, 1), point.number, point.value, point.mark))
+    return Plot(
+        # A version between two gaps is a line to itself, which is drawn as a point.
+        lines=[" ".join(line if len(line) > 1 else line * 2) for line in lines if line],
+        dots=dots,
+        values=[PlotTick(round(_y(value, low, high), 1), text) for value, text in _value_ticks(low, high)],
+        versions=[
+            PlotTick(round(start + place * step, 1), f"v{points[place].number}") for place in _ticked(len(points))
+        ],
+        missing=len(points) - len(finite),
+    )
 
 
 def _y(value: float, low: float, high: float) -> float:
     # Halves: the distance of the two largest floats is infinite.
     share = (value / 2 - low / 2) / (high / 2 - low / 2) if high / 2 > low / 2 else 0.5
-    return round(HEIGHT - BOTTOM - min(max(share, 0.0), 1.0) * (HEIGHT - TOP - BOTTOM), 1)
+    return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
 
 def _value_ticks(low: float, high: float) -> Iterable[tuple[float, str]]:
@@ -111,9 +98,6 @@ def _value_ticks(low: float, high: float) -> Iterable[tuple[float, str]]:
     return [(value, text) for text, value in texts.items()]
 
 
-def _version_ticks(points: Sequence[PlotValue]) -> Iterator[PlotTick]:
-    """Yield at most TICKS versions, the oldest and the newest among them."""
-    last = len(points) - 1
-    places = {round(last * share / (TICKS - 1)) for share in range(TICKS)}
-    for place in sorted(places):
-        yield PlotTick(_x(place, len(points)), f"v{points[place].number}")
+def _ticked(count: int) -> Sequence[int]:
+    """Return the places of at most TICKS versions, the oldest and the newest among them."""
+    return sorted({round((count - 1) * share / (TICKS - 1)) for share in range(TICKS)})

@@ -17,12 +17,16 @@
     width: box.clientWidth,
     height: 300,
     legend: { live: true },
-    scales: { x: { time: false } },
-    axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? `v${tick}` : "")) }, axis],
+    // Metrics have different units: each has a scale, and the first two have an axis.
+    scales: { x: { time: false }, ...Object.fromEntries(series.map((_, place) => [`y${place}`, { auto: true }])) },
+    axes: [
+      { ...axis, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? `v${tick}` : "")) },
+      ...series.slice(0, 2).map((one, place) => ({ ...axis, scale: `y${place}`, side: place ? 1 : 3, grid: { ...axis.grid, show: place === 0 }, stroke: () => colour(tokens[place]) })),
+    ],
     series: [
       { label: "version", value: (_, value) => (value === null ? "–" : `v${value}`) },
       ...series.map((one, place) => ({
-        label: one.label, width: 2, dash: dashes[place], stroke: () => colour(tokens[place]), value: (_, value) => short(value),
+        label: one.label, scale: `y${place}`, width: 2, dash: dashes[place], stroke: () => colour(tokens[place]), value: (_, value) => short(value),
       })),
     ],
   };

@@ -31,6 +31,13 @@ ABSENCES = MappingProxyType({
 SIGNS = MappingProxyType(
     {Change.SAME: "", Change.CHANGED: "≠", Change.ADDED: "+", Change.REMOVED: "−", Change.UNDECIDED: "?"}
 )
+# Why the lines of a file are not shown.
+FILES = MappingProxyType({
+    "same": "The file is the same in both versions.",
+    "binary": "The file is not text; its lines cannot be compared.",
+    "large": "The file has more than 64 KiB; its lines are not compared here. Download both to compare them.",
+    "repetitive": "The lines of the file repeat too often to be compared here. Download both to compare them.",
+})  # fmt: skip
 _COMMIT = re.compile(r"[0-9a-f]{7,64}\Z")
 _REPOSITORY = re.compile(r"/[\w.-]+(?:/[\w.-]+)+\Z", re.ASCII)
 

@@ -15,9 +15,14 @@ from registry.domain.compared_facts import ComparedVersion
 from registry.domain.comparison import LEAST, MOST, Cell, CellKind, Change, ComparisonRow, RowName, Section
 from registry.domain.errors import RegistryError
 from registry.http.access import requires
+from registry.http.context import current_actor, store
+from registry.http.downloads import note
+from registry.http.fields import Text
+from registry.rules import paths
 from registry.rules.references import Reference
 from registry.services.catalog import versions
-from registry.services.comparison import references, version_comparison
+from registry.services.comparison import file_comparison, references, version_comparison
+from registry.services.usage.downloads import Way
 from registry.web import errors, forms
 from registry.web.addresses import command, has_page, url_for
 from registry.web.blueprint import blueprint
@@ -27,7 +32,6 @@ from registry.web.text import comparison_words
 
 ROWS = 100  # of one section on a page
 CHOICES = 50  # versions to choose from
-MOST_TEXT = 65_536  # bytes of a file whose changes are shown
 COLUMNS = ("number", "state", "stage", "aliases", "created_at")
 
 
@@ -77,8 +81,8 @@ class ComparisonPage(WebPage):
             for section in compared.sections
             if not section.rows and section.equal
         ]
-        self.unrecorded = _named(compared.sections, "unrecorded")
-        self.unknown = _named(compared.sections, "unknown_facts")
+        self.unrecorded = _fact_names(compared.sections, "unrecorded")
+        self.unknown = _fact_names(compared.sections, "unknown_facts")
         models = {version.model for version in self.versions}
         self.is_one_model = len(models) == 1
         self.title = self._title()
@@ -91,6 +95,11 @@ class ComparisonPage(WebPage):
         if self.is_one_model:
             return f"{self.versions[0].model}: " + " → ".join(f"v{one.number}" for one in self.versions)
         return " → ".join(f"{one.model}:{one.number}" for one in self.versions)
+
+    @property
+    def may_read(self) -> bool:
+        """Return whether the caller may see the content of files."""
+        return Permission.FILE_DOWNLOAD in current_actor().permissions
 
     @property
     def can_add(self) -> bool:
@@ -129,12 +138,35 @@ class ComparisonPage(WebPage):
 
     def file_changes(self, row: ComparisonRow, place: int) -> str | None:
         """Return the address of the changes of a file since the baseline; None where they cannot be shown."""
-        if row.kind is not CellKind.FILE or place == 0 or not has_page("compare_file"):
+        if row.kind is not CellKind.FILE or place == 0 or not self.may_read:
             return None
         cells = (row.cells[0], row.cells[place])
-        if cells[1].change is not Change.CHANGED or any(_size(cell) > MOST_TEXT for cell in cells):
+        if cells[1].change is not Change.CHANGED or any(_size(cell) > file_comparison.MOST for cell in cells):
             return None
         return url_for("compare_file", v=[self.texts[0], self.texts[place]], path=row.name)
+
+
+class FileComparedQuery(forms.WebQuery):
+    """A file, and the two versions in which it is compared."""
+
+    v = fields.List(fields.String(), load_default=[])
+    path = Text(required=True, least=1, most=paths.PATH_BYTES, rule=paths.containment_problem)
+
+
+class FileComparisonPage(WebPage):
+    """The lines, and the packages, that differ in a file between two versions."""
+
+    template = "compare_file.html"
+    words = comparison_words
+
+    def __init__(self, texts: Sequence[str], path: str) -> None:
+        self.file = file_comparison.compare_file(texts, path, store=store())
+        self.title = f"{path}: {' → '.join(texts)}"
+        self.back = _comparison_address(texts, everything=False)
+        self.crumbs = (_models(), Crumb("Compare", self.back), Crumb(path))
+        options = ["--"] if any(text.startswith("-") for text in texts) else []
+        self.command = command("registry", "diff", "--file", path, *options, *texts)
+        self.api = "/compare/file?" + _versions_query(texts, path=path)
 
 
 @blueprint.get("/compare")
@@ -175,7 +207,7 @@ def _of_model(model: str | None) -> Sequence[Crumb]:
     return () if model is None else (Crumb(model, url_for("model", model=model)),)
 
 
-def _named(sections: Sequence[Section], kind: str) -> Sequence[str]:
+def _fact_names(sections: Sequence[Section], kind: str) -> Sequence[str]:
     return [
         f"{comparison_words.SECTIONS[section.name].lower()} {comparison_words.fact_name(section.name, name)}"
         for section in sections
@@ -190,3 +222,14 @@ def _fact(version: ComparedVersion, section: str, name: str) -> Any:
 
 def _size(cell: Cell) -> int:
     return int(cell.value["size"]) if cell.value else 0
+
+
+@blueprint.get("/compare/file")
+@requires(Permission.FILE_DOWNLOAD)
+def compare_file() -> Response:
+    """Show what differs in a file between two versions."""
+    query = forms.query(FileComparedQuery)
+    shown = FileComparisonPage(query["v"], query["path"])
+    for model, number in shown.file.read:
+        note(model, number, Way.PREVIEW)
+    return page(shown)

@@ -59,13 +59,15 @@ class MetricsPage(WebPage):
         self.most = PICTURES
         keys = [option for key in query["key"][:PICTURES] for option in ("--key", key)]
         self.command = command("registry", "model", "metrics", model, *keys, "--csv")
-        self.api = api_path("models", model, "metrics")
+        pairs = [("key", key) for key in query["key"][:PICTURES]]
+        self.api = api_path("models", model, "metrics") + ("?" if pairs else "") + urlencode(pairs, quote_via=quote)
 
     @property
     def csv(self) -> str:
         """Return the address of the values as a CSV file."""
         pairs = [*(("key", key) for key in self.metrics.keys), ("format", "csv")]
-        return f"{below_prefix('/json' + self.api)}?{urlencode(pairs, quote_via=quote)}"
+        path = below_prefix("/json" + api_path("models", self.model, "metrics"))
+        return f"{path}?{urlencode(pairs, quote_via=quote)}"
 
     @property
     def table(self) -> Sequence[tuple[MeasuredVersionRecord, Mapping[str, float]]]:

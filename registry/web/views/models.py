@@ -21,7 +21,7 @@ from registry.services.stages import resolve
 from registry.web import forms
 from registry.web.addresses import api_path, command, has_page, url_for
 from registry.web.blueprint import blueprint
-from registry.web.metrics_over_versions import DEFAULT_LAST, LASTS, MetricsOverVersions
+from registry.web.metrics_over_versions import DEFAULT_LAST, LASTS, MetricPicture
 from registry.web.model_timeline import ModelTimeline
 from registry.web.pages import Crumb, WebPage
 from registry.web.rendering import page
@@ -95,10 +95,9 @@ class ModelPage(WebPage):
         return ModelTimeline(self.model.name, self.query["window"] or "1y")
 
     @cached_property
-    def metrics(self) -> MetricsOverVersions:
-        """Return the metric of the picture, over the latest versions."""
-        wanted = self.query["metric"]
-        return MetricsOverVersions(self.model.name, [wanted] if wanted else [], self.query["last"], 1)
+    def metric(self) -> MetricPicture:
+        """Return the picture of a metric over the latest versions."""
+        return MetricPicture(self.model.name, self.query["metric"], self.query["last"])
 
     @cached_property
     def table(self) -> VersionTable:

@@ -15,7 +15,7 @@ LISTS = [
 ]  # fmt: skip
 HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit", "/changes"]
 UNPAGED = [
-    "/compare", "/models/fraud/versions/1/diff/2",
+    "/compare", "/compare/file", "/models/fraud/versions/1/diff/2",
     "/models/fraud", "/models/fraud/versions/2", "/models/fraud/versions/2/lineage", "/models/fraud/stages", "/me",
     "/models/fraud/versions/2/files/model.bin", "/uploads/{upload}", "/models/fraud/evidence", "/audit/sealed",
     "/audit/00000000-0000-0000-0000-000000000000/proof", "/audit/00000000-0000-0000-0000-000000000000",

@@ -1,0 +1,107 @@
+"""Comparison of a text file in two versions, by its lines and by the packages that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import select
+
+from registry.db.models import Model, Version, VersionFile
+from registry.db.records import FileRecord
+from registry.db.session import look_up
+from registry.domain import pinned_packages, text_differences
+from registry.domain.errors import Invalid, NotFound
+from registry.domain.pinned_packages import PACKAGES, ComparedPackage
+from registry.domain.text_differences import Hunk, TooManySteps
+from registry.rules.references import Reference
+from registry.services.comparison import references
+from registry.services.downloads import heads
+from registry.storage.checked import Store
+
+MOST = heads.MOST
+
+
+class FileComparisonKind(StrEnum):
+    """How the bytes compare: ``changes`` are listed, or why they are not."""
+
+    CHANGES = "changes"
+    SAME = "same"
+    BINARY = "binary"
+    LARGE = "large"
+    REPETITIVE = "repetitive"
+
+
+@dataclass(frozen=True, slots=True)
+class FileComparison:
+    """A file in two versions. ``digests`` are its SHA-256 in each, None where it is absent.
+
+    ``packages`` is None for a file that is no requirements or lock file. ``omitted`` counts lines beyond the first.
+    ``read`` names the versions whose bytes were read.
+    """
+
+    path: str
+    references: Sequence[str]
+    digests: Sequence[str | None]
+    kind: FileComparisonKind
+    hunks: Sequence[Hunk] = ()
+    omitted: int = 0
+    packages: Sequence[ComparedPackage] | None = None
+    read: Sequence[tuple[str, int]] = ()
+
+
+def compare_file(texts: Sequence[str], path: str, *, store: Store) -> FileComparison:
+    """Return what differs in a file between two versions; the store is read for texts of 64 KiB at most.
+
+    Raises Invalid unless there are two references, NotFound when neither version has the file, and NotReady, Conflict,
+    BlobsMissing or Unavailable when the bytes cannot be read.
+    """
+    if len(texts) != len(("first", "other")):
+        raise Invalid.field("v", f"must be given twice, not {len(texts)} times")
+    named = [references.parsed(text, parameter="v") for text in texts]
+    fixed = [Reference(one.model, version=references.number_of(one)) for one in named]
+    files = [_file_of(one, path) for one in fixed]
+    if not any(files):
+        raise NotFound(f"neither {texts[0]} nor {texts[1]} has a file {path!r}")
+    digests = [file.sha256 if file else None for file in files]
+    if digests[0] == digests[1]:
+        return FileComparison(path, texts, digests, FileComparisonKind.SAME)
+    if any(file and file.size > MOST for file in files):
+        return FileComparison(path, texts, digests, FileComparisonKind.LARGE)
+    first, other = (_text_of(one, path, store) if file else "" for one, file in zip(fixed, files, strict=True))
+    read = [(one.model, int(one.version or 0)) for one, file in zip(fixed, files, strict=True) if file]
+    if first is None or other is None:
+        return FileComparison(path, texts, digests, FileComparisonKind.BINARY, read=read)
+    packages = pinned_packages.compare_packages(path, first, other)
+    listed = packages and packages[:PACKAGES]
+    try:
+        hunks, omitted = text_differences.limited(text_differences.hunks(first, other))
+    except TooManySteps:
+        return FileComparison(path, texts, digests, FileComparisonKind.REPETITIVE, packages=listed, read=read)
+    return FileComparison(path, texts, digests, FileComparisonKind.CHANGES, hunks, omitted, listed, read)
+
+
+def _file_of(version: Reference, path: str) -> FileRecord | None:
+    """Return the file of a version; None without one. Raises NotFound without the version."""
+    rows = look_up(
+        select(Version.id, VersionFile.size, VersionFile.sha256, VersionFile.media_type)
+        .join(Model, Model.id == Version.model_id)
+        .outerjoin(VersionFile, (VersionFile.version_id == Version.id) & (VersionFile.path == path))
+        .where(Model.name == version.model, Version.number == version.version)
+    )
+    if not rows:
+        raise NotFound(f"there is no version {version}")
+    size, sha256, media_type = rows[0][1:]
+    return None if sha256 is None else FileRecord(path, size, sha256, media_type)
+
+
+def _text_of(version: Reference, path: str, store: Store) -> str | None:
+    """Return the text of a file; None where it is no UTF-8 text."""
+    assert version.version is not None  # noqa: S101 -- resolved before
+    content = heads.head(version.model, version.version, path, store=store).content
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
