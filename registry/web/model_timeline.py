@@ -29,9 +29,15 @@ class ModelTimeline:
     ended = staticmethod(stage_words.tenure_end)
     started = stage_words.STARTED
 
-    def __init__(self, model: str, window: str) -> None:
+    def __init__(self, model: str, window: str | None) -> None:
         self.model = model
-        self.window = window
+        self._wanted = window
+
+    @property
+    def window(self) -> str:
+        """Return the window that is shown: by default a year, or all where that is shorter."""
+        year_ago = times.now() - timedelta(days=365)
+        return self._wanted or ("1y" if timeline.beginning(self.tenures, end=times.now()) < year_ago else "all")
 
     @cached_property
     def tenures(self) -> list[TenureRecord]:

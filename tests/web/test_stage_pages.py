@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.support.browser_sessions import logged_in
+from tests.support.databases import Database
 from tests.support.pages import SAME_ORIGIN, Seen, browse, submit
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
+from tests.support.statement_counting import counting_statements
 
 FRAUD = "/models/fraud"
 STAGE, ROLLBACK = f"{FRAUD}/versions/2/stage", f"{FRAUD}/rollback"
@@ -276,3 +280,42 @@ def test_forms_and_queries_with_odd_values_are_refused_in_words(visitor: FlaskCl
         for where in (f"{FRAUD}/tenures?stage=", f"{FRAUD}?window=", f"{FRAUD}/tenures?cursor="):
             path, _, name = where.partition("?")
             assert visitor.get(path, query_string={name[:-1]: value}).status_code in {400, 422}, (where, value)
+
+
+@pytest.mark.usefixtures("served")
+def test_each_form_and_block_asks_as_often_as_it_did(visitor: FlaskClient, dev_app: Flask) -> None:
+    timeline = {**IN_DIALOG, "HX-Target": "div#timeline"}
+    asked = {}
+    for name, path, headers in (
+        ("move", STAGE, IN_DIALOG),
+        ("rollback", ROLLBACK, IN_DIALOG),
+        ("archive older", f"{FRAUD}/archive-older", IN_DIALOG),
+        ("tenures", f"{FRAUD}/tenures", {}),
+        ("timeline", FRAUD, timeline),
+    ):
+        with counting_statements(dev_app) as statements:
+            assert visitor.get(path, headers=headers).status_code == 200
+        asked[name] = sum(not text.startswith("BEGIN") for text in statements)
+
+    assert asked == {"move": 7, "rollback": 7, "archive older": 4, "tenures": 3, "timeline": 4}
+
+
+def test_an_act_that_needs_another_role_is_explained_and_not_offered(
+    app: Flask, database: Database, registry: RegistryBuilder
+) -> None:
+    for stage in ("production", "staging"):
+        registry.model("fraud").version(stage=stage)
+    writer = logged_in(app, database.tokens["writer"])
+
+    shown, model = browse(writer, STAGE), browse(writer, FRAUD)
+    refused = Seen(submit(writer, STAGE, {"to": "production", "reason": "x"}, status=403, seen=shown))
+    holding = browse(writer, f"{FRAUD}/versions/1/stage")
+
+    assert choices(shown) == {"none": False, "archived": False}
+    assert "To promote it you need the role promoter. You are writer (writer)." in shown.text
+    assert "Not allowed. this needs the permission version:promote" in refused.text
+    assert choices(holding) == {}
+    assert not holding.all("button", type="submit", class_="primary")
+    assert not {ROLLBACK, f"{STAGE}?to=production"} & {*model.links}
+    browse(writer, ROLLBACK, status=403)
+    assert registry.model("fraud").stages() == {1: "production", 2: "staging"}

@@ -17,7 +17,7 @@ LANE, GAP, MARKS = 22.0, 4.0, 12.0  # heights: of a bar, between two lanes, and 
 AXIS = 20.0
 LANES = 5  # of a stage, at most
 THIN = 2.0  # a bar that is narrower gets a mark above it
-LABELLED = 34.0  # a bar that is narrower has no room for its version
+LABELLED = 28.0  # a bar that is narrower has no room for its version
 _TICKS = 4
 _LEAST = timedelta(seconds=1)
 _MONTHS, _DAYS = timedelta(days=400), timedelta(days=2)

@@ -35,7 +35,7 @@ class ModelQuery(forms.WebQuery):
     cursor = fields.String(load_default=None)
     metric = fields.String(load_default=None)
     last = fields.Integer(load_default=DEFAULT_LAST, validate=validate.OneOf(LASTS))
-    window = fields.String(load_default="1y", validate=validate.OneOf(list(ModelTimeline.WINDOWS)))
+    window = fields.String(load_default=None, validate=validate.OneOf(list(ModelTimeline.WINDOWS)))
 
 
 def crumbs(model: str, *others: Crumb) -> Sequence[Crumb]:
@@ -92,7 +92,7 @@ class ModelPage(WebPage):
     @cached_property
     def timeline(self) -> ModelTimeline:
         """Return who served when."""
-        return ModelTimeline(self.model.name, self.query["window"] or "1y")
+        return ModelTimeline(self.model.name, self.query["window"])
 
     @cached_property
     def metric(self) -> MetricPicture:

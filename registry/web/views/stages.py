@@ -30,6 +30,7 @@ from registry.web.stage_forms import MoveForm, RollbackForm
 from registry.web.text import stage_words
 from registry.web.views.models import crumbs
 
+_ORDER = (Stage.PRODUCTION, Stage.STAGING, Stage.NONE, Stage.ARCHIVED)
 _LOOK = StageChange(reason="look", dry_run=True)
 
 
@@ -90,6 +91,11 @@ class MovePage(ActOnStages):
     @cached_property
     def options(self) -> Options:
         return choices.options(self.model.name, self.number, actor=current_actor())
+
+    @property
+    def choices(self) -> Sequence[StageOption]:
+        """Return the options, those of serving first."""
+        return sorted(self.options.options, key=lambda option: _ORDER.index(option.stage))
 
     @property
     def can_move(self) -> bool:

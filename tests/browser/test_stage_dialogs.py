@@ -1,0 +1,36 @@
+"""Moves in a dialog: refused, corrected and done, with the keyboard's focus where it belongs."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, expect
+
+from tests.support.browser import tab
+from tests.support.registry_builder import RegistryBuilder
+
+
+def test_a_promotion_in_a_dialog_is_refused_as_stale_and_then_done(
+    built: RegistryBuilder, address: str, chromium: Browser
+) -> None:
+    files = [built.file()]
+    for number, stage in enumerate(("production", "staging", "staging")):
+        built.model("dialogs").version(stage=stage, files=files, run={"system": "ci", "id": f"{number}"})
+    with tab(chromium) as opened:
+        page, dialog = opened.page, opened.page.get_by_role("dialog")
+        opened.open(f"{address}/models/dialogs")
+        page.get_by_role("link", name="Promote version 3…").click()
+        expect(dialog.get_by_text("✓ Files of version 3: the only one is in the store.")).to_be_visible()
+        assert opened.faults() == []
+        built.model("dialogs").move(2, "production", reason="faster")
+
+        dialog.get_by_label("Why? History will show it.").fill("approved")
+        dialog.get_by_role("button", name="Move it").click()
+        expect(dialog.get_by_role("alert")).to_be_focused()
+        expect(dialog.get_by_role("alert")).to_contain_text("Refused: another change came first.")
+        assert dialog.get_by_role("radio", checked=True).count() == 0
+        refused = opened.faults()
+        dialog.get_by_role("radio", name="production").check()
+        dialog.get_by_role("button", name="Move it").dblclick()
+
+        expect(page.get_by_role("status").first).to_contain_text("dialogs:3 is in production since")
+        assert [one for one in refused if "409" not in one] == []
+    assert built.model("dialogs").actions().count("version.promoted") == 4 + 1 + 1
