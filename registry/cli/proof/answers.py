@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.client.errors import Conflict, NotFound
 from registry.domain import fact_digests
+from registry.domain.access import TokenPurpose
 from registry.domain.replay.access import Access
 from registry.domain.replay.entry import Unknown
 from registry.domain.replay.replayed import ReplayedModel, ReplayedVersion
@@ -132,14 +133,15 @@ def _compare_version(answer: Any, log: ReplayedVersion) -> Iterator[str]:
 
 
 def access(registry: RegistryClient, log: Access) -> Iterator[str]:
-    """Yield each token that the API shows otherwise than the log."""
+    """Yield each token that the API shows otherwise than the log; it shows no sessions of browsers."""
     answer = {token["id"]: token for token in registry.tokens.list()}
-    for name in sorted(answer.keys() - log.tokens.keys()):
+    logged = {name: token for name, token in log.tokens.items() if token.purpose is TokenPurpose.API}
+    for name in sorted(answer.keys() - logged.keys()):
         yield f"the token {name} is in no entry"
-    for name in sorted(log.tokens.keys() - answer.keys()):
+    for name in sorted(logged.keys() - answer.keys()):
         yield f"the token {name} of the log is gone"
-    for name in sorted(answer.keys() & log.tokens.keys()):
-        token, expected = answer[name], log.tokens[name]
+    for name in sorted(answer.keys() & logged.keys()):
+        token, expected = answer[name], logged[name]
         owner = log.accounts.get(expected.owner)
         yield from _unlike(
             f"token {name}: its",
