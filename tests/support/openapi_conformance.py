@@ -33,10 +33,11 @@ def faults(app: Flask) -> list[str]:
 
 
 def _compare(response: Response) -> Response:
-    if request.endpoint is not None and request.path.startswith(("/api/v1/", "/audit/")):
-        view = current_app.view_functions[request.endpoint]
+    endpoint = request.endpoint or "web."  # /audit/{id} is a page, too
+    if request.path.startswith(("/api/v1/", "/audit/")) and not endpoint.startswith("web."):
+        view = current_app.view_functions[endpoint]
         found = _refusal(view, response) if response.status_code >= 400 else _success(view, response)
-        current_app.extensions[FAULTS] += [f"{request.method} {request.endpoint}: {fault}" for fault in found]
+        current_app.extensions[FAULTS] += [f"{request.method} {endpoint}: {fault}" for fault in found]
     return response
 
 
