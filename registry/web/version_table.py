@@ -65,6 +65,14 @@ class VersionTable:
         """Return the reference of a version for a comparison."""
         return str(Reference(self.model, version=row["number"]))
 
+    @cached_property
+    def _version_prefix(self) -> str:
+        return url_for("version", model=self.model, number=1).removesuffix("1")
+
+    def version_address(self, number: int) -> str:
+        """Return the address of the page of a version; Flask makes one address for all rows."""
+        return f"{self._version_prefix}{number}"
+
     def notes(self, row: Mapping[str, Any]) -> Sequence[str]:
         """Return what is lacking in the lineage of a version."""
         lineage: LineageRecord = row["lineage"]
