@@ -59,6 +59,7 @@ def test_a_person_logs_in_and_out(production: tuple[str, Database], chromium: Br
         }
         opened.open(f"{address}/me")
         page.locator("details.menu summary").click()
+        opened.shoot("menu")
         page.get_by_role("button", name="Log out", exact=True).first.click()
         expect(page.get_by_role("status").first).to_have_text("You are logged out.")
         assert faults + (opened.faults() if scripts else []) == []

@@ -17,7 +17,7 @@ from tests.support.databases import Database
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.web_server import serving
 
-pytestmark = pytest.mark.share(1)
+pytestmark = pytest.mark.share(16)
 NAME = '50% "off" #1?'
 QUOTED = "50%25%20%22off%22%20%231%3F"
 

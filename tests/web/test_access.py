@@ -26,7 +26,7 @@ from tests.support.pages import SAME_ORIGIN, Seen, browse, examined, submit
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
 
-pytestmark = pytest.mark.share(1)
+pytestmark = pytest.mark.share(16)
 
 
 def press(client: FlaskClient, path: str, action: str) -> TestResponse:
