@@ -258,6 +258,22 @@ OPTIONS = {
         {"stage": "archived", "move": {"kind": "archive", "displaced": None}, **_MOVABLE},
     ],
 }
+COMPLETION = {"start": 8, "end": 12, "items": [{"text": "'production'", "kind": "value"}]}
+IMPACT = {
+    "items": [
+        {
+            "model": "fraud",
+            "number": 2,
+            "stage": "production",
+            "state": "ready",
+            "uses": [{"dataset": "payments", "role": "train"}],
+            "production": {"since": "2026-11-21T13:20:00.250000Z", "until": None},
+            "created_at": "2026-11-21T13:05:02.250000Z",
+        }
+    ],
+    "next_cursor": None,
+    "warnings": [],
+}
 FOUND = {"items": [_VERSION | _MEASURED | _PROMOTED], "next_cursor": None, "warnings": []}
 _CURSOR = ".eJyLjjbUUTKNBQAIGgIe.3f6rVnqk1Z0m…"
 _PROMOTION_ENTRY = {

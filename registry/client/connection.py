@@ -13,6 +13,7 @@ from registry.client.api.aliases import Aliases
 from registry.client.api.audit import Audit
 from registry.client.api.imports import Imports
 from registry.client.api.jobs import Jobs
+from registry.client.api.lineage import Lineage
 from registry.client.api.models import Models
 from registry.client.api.overview import Overview
 from registry.client.api.search import Search
@@ -81,6 +82,7 @@ class Connection:
         self.aliases = Aliases(self._transport)
         self.audit = Audit(self._transport)
         self.search = Search(self._transport)
+        self.lineage = Lineage(self._transport)
         self.tokens = Tokens(self._transport)
         self.overview = Overview(self._transport)
 

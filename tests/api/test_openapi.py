@@ -38,7 +38,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-TAGS = ["models", "versions", "notes", "stages", "aliases", "uploads", "files", "imports", "jobs", "search", "audit",
+TAGS = ["models", "versions", "notes", "stages", "aliases", "uploads", "files", "imports", "jobs", "search",
+        "lineage", "audit",
         "overview", "sealed_log", "tiles", "refusals", "downloads", "evidence", "tokens"]  # fmt: skip
 IDS = {
     "list_inventory": "GET /api/v1/inventory",
@@ -49,6 +50,7 @@ IDS = {
     "announce_uploads": "POST /api/v1/uploads/batch",
     "change_stage": "PUT /api/v1/models/{model}/versions/{number}/stage",
     "close_my_sessions": "DELETE /api/v1/me/sessions",
+    "complete_filter": "GET /api/v1/search/complete",
     "complete_upload": "POST /api/v1/uploads/{upload}/complete",
     "complete_uploads": "POST /api/v1/uploads/batch/complete",
     "create_model": "POST /api/v1/models",
@@ -84,6 +86,7 @@ IDS = {
     "list_audit_entries": "GET /api/v1/audit/entries",
     "list_downloads": "GET /api/v1/downloads",
     "list_files": "GET /api/v1/models/{model}/versions/{number}/files",
+    "list_impact": "GET /api/v1/lineage/impact",
     "list_jobs": "GET /api/v1/jobs",
     "list_metrics": "GET /api/v1/models/{model}/versions/{number}/metrics",
     "list_tenures": "GET /api/v1/models/{model}/tenures",

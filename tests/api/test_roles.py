@@ -75,6 +75,8 @@ TABLE: dict[str, str] = {
     "GET /inventory": "reader writer promoter admin auditor responder",
     "GET /changes": "reader writer promoter admin auditor responder",
     "GET /attention": "reader writer promoter admin auditor responder",
+    "GET /search/complete": "reader writer promoter admin auditor responder",
+    "GET /lineage/impact": "reader writer promoter admin auditor responder",
     "GET /audit": "admin auditor",
     "GET /audit/00000000-0000-0000-0000-000000000000": "admin auditor",
     "GET /models/nobody/history/verification": "admin auditor",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import requests
@@ -45,6 +46,22 @@ def test_a_search_finds_versions_and_models(run_cli: CommandLine, model: str) ->
     assert ([item["number"] for item in best["items"]], best["more"]) == ([1], True)
     assert [item["name"] for item in models["items"]] == [model]
     assert (wrong.code, "column 1: there is no key colour" in wrong.err) == (2, True)
+
+
+def test_the_versions_that_used_data_are_found_by_its_digest(run_cli: CommandLine, model: str) -> None:
+    Path("train.csv").write_text(f"of {model}")
+    digest = f"sha256:{hashlib.sha256(Path('train.csv').read_bytes()).hexdigest()}"
+    ok(run_cli("register", model, "model", "--data", "train.csv"))
+
+    table = ok(run_cli("impact", digest)).out
+    found = answer(run_cli("impact", digest, "--json"))
+    none = run_cli("impact", f"sha256:{'0' * 64}")
+    wrong = run_cli("impact", "train.csv")
+
+    assert f"{model}:1" in table
+    assert [(one["model"], one["uses"][0]["role"]) for one in found["items"]] == [(model, "train")]
+    assert (none.code, "no version used this data" in none.err) == (0, True)
+    assert wrong.code == 2
 
 
 def test_a_search_of_mlflows_clients_for_a_thousand_runs_is_answered(service: str) -> None:

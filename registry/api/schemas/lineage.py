@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from registry.domain.lineage import Code, Dataset, DatasetRole, Environment, Parent, Run
+from registry.api.schemas.paging import PageQuery, page_of
+from registry.domain.lineage import Code, Dataset, DatasetRole, EdgeKind, Environment, NodeKind, Parent, Run
+from registry.domain.stages import Stage
 from registry.http.fields import (
     Choice,
     Document,
     Flag,
     Instant,
+    QueryNumber,
     Strict,
     Text,
     View,
@@ -24,6 +28,7 @@ from registry.http.fields import (
     version_number,
 )
 from registry.rules import digests, lineage_limits, names
+from registry.services.lineage import graph
 
 ROLES = Choice([role.value for role in DatasetRole])
 
@@ -225,6 +230,43 @@ class LineageView(View):
     parents = fields.List(fields.Nested(ParentView), **output("The versions that it derives from."))
 
 
+class GraphNodeView(View):
+    """A node of the lineage graph."""
+
+    id = fields.Integer(**output("Its place in `nodes`, counted from 0; the version asked about is 0."))
+    kind = fields.String(**output(f"The kind: {one_of(NodeKind)}; later releases may add others."))
+    name = fields.String(**output("Its name, for people."))
+    model = fields.String(**output("The name of the model, of a version.", null=True))
+    version = fields.Integer(**output("The number of the version.", null=True))
+    stage = fields.String(**output("The stage of the version now.", null=True))
+    state = fields.String(**output("The state of the version now.", null=True))
+    digests = fields.List(fields.String(), **output("The digests that it is found by."))
+    facts = fields.Dict(
+        keys=fields.String(),
+        **output("What else is recorded, by kind: like `commit` of code, `uri` of a dataset, `url` of a run."),
+    )
+
+
+class GraphEdgeView(View):
+    """An edge of the lineage graph."""
+
+    source = fields.Integer(**output("The `id` of the node that it starts at."))
+    target = fields.Integer(**output("The `id` of the node that it leads to."))
+    kind = fields.String(
+        **output(f"The relation of the source to the target: {one_of(EdgeKind)}; later releases may add others.")
+    )
+    role = fields.String(**output("What a dataset was used for.", null=True))
+
+
+class GraphView(View):
+    """What went into a version, and what derives from it."""
+
+    depth = fields.Integer(**output("The number of steps from the version, in both directions."))
+    nodes = fields.List(fields.Nested(GraphNodeView), **output(f"At most {graph.MOST_NODES} nodes, the nearest first."))
+    edges = fields.List(fields.Nested(GraphEdgeView), **output("The edges between these nodes."))
+    more = fields.Integer(**output("The number of nodes that were found and left out; a step finds at most 1,000."))
+
+
 class VersionLineageView(View):
     """The lineage of the version."""
 
@@ -233,3 +275,71 @@ class VersionLineageView(View):
     model = fields.String(**output("The name of the model."))
     number = fields.Integer(**output("The number of the version."))
     lineage = fields.Nested(LineageView, **output("Where it came from."))
+    graph = fields.Nested(GraphView, metadata=about("The graph around it, with `depth`."))
+
+
+class LineageQuery(Strict):
+    """How much of the graph to show."""
+
+    depth = QueryNumber(
+        validate=validate.Range(1, graph.DEEPEST),
+        metadata=about("Add the graph of so many steps from the version. Such a response has no ETag."),
+    )
+
+
+class ImpactQuery(PageQuery):
+    """The data, and the versions to list."""
+
+    digest = Text(
+        required=True,
+        least=1,
+        most=160,
+        metadata=about(
+            "A digest of the data, like `sha256:…`; without an algorithm, its length decides.",
+            example=f"sha256:{hashlib.sha256(b'payments').hexdigest()}",
+        ),
+    )
+    stage = fields.String(
+        validate=Choice([stage.value for stage in Stage]), metadata=about("Only versions that are in this stage.")
+    )
+    format = fields.String(
+        validate=Choice(["csv"]),
+        metadata=about("A file with all versions instead of a page: `cursor` and `limit` are not used."),
+    )
+
+    @post_load
+    def _name_stage(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return data | {"stage": Stage(data["stage"]) if "stage" in data else None}
+
+
+class UseView(View):
+    """How a version used data."""
+
+    dataset = fields.String(**output("The name of the dataset, as it was registered."))
+    role = fields.String(**output(f"What it was used for: {one_of(DatasetRole)}."))
+
+
+class SpanView(View):
+    """A span of time."""
+
+    since = Instant(**output("When it began."))
+    until = Instant(**output("When it ended; null if it has not.", null=True))
+
+
+class AffectedView(View):
+    """A version that used the data."""
+
+    model = fields.String(**output("The name of its model."))
+    number = fields.Integer(**output("Its number."))
+    stage = fields.String(**output("Its stage now."))
+    state = fields.String(**output("Its state now; deleted versions are listed too."))
+    uses = fields.List(fields.Nested(UseView), **output("How it used the data."))
+    production = fields.Nested(SpanView, **output("Its latest time in production; null if it never was.", null=True))
+    created_at = Instant(**output("When it was registered."))
+
+
+AffectedPage = page_of(
+    AffectedView,
+    "AffectedPage",
+    warnings=fields.List(fields.String(), **output("What to know about the list.", dump_default=list)),
+)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from marshmallow import fields, post_load
+
 from registry.api.schemas.models import ModelView
 from registry.api.schemas.paging import PageBody, PageQuery, field_names_in_body, field_names_in_query
 from registry.api.schemas.versions import VersionView
 from registry.domain.filters import keys, native
+from registry.domain.filters.suggest import MOST, SuggestionKind
 from registry.domain.filters.terms import MOST_PATTERN, MOST_VALUES, MOST_WILDCARDS
-from registry.http.fields import Strict, Text, about
+from registry.http.fields import Choice, QueryNumber, Strict, Text, View, about, one_of, output
+from registry.services.search.completion import Of
 
 MODELS_FILTER = "tags.team = 'risk' AND name LIKE 'fraud%'"
 VERSIONS_FILTER = "metrics.auc > 0.9 AND (stage = 'production' OR alias = 'champion')"
@@ -105,3 +109,43 @@ class VersionSearchBody(PageBody, _VersionSearch):
     """A search for versions in a body."""
 
     field_names = field_names_in_body(VersionView)
+
+
+class CompletionQuery(Strict):
+    """An unfinished filter."""
+
+    q = Text(
+        load_default="",
+        most=native.MOST_CHARACTERS,
+        metadata=about("The text of the filter, finished or not.", example="stage = 'pro"),
+    )
+    of = fields.String(
+        load_default=Of.VERSIONS.value, validate=Choice([*Of]), metadata=about("What the filter is about.")
+    )
+    caret = QueryNumber(
+        metadata=about("The place to complete at: characters before it, by default all. Beyond the end is the end.")
+    )
+
+    @post_load
+    def _name_kind(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {"text": data["q"], "of": Of(data["of"]), "caret": data.get("caret")}
+
+
+class SuggestionView(View):
+    """A text that can stand in the filter."""
+
+    text = fields.String(**output("The text, with quotes where it needs them."))
+    kind = fields.String(**output(f"The kind: {one_of(SuggestionKind)}."))
+
+
+class CompletionView(View):
+    """Suggestions for one place of a filter."""
+
+    start = fields.Integer(
+        **output("Where the place begins, in characters from 0. Each suggestion replaces the place.")
+    )
+    end = fields.Integer(**output("Where it ends."))
+    items = fields.List(
+        fields.Nested(SuggestionView),
+        **output(f"At most {MOST} suggestions, for a place in which something is known to fit."),
+    )

@@ -10,14 +10,22 @@ from registry.api.operation_docs import reads
 from registry.api.refusal_docs import refuses
 from registry.api.schemas.models import ModelPage
 from registry.api.schemas.paging import paged
-from registry.api.schemas.search import ModelSearchBody, ModelSearchQuery, VersionSearchBody, VersionSearchQuery
+from registry.api.schemas.search import (
+    CompletionQuery,
+    CompletionView,
+    ModelSearchBody,
+    ModelSearchQuery,
+    VersionSearchBody,
+    VersionSearchQuery,
+)
 from registry.api.schemas.versions import FoundVersionPage
 from registry.api.v1.versions import RENDERED
 from registry.domain.access import Permission
 from registry.domain.errors import UnknownValue
 from registry.http.access import requires
 from registry.http.database_position import replicable
-from registry.services.search import search
+from registry.services.search import completion, search
+from registry.services.search.completion import Completion
 
 blueprint = Blueprint("search", __name__, url_prefix="/api/v1/search", description="Find models and versions.")
 
@@ -72,3 +80,16 @@ def search_versions_by_body(body: dict[str, Any]) -> dict[str, Any]:
     As GET, for filters that are too long for an address. Changes nothing and needs no Idempotency-Key.
     """
     return paged(search.find_versions(**body, rendering=RENDERED))
+
+
+@blueprint.route("/complete")
+@blueprint.arguments(CompletionQuery, location="query")
+@blueprint.response(200, CompletionView, example=examples.COMPLETION)
+@requires(Permission.MODEL_READ)
+@replicable
+def complete_filter(query: dict[str, Any]) -> Completion:
+    """Suggest what can stand next in an unfinished filter: keys, operators, and values that the registry has.
+
+    Values are suggested for `name`, tags, `run.id`, datasets, stages, states and lifecycles.
+    """
+    return completion.complete(**query)

@@ -9,8 +9,24 @@ from registry.cli.support.options import connected, fields, limit
 from registry.cli.support.session import Session
 
 
+def _suggest_filters(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the texts that the filter can become; none where the registry does not answer at once."""
+    from registry.client import RegistryClient
+
+    options = {name: ctx.params.get(name) for name in ("url", "token", "ca_file")}
+    of = "models" if ctx.params.get("models") else "versions"
+    try:
+        with Session(insecure=bool(ctx.params.get("insecure")), as_json=True, **options) as session:
+            at = session.target
+        with RegistryClient(at.url, at.token, insecure=at.insecure, ca_file=at.ca_file, retries=0, timeout=2) as client:
+            found = client.search.complete(incomplete, of=of)
+    except (Exception, SystemExit):
+        return []
+    return [incomplete[: found["start"]] + item["text"] for item in found["items"]]
+
+
 @click.command()
-@click.argument("filter", default="", metavar="[FILTER]")
+@click.argument("filter", default="", metavar="[FILTER]", shell_complete=_suggest_filters)
 @click.option("--models", is_flag=True, help="Find models, not versions.")
 @click.option(
     "--order-by", metavar="KEYS", help='E.g. "metrics.auc DESC, name". Default: newest first; models by name.'
@@ -29,7 +45,7 @@ def search(
                   tags.KEY, params.KEY, metrics.KEY ON 'DIGEST' (its latest value on that dataset),
                   metrics.KEY (its latest value, whatever the data), run.id, run.triggered_by,
                   code.commit, code.branch, dataset.name, dataset.digest, source_path; of models name,
-                  tags.KEY, alias, lifecycle, created_at, updated_at, created_by. Any other KEY in
+                  tags.KEY, alias, lifecycle, created_at, updated_at, created_by, stage (of a version). Any other KEY in
                   backticks: tags.`any key`
       operators   = != LIKE ILIKE IN (…) of texts, also with NOT; = != < <= > >= of numbers and times;
                   IS NULL, IS NOT NULL of everything. In LIKE % is any text, _ any character.

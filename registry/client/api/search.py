@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from registry.client.fields import comma_separated
 from registry.client.http.transport import Transport, View
-from registry.client.types import ModelView, VersionView
+from registry.client.types import CompletionView, ModelView, VersionView
 
 LONGEST_IN_ADDRESS = 4000  # many proxies refuse a request line of 8 KiB
 
@@ -48,6 +48,14 @@ class Search:
         version has only these. *on_warning* is called when an order without ON compares values on several datasets.
         """
         return self._find(VersionView, "/search/versions", filter, order_by, fields, on_warning)
+
+    def complete(self, q: str, *, of: str = "versions", caret: int | None = None) -> CompletionView:
+        """Return what can stand in an unfinished filter *q* of ``versions`` or ``models``.
+
+        The place is *caret*, by default the end.
+        """
+        query = {"q": q, "of": of, "caret": caret}
+        return self._transport.one(CompletionView, "GET", "/search/complete", query=query)
 
     def _find(
         self,

@@ -181,9 +181,14 @@ class Versions:
         where = _version_path(model, number, "notes")
         return islice(self._transport.pages(NoteView, where, size=min(limit or PAGE, PAGE)), limit)
 
-    def lineage(self, model: str, number: int) -> VersionLineageView:
-        """Return the run, code, environment, datasets and parents of a version."""
-        return self._transport.one(VersionLineageView, "GET", _version_path(model, number, "lineage"))
+    def lineage(self, model: str, number: int, *, depth: int | None = None) -> VersionLineageView:
+        """Return the run, code, environment, datasets and parents of a version.
+
+        With a *depth* of 1 to 3 there is a ``graph`` of so many steps, also of the versions that derive from it.
+        """
+        return self._transport.one(
+            VersionLineageView, "GET", _version_path(model, number, "lineage"), query={"depth": depth}
+        )
 
     def compare(self, *references: str, everything: bool = False) -> ComparisonView:
         """Compare two to six versions, of one model or of several, with the first. Raises Invalid or NotFound.

@@ -35,10 +35,25 @@ from registry.client.types.comparison import (
     SectionView,
 )
 from registry.client.types.jobs import ImportView, JobState, JobView
-from registry.client.types.lineage import Code, Dataset, Environment, LineageView, Parent, Run, VersionLineageView
+from registry.client.types.lineage import (
+    AffectedView,
+    Code,
+    Dataset,
+    Environment,
+    GraphEdgeView,
+    GraphNodeView,
+    GraphView,
+    LineageView,
+    Parent,
+    Run,
+    SpanView,
+    UseView,
+    VersionLineageView,
+)
 from registry.client.types.models import Lifecycle, ModelView
 from registry.client.types.notes import NoteView
 from registry.client.types.overview import AttentionView, ConcernView, ServingView
+from registry.client.types.search import CompletionView, SuggestionView
 from registry.client.types.stages import (
     HolderView,
     MovedView,
@@ -74,6 +89,7 @@ from registry.client.types.versions import (
 
 __all__ = [
     "Actor",
+    "AffectedView",
     "AliasView",
     "AttentionView",
     "CellView",
@@ -87,6 +103,7 @@ __all__ = [
     "ComparedVersionView",
     "ComparisonRowView",
     "ComparisonView",
+    "CompletionView",
     "ConcernView",
     "CreatedTokenView",
     "Dataset",
@@ -99,6 +116,9 @@ __all__ = [
     "EvaluationView",
     "FileComparisonView",
     "FileView",
+    "GraphEdgeView",
+    "GraphNodeView",
+    "GraphView",
     "HeadView",
     "HeldStage",
     "HolderView",
@@ -132,14 +152,17 @@ __all__ = [
     "SectionView",
     "ServingView",
     "SessionView",
+    "SpanView",
     "Stage",
     "StageOption",
     "StageOptionsView",
     "StagesView",
+    "SuggestionView",
     "Target",
     "TenureView",
     "TokenView",
     "UploadView",
+    "UseView",
     "UsedToken",
     "VerifiedChainView",
     "VersionLineageView",

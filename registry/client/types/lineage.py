@@ -61,3 +61,56 @@ class VersionLineageView(TypedDict):
     model: str
     number: int
     lineage: LineageView
+    graph: NotRequired[GraphView]
+
+
+class GraphNodeView(TypedDict):
+    """``model`` to ``state`` are those of a version; ``facts`` depend on the kind."""
+
+    id: int
+    kind: str
+    name: str
+    model: str | None
+    version: int | None
+    stage: str | None
+    state: str | None
+    digests: list[str]
+    facts: dict[str, Any]
+
+
+class GraphEdgeView(TypedDict):
+    source: int
+    target: int
+    kind: str
+    role: str | None
+
+
+class GraphView(TypedDict):
+    """``more`` counts the nodes that were found and left out."""
+
+    depth: int
+    nodes: list[GraphNodeView]
+    edges: list[GraphEdgeView]
+    more: int
+
+
+class UseView(TypedDict):
+    dataset: str
+    role: str
+
+
+class SpanView(TypedDict):
+    since: str
+    until: str | None
+
+
+class AffectedView(TypedDict):
+    """A version that used data; ``production`` is its latest time there."""
+
+    model: str
+    number: int
+    stage: str
+    state: str
+    uses: list[UseView]
+    production: SpanView | None
+    created_at: str

@@ -66,6 +66,8 @@ def of_models(key: Key, dialect: SearchDialect) -> Column | Related:
             return Column(dialect.milliseconds(func.coalesce(Model.revised_at, Model.updated_at)))
         case "created_by":
             return Column(Account.name)
+        case "stage":
+            return _stages()
         case "tags":
             return _row_of_key(ModelTag, ModelTag.model_id == Model.id, key)
         case "alias":
@@ -117,8 +119,12 @@ def _row_of_key(table: Any, of_row: ColumnElement[bool], key: Key) -> Related:
     statement = select(table.value).where(of_row, table.key == key.entry).correlate(Model, Version)
     if not is_indexed(key):
         return Related(statement, table.value)
-    begins = func.substr(table.value, literal_column("1"), literal_column(str(PREFIX)), type_=Text())
-    return Related(statement, table.value, beginning=begins)
+    return Related(statement, table.value, beginning=beginning(table))
+
+
+def beginning(table: Any) -> ColumnElement[str]:
+    """Return the part of a tag's value that an index has."""
+    return func.substr(table.value, literal_column("1"), literal_column(str(PREFIX)), type_=Text())
 
 
 def _metric(key: Key) -> Related:
@@ -155,6 +161,13 @@ def compares_datasets(matching: Rows, key: Key) -> ColumnElement[bool]:
     dataset = func.coalesce(digest, literal_column("''"))
     one = statement.with_only_columns(dataset).limit(literal_column("1")).scalar_subquery()
     return case((several, statement.where(dataset != one).exists()), else_=false())
+
+
+def _stages() -> Related:
+    """Return the stages that versions of the model are in."""
+    own = aliased(Version)
+    statement = select(own.stage).where(own.model_id == Model.id, own.deleted_at.is_(None))
+    return Related(statement.correlate(Model), own.stage)
 
 
 def _aliases(of_row: ColumnElement[bool]) -> Related:

@@ -66,7 +66,10 @@ _COMMON: Mapping[str, Field] = {
     "created_by": Field(),
     "updated_at": Field(ValueKind.TIME),
 }
-MODELS = Vocabulary({**_COMMON, "lifecycle": Field(choices=tuple(Lifecycle))}, _SYNONYMS)
+MODELS = Vocabulary(
+    {**_COMMON, "lifecycle": Field(choices=tuple(Lifecycle)), "stage": Field(many=True, choices=tuple(Stage))},
+    _SYNONYMS,
+)
 VERSIONS = Vocabulary(
     {
         **_COMMON,

@@ -50,16 +50,21 @@ _WORD = re.compile(
 
 def words(text: str, *, field: str) -> list[Word]:
     """Return the words of *text*, a last one that stands for its end among them. Raises Invalid for what is none."""
+    tokens, rest = leading(text)
+    if rest:
+        raise wrong(field, len(text) - len(rest) + 1, _unreadable(rest[0]))
+    return [*tokens, Word(WordKind.END, "", len(text) + 1)]
+
+
+def leading(text: str) -> tuple[list[Word], str]:
+    """Return the words that *text* begins with, and the rest, which is no word: empty if all of it could be read."""
     tokens = []
     position = 0
-    while position < len(text):
-        match = _WORD.match(text, position)
-        if match is None:
-            raise wrong(field, position + 1, _unreadable(text[position]))
+    while position < len(text) and (match := _WORD.match(text, position)) is not None:
         if match.lastgroup != "space":
             tokens.append(_word(match))
         position = match.end()
-    return [*tokens, Word(WordKind.END, "", len(text) + 1)]
+    return tokens, text[position:]
 
 
 def wrong(field: str, column: int, text: str) -> Invalid:

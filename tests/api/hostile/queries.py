@@ -12,6 +12,7 @@ LISTS = [
     "/jobs",
     "/search/models", "/search/versions", "/audit/chains", "/audit/entries", "/models/fraud/tenures",
     "/inventory", "/changes",
+    "/lineage/impact?digest=md5:0f0f0f0f",
 ]  # fmt: skip
 HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit", "/changes"]
 UNPAGED = [

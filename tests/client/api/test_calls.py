@@ -21,7 +21,8 @@ SAMPLES: dict[str, Any] = {
     "HeldStage": "staging", "Lifecycle": "open", "JobState": "parked",
 }  # fmt: skip
 FIELDS = ["number", "model"]
-GROUPS = ("models", "versions", "stages", "aliases", "audit", "tokens", "jobs", "search", "overview")
+GROUPS = ("models", "versions", "stages", "aliases", "audit", "tokens", "jobs", "search", "overview",
+          "lineage")  # fmt: skip
 OWN = ("move", "promote", "rollback")
 NOT_SENT = {"on_warning", "mine", "reference"}  # mine changes the address, a reference is resolved first
 WITH_OTHERS = {"versions.register", "versions.file_url"}  # a body, and a redirect

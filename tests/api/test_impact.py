@@ -1,0 +1,177 @@
+"""Impact of data, and the graph around a version, on both databases."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from registry.db.bulk_insert import insert_rows
+from registry.db.models import LineageEdge, LineageNode
+from registry.db.session import transaction
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
+from tests.support.statement_counting import counting_statements
+
+pytestmark = pytest.mark.share(1)
+
+DIGEST, OTHER = f"sha256:{'ab' * 32}", "md5:" + "0f" * 16
+TRAIN = {"name": "train.csv", "digests": [DIGEST, OTHER], "role": "train", "uri": "s3://data/train", "rows": 7}
+SAME = {"name": "=cmd|' /C calc'!A0", "digests": [DIGEST], "role": "test"}
+
+
+def impact(api: Api, digest: str = DIGEST, **query: Any) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = expect(200, api.get("/lineage/impact", query_string={"digest": digest, **query, **cursor}))
+        items += page["items"]
+        if page["next_cursor"] is None:
+            return items
+        cursor = {"cursor": page["next_cursor"]}
+
+
+def labels(items: list[dict[str, Any]]) -> list[str]:
+    return [f"{item['model']}:{item['number']} {item['stage']}" for item in items]
+
+
+@pytest.fixture
+def used(registry: RegistryBuilder, api: Api) -> None:
+    fraud, pricing = registry.model("fraud"), registry.model("pricing")
+    fraud.version(stage="production", datasets=[TRAIN])
+    fraud.version(stage="production", datasets=[TRAIN, SAME])  # version 1 is archived
+    fraud.version(stage="staging", datasets=[SAME])
+    fraud.version(datasets=[{"name": "other", "digests": [f"sha256:{'cd' * 32}"]}])
+    pricing.version(stage="production", datasets=[TRAIN])
+    pricing.version(datasets=[TRAIN])
+    expect(200, api.delete("/models/pricing/versions/2"))
+
+
+@pytest.mark.usefixtures("used")
+def test_the_versions_that_used_data_are_listed_with_those_that_serve_first(api: Api) -> None:
+    everything = ["pricing:1 production", "fraud:2 production", "fraud:3 staging", "pricing:2 none",
+                  "fraud:1 archived"]  # fmt: skip
+
+    found = impact(api)
+
+    assert labels(found) == everything
+    assert labels(impact(api, limit=1)) == labels(impact(api, limit=2)) == everything
+    assert labels(impact(api, OTHER.upper())) == ["pricing:1 production", "fraud:2 production", "pricing:2 none",
+                                                  "fraud:1 archived"]  # fmt: skip
+    assert labels(impact(api, stage="production")) == everything[:2]
+    assert found[1]["uses"] == [{"dataset": "train.csv", "role": "train"}, {"dataset": SAME["name"], "role": "test"}]
+    assert [one["state"] for one in found] == ["ready", "ready", "ready", "deleted", "ready"]
+    assert found[0]["production"]["until"] is None
+    assert found[4]["production"]["until"] == found[1]["production"]["since"]
+    assert found[2]["production"] is None
+
+
+@pytest.mark.usefixtures("used")
+def test_all_of_them_are_exported_as_csv_that_no_spreadsheet_executes(api: Api) -> None:
+    with api.get("/lineage/impact", query_string={"digest": DIGEST, "format": "csv"}) as response:
+        rows = list(csv.DictReader(io.StringIO(response.text)))
+
+    assert response.headers["Content-Disposition"] == 'attachment; filename="impact.csv"'
+    assert [f"{row['model']}:{row['version']} {row['stage']}" for row in rows] == labels(impact(api))
+    assert rows[2]["uses"] == f"'{SAME['name']} (test)".replace("|", "|")
+
+
+@pytest.mark.usefixtures("used")
+def test_data_that_no_version_used_is_an_empty_list_with_a_warning(api: Api) -> None:
+    page = expect(200, api.get("/lineage/impact", query_string={"digest": f"sha256:{'00' * 32}"}))
+
+    assert page["items"] == []
+    assert page["warnings"] == [f"no version was registered with data of the digest sha256:{'00' * 32}"]
+
+
+def test_a_text_that_is_no_digest_is_refused(api: Api) -> None:
+    for digest in ("", "x", "sha256:", "sha256:XYZ", "\xff", "a\x00", "sha256:" + "a" * 4000, "' OR 1=1 --"):
+        for form in ({}, {"format": "csv"}):
+            expect(422, api.get("/lineage/impact", query_string={"digest": digest, **form}))
+
+
+def graph(api: Api, path: str, depth: int) -> dict[str, Any]:
+    document: dict[str, Any] = expect(200, api.get(f"/models/{path}/lineage?depth={depth}"))
+    return document["graph"]
+
+
+def edges(found: dict[str, Any]) -> set[str]:
+    names = {node["id"]: node["name"] for node in found["nodes"]}
+    return {f"{names[edge['source']]} {edge['kind']} {names[edge['target']]}" for edge in found["edges"]}
+
+
+def test_the_graph_has_inputs_parents_and_derived_versions_step_by_step(registry: RegistryBuilder, api: Api) -> None:
+    registry.model("base").version(datasets=[TRAIN], code={"repo": "https://git.test/base", "commit": "c0ffee"})
+    fraud = registry.model("fraud")
+    fraud.version(
+        parents=[{"model": "base", "version": 1}],
+        run={"system": "ci", "id": "41", "url": "https://ci.test/41", "params": {"seed": "7"}},
+        environment={"python": "3.12", "lock_digest": DIGEST},
+        datasets=[SAME],
+    )
+    fraud.version(parents=[{"model": "fraud", "version": 1}])
+    fraud.version(parents=[{"model": "fraud", "version": 2}], datasets=[TRAIN])
+
+    near, far, whole = (graph(api, "fraud/versions/1", depth) for depth in (1, 2, 3))
+
+    direct = {f"fraud:1 used {SAME['name']}", "fraud:1 produced_by ci/41", f"fraud:1 ran_in {DIGEST}",
+              "fraud:1 derived_from base:1", "fraud:2 derived_from fraud:1"}  # fmt: skip
+    inputs = {"base:1 used train.csv", "base:1 built_from https://git.test/base"}
+    assert edges(near) == direct
+    assert edges(far) == direct | inputs | {"fraud:3 derived_from fraud:2"}
+    assert edges(whole) == edges(far)
+    assert [node["id"] for node in far["nodes"]] == list(range(len(far["nodes"])))
+    by_name = {node["name"]: node for node in far["nodes"]}
+    assert near["nodes"][0] == {"id": 0, "kind": "version", "name": "fraud:1", "model": "fraud", "version": 1,
+                                "stage": "none", "state": "ready", "digests": [], "facts": {}}  # fmt: skip
+    assert by_name["ci/41"]["facts"] == {"url": "https://ci.test/41"}
+    assert by_name["train.csv"]["digests"] == [OTHER, DIGEST]
+    assert by_name["train.csv"]["facts"] == {"uri": "s3://data/train", "rows": 7}
+    assert by_name["https://git.test/base"]["facts"] == {"repo": "https://git.test/base", "commit": "c0ffee"}
+    assert far["more"] == 0
+
+
+def test_a_graph_has_a_hundred_nodes_and_counts_the_others_and_ends_in_a_circle(
+    app: Flask, registry: RegistryBuilder, api: Api
+) -> None:
+    fraud = registry.model("fraud")
+    fraud.version()
+    fraud.version(parents=[{"model": "fraud", "version": 1}])
+    with app.app_context(), transaction() as session:
+        first, second = session.query(LineageNode).order_by(LineageNode.id)
+        at = first.created_at
+        nodes = [{"kind": "dataset", "key": str(number), "name": f"d{number}", "attributes": {}, "created_at": at}
+                 for number in range(120)]  # fmt: skip
+        insert_rows(session, LineageNode, nodes)
+        drawn = session.query(LineageNode.id).where(LineageNode.kind == "dataset")
+        insert_rows(
+            session, LineageEdge,
+            [{"source_id": first.id, "target_id": target, "kind": "used", "role": "", "created_at": at}
+             for (target,) in drawn] +
+            [{"source_id": first.id, "target_id": second.id, "kind": "derived_from", "role": "", "created_at": at}],
+        )  # fmt: skip
+
+    with counting_statements(app) as statements:
+        found = graph(api, "fraud/versions/1", 3)
+
+    assert len(found["nodes"]) == 100
+    assert found["more"] == 22
+    assert len(statements) <= 12
+
+
+def test_without_a_depth_the_lineage_is_as_before_and_has_an_etag(registry: RegistryBuilder, api: Api) -> None:
+    registry.model("fraud").version()
+    for depth in ("0", "4", "-1", "x", "9999999999", "1.0", ""):
+        expect(422, api.get(f"/models/fraud/versions/1/lineage?depth={depth}"))
+
+    with (
+        api.get("/models/fraud/versions/1/lineage") as plain,
+        api.get("/models/fraud/versions/1/lineage?depth=1") as deep,
+    ):
+        assert (plain.json or {}).keys() == {"model", "number", "lineage"}
+        assert "ETag" in plain.headers
+        assert "ETag" not in deep.headers
