@@ -28,6 +28,7 @@ TITLES = MappingProxyType(
     {
         RegistryError.code: "Refused",
         errors.Malformed.code: "The request cannot be read",
+        errors.UnknownValue.code: "Nothing has this value",
         errors.Unauthenticated.code: "Not logged in",
         errors.Forbidden.code: "Not allowed",
         errors.NotFound.code: "Not found",

@@ -8,6 +8,10 @@ that of the latest audit entry.
 from __future__ import annotations
 
 PAGES = {
+    "web.models": "/models?filter=name+ILIKE+%27%25%25%27",
+    "web.search_versions": "/search/versions?filter=stage+%3D+%27production%27&order_by=metrics.auc",
+    "web.lineage": "/models/{model}/versions/3/lineage?depth=2",
+    "web.impact": "/lineage/impact?digest={digest}",
     "web.alias": "/models/{model}/aliases/champion",
     "web.aliases": "/models/{model}/aliases",
     "web.audit": "/audit",
@@ -49,6 +53,7 @@ PAGES = {
     "web.version_history": "/models/{model}/versions/3/history",
 }
 NO_PAGES = {
+    "web.complete": "JSON for the search box",
     "web.asset": "a file",
     "web.login": "there is none in development mode",
     "web.revoke_my_token": "no token acts as the account of development mode",

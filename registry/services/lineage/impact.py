@@ -34,7 +34,7 @@ class Use(NamedTuple):
     role: str
 
 
-class Span(NamedTuple):
+class TimeSpan(NamedTuple):
     """A span of time; without an end it goes on."""
 
     since: datetime
@@ -50,7 +50,7 @@ class AffectedVersion:
     stage: str
     state: str
     uses: Sequence[Use]
-    production: Span | None
+    production: TimeSpan | None
     created_at: datetime
 
 
@@ -204,5 +204,5 @@ def _position(after: Sequence[Any]) -> dict[str, int]:
 
 def _record(row: Any, uses: Sequence[Use]) -> AffectedVersion:
     state = VersionState.DELETED.value if row.deleted_at else row.state
-    production = Span(row.since, row.until) if row.since else None
+    production = TimeSpan(row.since, row.until) if row.since else None
     return AffectedVersion(row.model, row.number, row.stage, state, [*dict.fromkeys(uses)], production, row.created_at)

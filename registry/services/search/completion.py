@@ -81,7 +81,7 @@ def _found(kind: _Kind, place: Opening) -> Iterator[Suggestion]:
     if not _can_begin(place.begin):
         return
     if place.values_of is not None:
-        if query := _values(kind, place.values_of, place):
+        if query := _query_for_values(kind, place.values_of, place):
             look_up_together(query)
             is_cut = place.values_of.field == "tags"  # to what the index has of a value
             values = [row[0] for row in query.rows if not (is_cut and len(row[0]) >= search_terms.PREFIX)]
@@ -96,7 +96,7 @@ def _found(kind: _Kind, place: Opening) -> Iterator[Suggestion]:
             yield from suggest.named(place, field, [row[0] for row in query.rows])
 
 
-def _values(kind: _Kind, key: Key, place: Opening) -> Query | None:
+def _query_for_values(kind: _Kind, key: Key, place: Opening) -> Query | None:
     """Return the query for values of the key; None where no index has them in their order."""
     parameters = _parameters(place.begin)
     if place.is_digest:

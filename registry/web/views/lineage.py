@@ -1,0 +1,188 @@
+"""The lineage around a version, as a picture and as a list, and the versions that used given data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from flask import Response
+from marshmallow import fields, validate
+from werkzeug import Response as BaseResponse
+
+from registry.domain.access import Permission
+from registry.domain.errors import Invalid
+from registry.domain.lineage import NodeKind
+from registry.domain.stages import Stage
+from registry.http import cursors
+from registry.http.access import requires
+from registry.http.csv_files import csv_file
+from registry.services.lineage import graph, impact
+from registry.services.lineage.graph import GraphEdge, GraphNode
+from registry.web import forms
+from registry.web.addresses import api_path, command, has_page, url_for
+from registry.web.blueprint import blueprint
+from registry.web.drawing import graph as drawing
+from registry.web.errors import refusal_of
+from registry.web.pages import Crumb, WebPage
+from registry.web.rendering import page
+from registry.web.views.models import crumbs
+
+ROWS = 50
+RELATIONS = {
+    "produced_by": "produced by",
+    "built_from": "built from",
+    "ran_in": "ran in",
+    "used": "used",
+    "derived_from": "derived from",
+}
+
+
+class LineageWebQuery(forms.WebQuery):
+    """How far the graph goes."""
+
+    depth = fields.Integer(load_default=1, validate=validate.Range(1, graph.DEEPEST))
+
+
+class ImpactWebQuery(forms.WebQuery):
+    """The data, and the versions to list."""
+
+    digest = fields.String(load_default="", validate=validate.Length(max=160))
+    stage = fields.String(load_default="", validate=validate.OneOf(["", *(stage.value for stage in Stage)]))
+    cursor = fields.String(load_default=None)
+    format = fields.String(load_default="")
+
+
+class LineagePage(WebPage):
+    """The lineage of a version."""
+
+    template = "lineage.html"
+
+    def __init__(self, model: str, number: int, depth: int) -> None:
+        self.model, self.number, self.depth = model, number, depth
+        self.depths = range(1, graph.DEEPEST + 1)
+        self.traced = graph.around(model, number, depth)
+        self.title = f"Lineage of {model} v{number}"
+        version = Crumb(f"v{number}", url_for("version", model=model, number=number) if has_page("version") else None)
+        self.crumbs = crumbs(model, version, Crumb("Lineage"))
+        self.api = api_path("models", model, "versions", number, "lineage", depth=depth)
+        self.command = command("registry", "show", f"{model}:{number}")
+
+    @property
+    def nodes(self) -> Sequence[GraphNode]:
+        """Return the nodes of the graph; the first is the version itself."""
+        return self.traced.graph.nodes
+
+    @cached_property
+    def picture(self) -> drawing.Drawing:
+        """Return the picture of the graph."""
+        nodes = [drawing.DrawnNode(node.kind, node.name) for node in self.nodes]
+        return drawing.draw(nodes, [(edge.source, edge.target, edge.kind) for edge in self.traced.graph.edges])
+
+    @cached_property
+    def tree(self) -> Mapping[int, Sequence[tuple[GraphEdge, GraphNode]]]:
+        """Return what each version came from, by the id of its node; those that derive from this one are left out."""
+        found: dict[int, list[tuple[GraphEdge, GraphNode]]] = {}
+        below = {node.id for node in self.derived}
+        for edge in self.traced.graph.edges:
+            if edge.source in below:
+                continue
+            found.setdefault(edge.source, []).append((edge, self.nodes[edge.target]))
+        return found
+
+    @cached_property
+    def derived(self) -> Sequence[GraphNode]:
+        """Return the versions that derive from this one, directly or not."""
+        below: dict[int, None] = {0: None}
+        for node in below_in_order(self.traced.graph.edges, below):
+            below[node] = None
+        return [self.nodes[node] for node in below if node]
+
+    def named_first(self, edge: GraphEdge) -> bool:
+        """Return whether the edge is the first that leads to its target: there the list has the target's address."""
+        return next(one for one in self.traced.graph.edges if one.target == edge.target) is edge
+
+    def relation(self, edge: GraphEdge) -> str:
+        """Return an edge in words."""
+        words = RELATIONS.get(edge.kind, edge.kind.replace("_", " "))
+        return f"{words} ({edge.role})" if edge.role else words
+
+    def address(self, node: GraphNode) -> str:
+        """Return the address of a node: of the version, of what used the data, or of its line in the list."""
+        if node.kind == NodeKind.VERSION and has_page("version"):
+            return url_for("version", model=node.model, number=node.version)
+        if node.kind == NodeKind.DATASET and node.digests:
+            return url_for("impact", digest=node.digests[0])
+        return f"#node-{node.id}"
+
+
+class ImpactPage(WebPage):
+    """The versions that used given data."""
+
+    template = "impact.html"
+    title = "Versions by their data"
+
+    def __init__(self, query: Mapping[str, Any]) -> None:
+        self.typed, self.stage = query["digest"].strip(), query["stage"]
+        self.stages = [stage.value for stage in Stage]
+        self.crumbs = (Crumb("Models", url_for("models")), Crumb("Versions by their data"))
+        self.digest: str | None = None
+        self.items: Sequence[impact.AffectedVersion] = ()
+        self.warnings: Sequence[str] = ()
+        self.following: str | None = None
+        if self.typed:
+            self._read(cursors.position(query["cursor"]))
+
+    def _read(self, after: Sequence[Any] | None) -> None:
+        stage = Stage(self.stage) if self.stage else None
+        try:
+            self.digest = impact.stored(self.typed)
+            found = impact.impact(self.digest, stage=stage, after=after, limit=ROWS)
+        except Invalid as error:
+            self.refusal, self.errors = refusal_of(error), error.extras.get("errors", {})
+            return
+        self.items, self.warnings = found.items, found.warnings
+        cursor = cursors.of(found.next_after)
+        self.following = cursor and self._address(cursor=cursor)
+        self.api = api_path("lineage", "impact", digest=self.digest, stage=self.stage or None)
+        self.command = command("registry", "impact", self.digest, *(("--stage", self.stage) if self.stage else ()))
+
+    @property
+    def csv(self) -> str:
+        """Return the address of the file with all versions."""
+        return self._address(format="csv")
+
+    @property
+    def status(self) -> int:
+        """Return the status of the response."""
+        return self.refusal.status if self.refusal else 200
+
+    def _address(self, **others: Any) -> str:
+        return url_for("impact", digest=self.digest, stage=self.stage or None, **others)
+
+
+def below_in_order(edges: Sequence[GraphEdge], reached: Mapping[int, Any]) -> Sequence[int]:
+    """Return the nodes that derive from those *reached*, the nearest first."""
+    found = [*reached]
+    for node in found:
+        children = [edge.source for edge in edges if edge.kind == "derived_from" and edge.target == node]
+        found += [child for child in dict.fromkeys(children) if child not in found]
+    return found
+
+
+@blueprint.get("/models/<model:model>/versions/<number:number>/lineage")
+@requires(Permission.MODEL_READ)
+def lineage(model: str, number: int) -> Response:
+    query = forms.query(LineageWebQuery)
+    return page(LineagePage(model, number, query["depth"]))
+
+
+@blueprint.get("/lineage/impact", endpoint="impact")
+@requires(Permission.MODEL_READ)
+def impact_page() -> BaseResponse:
+    query = forms.query(ImpactWebQuery)
+    shown = ImpactPage(query)
+    if query["format"] == "csv" and shown.digest is not None:
+        stage = Stage(shown.stage) if shown.stage else None
+        return csv_file("impact", impact.COLUMNS, impact.table(shown.digest, stage=stage))
+    return page(shown, status=shown.status)

@@ -1,0 +1,287 @@
+"""Lists of models and of versions that a filter finds, and the completion of the search box."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, ClassVar
+
+from flask import Response, redirect
+from marshmallow import fields, validate
+from werkzeug import Response as BaseResponse
+
+from registry.db import times
+from registry.db.records import Page as Listed
+from registry.domain.access import Permission
+from registry.domain.errors import Invalid, Malformed
+from registry.domain.filters import keys, native, search_texts
+from registry.domain.filters.search_texts import DataDigest, NamedReference, NamePart, SearchFilter
+from registry.domain.filters.suggest import MOST
+from registry.domain.stages import Stage
+from registry.http import cursors, strict_json
+from registry.http.access import requires
+from registry.http.context import protected_aliases
+from registry.rules.references import Reference
+from registry.services.catalog import aliases, models
+from registry.services.search import completion, search
+from registry.services.search.completion import Of
+from registry.services.stages import resolve
+from registry.web import forms
+from registry.web.addresses import api_path, command, url_for
+from registry.web.blueprint import blueprint
+from registry.web.errors import refusal_of
+from registry.web.pages import Crumb, WebPage
+from registry.web.rendering import page
+
+ROWS = 50
+MODEL_FIELDS = ("name", "tags", "lifecycle", "latest_version", "stages", "updated_at", "deleted_at")
+VERSION_FIELDS = (
+    "model", "number", "stage", "state", "aliases", "metrics", "evaluations", "manifest_digest", "created_at",
+    "created_by",
+)  # fmt: skip
+WEEK = timedelta(days=7)
+_COLUMN = re.compile(r"column ([0-9]{1,6}): ")
+_MOST_NAMES = 6
+_UNFIT = re.compile("[^\t\n -~\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010fffd]")
+
+
+class FoundWebQuery(forms.WebQuery):
+    """A search; ``q`` is what the search box at the top sends."""
+
+    q = fields.String(load_default=None)
+    filter = fields.String(load_default="")
+    order_by = fields.String(load_default="")
+    cursor = fields.String(load_default=None)
+
+
+class ModelsWebQuery(FoundWebQuery):
+    """A search for models, or the list of those that are deleted."""
+
+    deleted = fields.String(load_default="")
+
+
+class CompletionWebQuery(forms.WebQuery):
+    """What is in a search box, and the place of the caret in it."""
+
+    q = fields.String(load_default="", validate=validate.Length(max=native.MOST_CHARACTERS))
+    of = fields.String(load_default=Of.VERSIONS.value, validate=validate.OneOf([*Of]))
+    caret = fields.Integer(load_default=None, validate=validate.Range(0, native.MOST_CHARACTERS))
+
+
+class FoundPage(WebPage):
+    """A list that a filter finds. What the filter breaks is shown under its box, with the column marked."""
+
+    endpoint: ClassVar[str]
+    kind: ClassVar[str]
+    fallback: ClassVar[str]
+
+    def __init__(self, query: Mapping[str, Any]) -> None:
+        self.query = query
+        self.typed = (query["filter"] if query["q"] is None else query["q"]).strip()
+        meant = search_texts.meaning(self.typed)
+        self.filter = meant.filter if isinstance(meant, NamePart) else self.typed
+        self.order_by = query["order_by"].strip()
+        self.found = self._read()
+        arguments = {"filter": self.filter or None, "order_by": self.order_by or None}
+        self.api = api_path("search", self.kind, **arguments)
+        if self.refusal is None:
+            order = ("--order-by", self.order_by) if self.order_by else ()
+            self.command = command(*self._words(), *order, *([self.filter] if self.filter else ()))
+
+    def _words(self) -> Sequence[str]:
+        return ("registry", "search")
+
+    def _read(self) -> Listed[Any]:
+        try:
+            return self._search(cursors.position(self.query["cursor"]))
+        except (Invalid, Malformed) as error:
+            self.refusal = refusal_of(error)
+            return Listed([])
+
+    def _search(self, after: tuple[Any, ...] | None) -> Listed[Any]:
+        raise NotImplementedError
+
+    @property
+    def box(self) -> str:
+        """Return what was typed, without characters that no page can have."""
+        return _UNFIT.sub("\ufffd", self.typed)
+
+    @property
+    def order(self) -> str:
+        """Return the order, without characters that no page can have."""
+        return _UNFIT.sub("\ufffd", self.order_by)
+
+    @property
+    def status(self) -> int:
+        """Return the status of the response."""
+        return self.refusal.status if self.refusal else 200
+
+    @property
+    def marked(self) -> tuple[str, str, str] | None:
+        """Return the filter in three parts: before, at and after the column of the mistake; None without one."""
+        named = _COLUMN.search(self.refusal.detail) if self.refusal else None
+        if named is None or self.filter != self.typed or "order_by" in self.refusal.extras.get("errors", {}):  # type: ignore[union-attr]  # there is one
+            return None
+        place = min(int(named[1]) - 1, len(self.filter))
+        return self.filter[:place], self.filter[place : place + 1] or " ", self.filter[place + 1 :]
+
+    @property
+    def following(self) -> str | None:
+        """Return the address of the next page of the list."""
+        cursor = cursors.of(self.found.next_after)
+        return cursor and self._address(cursor=cursor, order_by=self.order_by or None)
+
+    def sort(self, key: str) -> Mapping[str, str | None]:
+        """Return the address that sorts by a key, or turns its order around, and how the list is sorted by it now."""
+        current = self.order_by or self.fallback
+        direction = {key: "ascending", f"{key} DESC": "descending"}.get(current)
+        order = f"{key} DESC" if direction == "ascending" else key
+        return {"href": self._address(order_by=order), "direction": direction}
+
+    def _address(self, **others: Any) -> str:
+        return url_for(self.endpoint, filter=self.typed or None, **others)
+
+
+class ModelsPage(FoundPage):
+    """The list of models."""
+
+    template = "models.html"
+    title = "Models"
+    endpoint, kind, fallback = "models", "models", "name"
+    crumbs = (Crumb("Models"),)
+
+    def __init__(self, query: Mapping[str, Any]) -> None:
+        self.deleted = query["deleted"] == "true"
+        super().__init__(query)
+        if self.deleted:
+            self.api = api_path("models", deleted="true")
+            self.command = command("registry", "model", "list", "--deleted")
+
+    def _words(self) -> Sequence[str]:
+        return ("registry", "search", "--models")
+
+    def _search(self, after: tuple[Any, ...] | None) -> Listed[Any]:
+        if self.deleted:
+            return models.list_(deleted=True, after=after, limit=ROWS, field_names=MODEL_FIELDS)
+        return search.find_models(
+            filter=self.filter, order_by=self.order_by, after=after, limit=ROWS, field_names=MODEL_FIELDS
+        )
+
+    def _address(self, **others: Any) -> str:
+        return super()._address(deleted="true" if self.deleted else None, **others)
+
+    @cached_property
+    def quick(self) -> Sequence[Mapping[str, Any]]:
+        """Return the links to filters that are used often."""
+        week = f"updated_at >= '{(times.now() - WEEK).date().isoformat()}'"
+        filters = {"in production": "stage = 'production'", "nothing in production": "NOT stage = 'production'",
+                   "changed this week": week}  # fmt: skip
+        links: list[tuple[str, Mapping[str, str], bool]] = [("all", {}, not self.typed and not self.deleted)]
+        links += [(text, {"filter": one}, self.typed == one and not self.deleted) for text, one in filters.items()]
+        links.append(("deleted", {"deleted": "true"}, self.deleted))
+        return [{"text": text, "href": url_for("models", **query), "here": here} for text, query, here in links]
+
+
+class FoundVersionsPage(FoundPage):
+    """The versions of all models that a filter finds."""
+
+    template = "versions.html"
+    title = "Versions"
+    endpoint, kind, fallback = "search_versions", "versions", "created_at DESC"
+
+    def __init__(self, query: Mapping[str, Any]) -> None:
+        super().__init__(query)
+        self.crumbs = (Crumb("Models", url_for("models")), Crumb("Versions"))
+
+    def _search(self, after: tuple[Any, ...] | None) -> Listed[Any]:
+        return search.find_versions(
+            filter=self.filter, order_by=self.order_by, after=after, limit=ROWS, field_names=VERSION_FIELDS
+        )
+
+    @cached_property
+    def metrics(self) -> Sequence[str]:
+        """Return at most three metrics to show: those that the search names first, then by name."""
+        known = sorted({key for version in self.found.items for key in version["metrics"]})
+        asked = f"{self.order_by} {self.filter}"
+        return sorted(known, key=lambda key: (not _names_metric(asked, key), key))[:3]
+
+
+def _names_metric(text: str, key: str) -> bool:
+    return re.search(rf"metrics?\.[`\"]?{re.escape(key)}(?![\w./-])", text) is not None
+
+
+@blueprint.get("/models", endpoint="models")
+@requires(Permission.MODEL_READ)
+def models_page() -> BaseResponse:
+    query = forms.query(ModelsWebQuery)
+    shown = ModelsPage(query)
+    return _jump(shown.typed) or page(shown, status=shown.status)
+
+
+@blueprint.get("/search/versions")
+@requires(Permission.MODEL_READ)
+def search_versions() -> BaseResponse:
+    query = forms.query(FoundWebQuery)
+    text = (query["filter"] if query["q"] is None else query["q"]).strip()
+    if (found := _jump(text)) is not None:
+        return found
+    if _is_about_models(text):
+        return redirect(url_for("models", filter=text))
+    shown = FoundVersionsPage(query)
+    return page(shown, status=shown.status)
+
+
+@blueprint.get("/search/complete")
+@requires(Permission.MODEL_READ)
+def complete() -> Response:
+    """Return suggestions for a search box as JSON: those of the API, and before them models with such names."""
+    query = forms.query(CompletionWebQuery)
+    text = query["q"]
+    found = completion.complete(text, of=Of(query["of"]), caret=query["caret"])
+    names: list[str] = []
+    if text.strip() and isinstance(search_texts.meaning(text), NamePart):
+        names = completion.model_names(text.strip())[:_MOST_NAMES]
+    items = [{"text": name, "kind": "model", "href": url_for("model", model=name)} for name in names]
+    items += [asdict(one) for one in found.items]
+    document = {"start": found.start, "end": found.end, "items": items[:MOST]}
+    return Response(strict_json.dumps(document), content_type="application/json")
+
+
+def _jump(text: str) -> BaseResponse | None:
+    """Return a redirect to what a reference or a digest names; None for another text. Raises NotFound."""
+    match search_texts.meaning(text):
+        case NamedReference(reference):
+            return redirect(_address_of(reference))
+        case DataDigest(digest):
+            return redirect(url_for("impact", digest=digest))
+    return None
+
+
+def _address_of(reference: Reference) -> str:
+    model, number = reference.model, reference.version
+    if reference.stage is not None:
+        number = resolve.holder(model, Stage(reference.stage)).number
+    elif reference.alias is not None:
+        number = aliases.resolve(model, reference.alias, protected=protected_aliases()).number
+    if number is None:
+        return url_for("model", model=model)
+    return url_for("version", model=model, number=number)
+
+
+def _is_about_models(text: str) -> bool:
+    """Return whether the text is a part of a model's name, or a filter that only models have the keys of."""
+    meant = search_texts.meaning(text)
+    if isinstance(meant, SearchFilter):
+        return not _can_be_read(keys.VERSIONS, text) and _can_be_read(keys.MODELS, text)
+    return isinstance(meant, NamePart)
+
+
+def _can_be_read(vocabulary: keys.Vocabulary, text: str) -> bool:
+    try:
+        native.parse(vocabulary, text)
+    except Invalid:
+        return False
+    return True
