@@ -20,7 +20,7 @@ BLANK_ROWS = 3
 MOST_ROWS = 120  # of tags, that a refused form shows again
 
 
-class Reason(fields.Field["str | None"]):
+class OptionalReason(fields.Field["str | None"]):
     """Why something is done; None where the field was left empty."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str | None:
@@ -35,7 +35,7 @@ class Reason(fields.Field["str | None"]):
 class ReasonForm(forms.WebForm):
     """A form that asks for nothing but the reason."""
 
-    reason = Reason(load_default=None)
+    reason = OptionalReason(load_default=None)
 
 
 class DescriptionForm(ReasonForm):

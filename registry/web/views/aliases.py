@@ -41,14 +41,14 @@ class CursorQuery(forms.WebQuery):
     cursor = fields.String(load_default=None)
 
 
-def _version_number() -> QueryNumber:
+def _number_field() -> QueryNumber:
     return QueryNumber(digits=10, required=True, validate=validate.Range(1, NUMBER_MOST))
 
 
 class PointForm(ReasonForm):
     """Where an alias shall point, and where it pointed when the form was opened ("" for nowhere)."""
 
-    version = _version_number()
+    version = _number_field()
     expected = fields.String(load_default="")
 
 
@@ -56,7 +56,7 @@ class NewAliasForm(ReasonForm):
     """An alias to set that there is not yet."""
 
     alias = Text(required=True, rule=names.prompt_alias_problem)
-    version = _version_number()
+    version = _number_field()
 
 
 class AliasesPage(WebPage):

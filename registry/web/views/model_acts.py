@@ -121,7 +121,7 @@ def new_model() -> Response:
             claim=claim,
         )
 
-    return act(NewModelPage(), NewModelForm, do=do, recall=models.recall, done=_done("was created"))
+    return act(NewModelPage(), NewModelForm, do=do, recall=models.recall, done=_return_to_model("was created"))
 
 
 @blueprint.route("/models/<model:model>/edit", methods=["GET", "POST"])
@@ -142,7 +142,7 @@ def edit_model(model: str) -> Response:
             render=models.whole,
         )
 
-    return act(shown, DescriptionForm, do=do, recall=models.recall, done=_done("was edited"))
+    return act(shown, DescriptionForm, do=do, recall=models.recall, done=_return_to_model("was edited"))
 
 
 @blueprint.route("/models/<model:model>/delete", methods=["GET", "POST"])
@@ -161,7 +161,7 @@ def delete_model(model: str) -> Response:
             model, actor=current_actor(), protected=protected_aliases(), reason=form["reason"], claim=claim
         )
 
-    return act(shown, ReasonForm, do=do, recall=models.recall, done=_done("was deleted; it can be restored"))
+    return act(shown, ReasonForm, do=do, recall=models.recall, done=_return_to_model("was deleted; it can be restored"))
 
 
 @blueprint.route("/models/<model:model>/restore", methods=["GET", "POST"])
@@ -177,7 +177,7 @@ def restore_model(model: str) -> Response:
             model, actor=current_actor(), protected=protected_aliases(), reason=form["reason"], claim=claim
         )
 
-    return act(shown, ReasonForm, do=do, recall=models.recall, done=_done("was restored"))
+    return act(shown, ReasonForm, do=do, recall=models.recall, done=_return_to_model("was restored"))
 
 
 @blueprint.route("/models/<model:model>/lifecycle", methods=["GET", "POST"])
@@ -211,7 +211,7 @@ def _placed(shown: Any, model: str, last: str, *words: str) -> Any:
     return shown
 
 
-def _done(what: str) -> Any:
+def _return_to_model(what: str) -> Any:
     return lambda record: _to_model(record, f"{record.name} {what}.")
 
 

@@ -41,7 +41,7 @@ def edit_version(model: str, number: int) -> Response:
             claim=claim,
         )
 
-    return act(shown, DescriptionForm, do=do, recall=versions.recall, done=_done("was edited"))
+    return act(shown, DescriptionForm, do=do, recall=versions.recall, done=_return_to_version("was edited"))
 
 
 @blueprint.route(f"{VERSION}/delete", methods=["GET", "POST"])
@@ -60,7 +60,9 @@ def delete_version(model: str, number: int) -> Response:
             model, number, actor=current_actor(), protected=protected_aliases(), reason=form["reason"], claim=claim
         )
 
-    return act(shown, ReasonForm, do=do, recall=versions.recall, done=_done("was deleted; it can be restored"))
+    return act(
+        shown, ReasonForm, do=do, recall=versions.recall, done=_return_to_version("was deleted; it can be restored")
+    )
 
 
 @blueprint.route(f"{VERSION}/restore", methods=["GET", "POST"])
@@ -75,7 +77,7 @@ def restore_version(model: str, number: int) -> Response:
     def do(form: dict[str, Any], claim: Any) -> VersionRecord:
         return versions.restore(model, number, actor=current_actor(), reason=form["reason"], claim=claim)
 
-    return act(shown, ReasonForm, do=do, recall=versions.recall, done=_done("was restored"))
+    return act(shown, ReasonForm, do=do, recall=versions.recall, done=_return_to_version("was restored"))
 
 
 def address_of(model: str, number: int) -> str:
@@ -97,7 +99,7 @@ def _placed(shown: Any, record: VersionRecord, last: str, verb: str, *options: s
     return shown
 
 
-def _done(what: str) -> Any:
+def _return_to_version(what: str) -> Any:
     def done(record: VersionRecord) -> Done:
         return Done(address_of(record.model, record.number), f"{record.model}:{record.number} {what}.")
 
