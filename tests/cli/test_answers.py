@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import responses
 
+from registry.api import examples
 from registry.cli.support import output
 from registry.cli.support.exit_codes import BY_CODE, Exit, exit_code
 from registry.client import errors
@@ -80,6 +81,19 @@ def test_a_refusal_ends_with_its_exit_code(
     assert text.err.startswith("error: This is why.\n")
     assert text.err.endswith("  request req-9\n") is (code != "not_found")  # the log says no more of it
     assert json.loads(machine.err)["error"] == body
+
+
+def test_damage_is_shown_with_the_version_and_its_files(run_cli: CommandLine, network: responses.RequestsMock) -> None:
+    version = f"{API}/models/fraud/versions/3"
+    file = {"path": "a.bin", "size": 3, "sha256": "ab" * 32, "media_type": "x", "damage": "missing"}
+    known = examples.MEASURED | {"number": 3, "damaged": True}
+    network.get(version, json=known)
+    network.get(f"{version}/files", json={"items": [file, file | {"damage": None}], "next_cursor": None})
+
+    shown, files = run_cli("show", "fraud:3"), run_cli("version", "files", "fraud:3")
+
+    assert "stored bytes are missing or corrupt: registry version files fraud:3" in shown.out
+    assert [line.split()[-1] for line in files.out.splitlines()[-2:]] == ["missing", "ab" * 32]
 
 
 def test_a_closed_port_ends_with_8_and_advice(run_cli: CommandLine) -> None:

@@ -53,6 +53,12 @@ SHOWN = "<fraud:3 ready, production, 2 files, 1.2 MiB, @champion, auc=0.9346>"
             SHOWN.replace("auc=0.9346", "0=1, 1=1, 2=1, 3=1, 4=1, 5=1, …"),
         ),
         (types.VersionView, VERSION | {"run_state": "unfinished"}, SHOWN.replace("ready", "ready, run unfinished")),
+        (types.VersionView, VERSION | {"damaged": True}, SHOWN.replace("ready", "ready, damaged")),
+        (
+            types.FileView,
+            {"path": "a.bin", "size": 10, "sha256": "a" * 64, "damage": "missing"},
+            f"<a.bin, 10 B, sha256:{'a' * 12}…, missing>",
+        ),
         (types.VersionView, {"model": "fraud"}, "{'model': 'fraud'}"),
         (types.MeView, {"name": "alice"}, "{'name': 'alice'}"),
     ],
