@@ -231,8 +231,11 @@ def test_a_token_is_created_once_and_shown_once(app: Flask, api: Api, database: 
     assert "was shown once" in second.text
     assert "<i>laptop</i>" in browse(client, "/tokens").text
     assert secret not in browse(client, "/tokens").response.get_data(as_text=True)
-    revoked = submit(client, f"/tokens/{secret[4:16]}/revoke", {"reason": "x" * 2001}, status=422)
-    assert examined(revoked, status=422).all("span", class_="wrong")
+    for reason in ("x" * 2001, "a\x00b"):
+        revoked = submit(client, f"/tokens/{secret[4:16]}/revoke", {"reason": reason}, status=422)
+        assert examined(revoked, status=422).all("span", class_="wrong")
+    for field, text in (("owner", "a\x00b"), ("name", "a\x00b"), ("name", "x" * 256), ("roles", "root")):
+        examined(submit(client, "/tokens/new", {**fields, field: text}, status=422), status=422)
     done = submit(client, f"/tokens/{secret[4:16]}/revoke", {"reason": ""})
     assert f"Token {secret[4:16]} of ann is revoked." in browse(client, done.location).text
     expect(401, Api(app.test_client(), secret).get("/me"))

@@ -24,6 +24,7 @@ from registry.web import forms
 from registry.web.acts import Done, act
 from registry.web.addresses import command, has_page, url_for
 from registry.web.blueprint import blueprint
+from registry.web.editing import ReasonForm
 from registry.web.pages import Crumb, WebPage
 from registry.web.rendering import page
 from registry.web.text.identity import described, token_state
@@ -45,12 +46,6 @@ class NewTokenForm(forms.WebForm):
     roles = fields.List(fields.String(validate=Choice(sorted(GRANTABLE))), required=True)
     name = Text(load_default="", most=255)
     expires_in_days = fields.Integer(load_default=DAYS, validate=validate.Range(1, MAX_DAYS))
-
-
-class RevokeForm(forms.WebForm):
-    """Why a token is revoked."""
-
-    reason = forms.Blank(load_default=None, validate=validate.Length(max=2000))
 
 
 class TokensPage(WebPage):
@@ -165,7 +160,7 @@ def _revoke(shown: RevokePage) -> Response:
     place = url_for("me") if shown.mine else url_for("tokens")
     return act(
         shown,
-        RevokeForm,
+        ReasonForm,
         do=do,
         recall=accounts.recall,
         done=lambda revoked: Done(place, f"Token {revoked.id} of {revoked.owner} is revoked."),
