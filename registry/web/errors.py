@@ -45,7 +45,7 @@ TITLES = MappingProxyType(
         errors.PreconditionFailed.code: "Refused: the resource has changed since you opened it",
         errors.TooLarge.code: "Refused: too large",
         errors.Invalid.code: "Refused: a value breaks a rule",
-        errors.RateLimited.code: "Too many failed attempts",
+        errors.RateLimited.code: "Refused: too many requests",
         errors.Unsupported.code: "Not supported by this registry",
         errors.Unavailable.code: "Unavailable",
     }
