@@ -39,7 +39,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 TAGS = ["models", "versions", "notes", "stages", "aliases", "uploads", "files", "imports", "jobs", "search",
-        "lineage", "audit",
+        "lineage", "audit", "comparison",
         "overview", "sealed_log", "tiles", "refusals", "downloads", "evidence", "tokens"]  # fmt: skip
 IDS = {
     "list_inventory": "GET /api/v1/inventory",
@@ -88,6 +88,10 @@ IDS = {
     "list_files": "GET /api/v1/models/{model}/versions/{number}/files",
     "list_impact": "GET /api/v1/lineage/impact",
     "list_jobs": "GET /api/v1/jobs",
+    "compare_file": "GET /api/v1/compare/file",
+    "compare_versions": "GET /api/v1/compare",
+    "diff_versions": "GET /api/v1/models/{model}/versions/{number}/diff/{other}",
+    "list_metric_series": "GET /api/v1/models/{model}/metrics",
     "list_metrics": "GET /api/v1/models/{model}/versions/{number}/metrics",
     "list_tenures": "GET /api/v1/models/{model}/tenures",
     "list_model_history": "GET /api/v1/models/{model}/history",

@@ -48,6 +48,8 @@ READS: dict[str, tuple[int, Call]] = {
     "files": (4, lambda api: api.get("/models/fraud/versions/1/files?limit=200")),
     "metrics": (3, lambda api: api.get("/models/fraud/versions/1/metrics?limit=200")),
     "notes": (3, lambda api: api.get("/models/fraud/versions/1/notes?limit=200")),
+    "compare": (3, lambda api: api.get("/compare?v=fraud:1&v=fraud:2")),
+    "metric series": (3, lambda api: api.get("/models/fraud/metrics?limit=200")),
     "lineage": (3, lambda api: api.get("/models/fraud/versions/1/lineage")),
     "model history": (3, lambda api: api.get("/models/fraud/history?limit=200")),
     "audit": (3, lambda api: api.get("/audit?limit=200")),

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import String, bindparam, func, literal, select, union_all
+from sqlalchemy import String, bindparam, func, literal, select, true, union_all
 from sqlalchemy.orm import aliased
 
 from registry.db.fixed_statements import FixedStatement
@@ -108,7 +108,7 @@ def _series(count: int, is_continued: bool) -> FixedStatement:
     of_version = (versions.c.number, versions.c.state, versions.c.stage, versions.c.created_at)
     return FixedStatement(
         select(*of_version, keys.c.key, *measured)
-        .select_from(versions.join(keys, literal(True)))
+        .select_from(versions.join(keys, true()))
         .outerjoin(VersionMetric, VersionMetric.id == latest.scalar_subquery())
     )
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 from sqlalchemy import and_, or_, select
-from sqlalchemy.orm import Session
 
+from registry.db.base import Rows
 from registry.db.models import Version, VersionFile
 from registry.db.records import VersionRecord
-from registry.db.session import reading
+from registry.db.session import look_up, reading
 from registry.domain import compared_facts
 from registry.domain.compared_facts import ComparedVersion
-from registry.domain.comparison import LEAST, MOST, Absence, Line, Section, compare_lines
+from registry.domain.comparison import LEAST, MOST, Line, Section, compare_lines
 from registry.domain.errors import Invalid
 from registry.rules.references import Reference
 from registry.services.comparison import references
@@ -59,40 +61,30 @@ def _compare(named: Sequence[tuple[str, VersionRecord]], everything: bool) -> Ve
     versions = [compared_facts.compared(text, record) for text, record in named]
     if not everything and len({record.manifest_digest for record in records}) == 1:
         files = Section(compared_facts.FILES, (), equal=records[0].file_count)
+    elif sum(record.file_count for record in records) <= FETCHED:
+        lines = _file_lines(look_up(_files_of(records)), records)
+        files = compare_lines(compared_facts.FILES, lines, everything=everything)
     else:
         with reading(snapshot=True) as session:  # the files are read through a cursor
-            files = compare_lines(compared_facts.FILES, _file_lines(session, records), everything=everything)
+            statement = _files_of(records).execution_options(yield_per=FETCHED)
+            with session.execute(statement) as rows:
+                files = compare_lines(compared_facts.FILES, _file_lines(rows, records), everything=everything)
     return VersionComparison(versions, compared_facts.sections(versions, files, everything=everything))
 
 
-def _file_lines(session: Session, versions: Sequence[VersionRecord]) -> Iterator[Line]:
-    """Yield each path of any of the versions, in order, with the file of each version."""
+def _files_of(versions: Sequence[VersionRecord]) -> Rows:
+    """Return the selection of the files of the versions, by path."""
     keys = {(version.model_id, version.number) for version in versions}
     wanted = or_(*(and_(Version.model_id == model, Version.number == number) for model, number in sorted(keys)))
-    ids = {(row.model_id, row.number): row.id for row in session.execute(_IDS.where(wanted))}
-    owners = [ids.get((version.model_id, version.number)) for version in versions]
+    columns = (VersionFile.path, Version.model_id, Version.number, VersionFile.sha256, VersionFile.size)
+    files = select(*columns).join(Version, Version.id == VersionFile.version_id)
+    return files.where(wanted).order_by(VersionFile.path)
+
+
+def _file_lines(rows: Iterable[Any], versions: Sequence[VersionRecord]) -> Iterator[Line]:
+    """Yield each path of any of the versions, in order, with the file of each version."""
     missing = [compared_facts.file_absence(version) for version in versions]
-    files = _FILES.where(VersionFile.version_id.in_(sorted(ids.values()))).execution_options(yield_per=FETCHED)
-    path, held = None, dict[int, tuple[str, int]]()
-    with session.execute(files) as rows:
-        for row in rows:
-            if row.path != path and path is not None:
-                yield _file_line(path, owners, held, missing)
-                held = {}
-            path = row.path
-            held[row.version_id] = (row.sha256, row.size)
-    if path is not None:
-        yield _file_line(path, owners, held, missing)
-
-
-_IDS = select(Version.id, Version.model_id, Version.number)
-_FILES = select(VersionFile.path, VersionFile.version_id, VersionFile.sha256, VersionFile.size).order_by(
-    VersionFile.path
-)
-
-
-def _file_line(
-    path: str, owners: Sequence[int | None], held: dict[int, tuple[str, int]], missing: Sequence[Absence]
-) -> Line:
-    files = [held.get(owner) if owner is not None else None for owner in owners]
-    return compared_facts.file_line(path, [file or why for file, why in zip(files, missing, strict=True)])
+    for path, same_path in groupby(rows, lambda row: row.path):
+        held = {(row.model_id, row.number): (row.sha256, row.size) for row in same_path}
+        files = [held.get((version.model_id, version.number)) for version in versions]
+        yield compared_facts.file_line(path, [file or why for file, why in zip(files, missing, strict=True)])
