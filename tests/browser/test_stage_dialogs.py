@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import tab
@@ -34,3 +36,30 @@ def test_a_promotion_in_a_dialog_is_refused_as_stale_and_then_done(
         expect(page.get_by_role("status").first).to_contain_text("dialogs:3 is in production since")
         assert [one for one in refused if "409" not in one] == []
     assert built.model("dialogs").actions().count("version.promoted") == 4 + 1 + 1
+
+
+def test_a_rollback_that_the_store_does_not_answer_can_be_tried_again_in_the_dialog(
+    built: RegistryBuilder, address: str, chromium: Browser, storage_root: Path
+) -> None:
+    files = [built.file() for _ in range(2)]
+    for file in files:
+        built.model("unanswered").version(stage="production", files=[file])
+    sha256 = files[0]["sha256"]
+    (stored,) = (storage_root / "blobs" / sha256[:2] / sha256).iterdir()
+    content = stored.read_bytes()
+    stored.unlink()
+    stored.symlink_to(stored)  # a file system that answers with an error
+    with tab(chromium) as opened:
+        page, dialog = opened.page, opened.page.get_by_role("dialog")
+        opened.open(f"{address}/models/unanswered")
+        page.get_by_role("link", name="Roll back…").click()
+        expect(dialog.get_by_text("✗ production is unchanged")).to_be_visible()
+
+        dialog.get_by_label("Why? History will show it.").fill("latency")
+        dialog.get_by_role("button", name="Roll back now").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("Nothing was changed")
+        stored.unlink()
+        stored.write_bytes(content)
+        dialog.get_by_role("button", name="Try again").click()
+
+        expect(page.get_by_role("status").first).to_contain_text("unanswered:1 is in production since")
