@@ -19,13 +19,17 @@ class Crumb:
 
 @dataclass(frozen=True, slots=True)
 class WebRefusal:
-    """What was refused, in the words of its error; ``title`` is the words before the colon."""
+    """What was refused, in the words of its error; ``title`` is the words before the colon.
+
+    ``uncertain``: it is not known whether the act was done, because the connection to the database was lost.
+    """
 
     code: str
     title: str
     detail: str
     status: int
     extras: Mapping[str, Any]
+    uncertain: bool = False
 
 
 class WebPage:

@@ -9,6 +9,9 @@ from flask import Flask
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
+from registry.domain.errors import Uncertain
+from registry.web.errors import refusal_of
+from registry.web.pages import WebPage
 from tests.support.pages import examined
 from tests.support.ports import free_port
 from tests.web.addresses import PAGES
@@ -35,3 +38,14 @@ def test_every_page_says_that_the_database_is_away(make_settings: Callable[..., 
 
     with app.app_context():
         db.engine.dispose()
+
+
+def test_a_form_whose_result_is_unknown_does_not_say_that_nothing_was_changed(dev_app: Flask) -> None:
+    shown = WebPage()
+    with dev_app.test_request_context():
+        shown.refusal = refusal_of(Uncertain("the connection was lost during the commit; it may have been written"))
+        text = str(dev_app.jinja_env.globals["ui"].refusal(shown))
+
+    assert "it may have been written" in text
+    assert "Nothing was changed" not in text
+    assert "not done twice" in text
