@@ -17,6 +17,7 @@ from registry.web.text import metric_words
 LASTS = (20, 200, 1000)  # versions of a picture
 DEFAULT_LAST = 200
 PICTURES = 6  # metrics at once
+MARKED = {stage.value: stage.value for stage in SERVING}
 
 
 class MetricPicture:
@@ -44,11 +45,7 @@ class MetricPicture:
     def points(self) -> Sequence[PlotValue]:
         """Return the value of each version, oldest first."""
         rows = metric_series.values(self.model, self.key or "", limit=self.last)
-        return [
-            PlotValue(row.number, row.value, row.stage if row.stage in SERVING else None)
-            for row in reversed(rows)
-            if row.state != VersionState.DELETED
-        ]
+        return [PlotValue(number, value, MARKED.get(stage)) for number, stage, value in reversed(rows)]
 
     @cached_property
     def drawn(self) -> Plot:
@@ -95,7 +92,7 @@ class MetricsOverVersions:
 
     def picture(self, key: str) -> Plot:
         held = zip(self.versions, self.values(key), strict=True)
-        return plot([PlotValue(one.number, value, one.stage if one.stage in SERVING else None) for one, value in held])
+        return plot([PlotValue(one.number, value, MARKED.get(one.stage)) for one, value in held])
 
     def words(self, key: str) -> str:
         return metric_words.described(key, self.values(key))

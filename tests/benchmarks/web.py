@@ -68,7 +68,7 @@ def run(folder: Path, *, rounds: int, versions: int) -> list[Ratio]:
     listed, api = "the list of the same 50 versions", "the same request of the API"
     pairs = [
         *((f"model page, picture of {last}", listed, _get(pages, f"/models/fraud?metric=auc&last={last}"),
-           _get(pages, LIST), 3.0) for last in (20, 200, 1000)),
+           _get(pages, LIST), most) for last, most in ((20, 3.0), (200, 3.0), (1000, 4.0))),
         ("model page, picture of 200", "the list from the item cache", _get(pages, "/models/fraud?metric=auc"),
          _get(cached, LIST), None),
         ("poll that finds nothing new", api, _get(pages, "/models/fraud", tags["/models/fraud"], 304),

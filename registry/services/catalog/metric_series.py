@@ -14,6 +14,7 @@ from registry.db.models import Version, VersionMetric
 from registry.db.queries import catalog
 from registry.db.records import MeasuredVersionRecord, MetricPointRecord, Page
 from registry.db.session import look_up, reading
+from registry.domain.states import VersionState
 
 RECENT = 50  # versions whose keys are known
 KEYS_KNOWN = 200
@@ -58,7 +59,7 @@ def series(
 
 
 def values(model: str, key: str, *, limit: int) -> Sequence[Any]:
-    """Return number, state, stage and latest value (None without one) of the model's versions, newest first.
+    """Return number, stage and latest value (None without one) of the versions that are not deleted, newest first.
 
     As :func:`series` for one metric, without what a picture does not need. Raises NotFound.
     """
@@ -122,8 +123,8 @@ _LATEST_VALUE = (
     .scalar_subquery()
 )
 _VALUES = FixedStatement(
-    select(Version.number, Version.state, Version.stage, _LATEST_VALUE.label("value"))
-    .where(Version.model_id == catalog.model_id(bindparam("model")))
+    select(Version.number, Version.stage, _LATEST_VALUE.label("value"))
+    .where(Version.model_id == catalog.model_id(bindparam("model")), Version.state != VersionState.DELETED.value)
     .order_by(Version.number.desc())
     .limit(bindparam("most"))
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 WIDTH, HEIGHT = 720.0, 200.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 16.0, 14.0, 26.0
@@ -12,8 +13,7 @@ DOTS = 100  # versions up to which each has a dot that leads to it
 TICKS = 6  # of versions
 
 
-@dataclass(frozen=True, slots=True)
-class PlotValue:
+class PlotValue(NamedTuple):
     """The value of a version; None, or a number that is not finite, is a gap. ``mark`` is the stage of a holder."""
 
     number: int
@@ -66,14 +66,14 @@ def plot(points: Sequence[PlotValue]) -> Plot:
     start = LEFT if len(points) > 1 else (LEFT + WIDTH - RIGHT) / 2
     lines: list[list[str]] = [[]]
     dots: list[PlotDot] = []
-    for place, point in enumerate(points):
-        if point.value is None or not math.isfinite(point.value):
+    for place, (number, value, mark) in enumerate(points):
+        if value is None or not math.isfinite(value):
             lines.append([])
             continue
-        x, y = start + place * step, _y(point.value, low, high)
+        x, y = start + place * step, _y(value, low, high)
         lines[-1].append(f"{x:.1f},{y:.1f}")
-        if is_linked or point.mark is not None:
-            dots.append(PlotDot(round(x, 1), round(y, 1), point.number, point.value, point.mark))
+        if is_linked or mark is not None:
+            dots.append(PlotDot(round(x, 1), round(y, 1), number, value, mark))
     return Plot(
         # A version between two gaps is a line to itself, which is drawn as a point.
         lines=[" ".join(line if len(line) > 1 else line * 2) for line in lines if line],

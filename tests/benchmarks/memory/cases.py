@@ -118,7 +118,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
             f"v={name}" for name in ("wide:1", "big:1", "big:2", "big:3", "big:4", "big:5"))),
         "comparison.compare_file": Case("GET", "/api/v1/compare/file?v=big:1&v=big:2&path=0.bin"),
         "comparison.diff_versions": Case("GET", f"{BIG}/versions/1/diff/2?all=true"),
-        "comparison.list_metric_series": Case("GET", "/api/v1/models/wide/metrics?limit=1000"),
+        "comparison.list_metric_series": Case("GET", "/api/v1/models/wide/metrics?limit=200"),
         "overview.list_attention": Case("GET", "/api/v1/attention"),
         "overview.list_changes": Case("GET", "/api/v1/changes?limit=200"),
         "overview.list_inventory": Case("GET", "/api/v1/inventory?limit=200"),
