@@ -2,8 +2,8 @@
 
 Phase: expand
 Safe with the previous release: yes, which does not search by it.
-Locks: on PostgreSQL a share lock on ``audit_entries`` while the index is built: writes wait, about 10 s for a million
-    entries.
+Locks: on PostgreSQL a share lock on ``audit_entries`` while the index is built: writes wait. It takes 0.1 ms
+    for an entry on a busy machine.
 Rollback: ``downgrade`` drops the index.
 """
 

@@ -23,6 +23,7 @@ from registry.web import forms
 from registry.web.acts import Done, act
 from registry.web.addresses import api_path, command, has_page, url_for
 from registry.web.blueprint import blueprint
+from registry.web.entry_links import entry_address
 from registry.web.environment import may
 from registry.web.pages import Crumb, WebPage
 from registry.web.rendering import is_partial
@@ -214,8 +215,8 @@ def _return(form: dict[str, Any]) -> StageChange:
 def _done(moved: Moved) -> Done:
     model = moved.version.model
     links = []
-    if moved.entry and has_page("model_history"):
-        links.append(("See the entry", url_for("model_history", model=model, _anchor=moved.entry)))
+    if moved.entry:
+        links.append(("See the entry", entry_address(model, moved.entry)))
     if moved.move.displaced is not None and may(Permission.VERSION_ROLLBACK):
         links.append(("Roll back…", url_for("rollback", model=model)))
     return Done(url_for("model", model=model), stage_words.done(moved), links)
