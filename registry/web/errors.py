@@ -84,7 +84,8 @@ def refusal_of(error: RegistryError) -> WebRefusal:
     meters().refusals.labels(error.code).inc()
     codes = [kind.code for kind in type(error).__mro__ if issubclass(kind, RegistryError)]
     title = next(TITLES[code] for code in codes if code in TITLES)
-    return WebRefusal(error.code, title, error.detail, status, error.extras, isinstance(error, errors.Uncertain))
+    unknown, seconds = isinstance(error, errors.Uncertain), getattr(error, "retry_after", None)
+    return WebRefusal(error.code, title, error.detail, status, error.extras, unknown, seconds)
 
 
 @blueprint.errorhandler(RegistryError)

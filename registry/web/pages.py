@@ -22,6 +22,7 @@ class WebRefusal:
     """What was refused, in the words of its error; ``title`` is the words before the colon.
 
     ``uncertain``: it is not known whether the act was done, because the connection to the database was lost.
+    ``retry_after`` is the number of seconds after which the same request may succeed.
     """
 
     code: str
@@ -30,6 +31,7 @@ class WebRefusal:
     status: int
     extras: Mapping[str, Any]
     uncertain: bool = False
+    retry_after: int | None = None
 
 
 class WebPage:

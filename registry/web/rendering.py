@@ -28,6 +28,8 @@ def page(shown: WebPage, *, tag: str | None = None, status: int = 200) -> Respon
     response = Response(body, status, content_type="text/html; charset=utf-8")
     if tag is not None:
         response.headers["ETag"] = tag
+    if shown.refusal is not None and shown.refusal.retry_after is not None:
+        response.headers["Retry-After"] = str(shown.refusal.retry_after)
     return response
 
 
