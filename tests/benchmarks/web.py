@@ -32,6 +32,8 @@ from tests.support.registry_builder import in_process
 
 LIST = "/api/v1/models/fraud/versions?limit=50"
 ONE = "/api/v1/models/fraud/versions/1"
+# Pages that are polled, each with the answer of the API whose poll is compared.
+POLLED = {"/models/fraud": "/api/v1/models/fraud", "/": "/api/v1/changes", "/changes": "/api/v1/changes"}
 Send = Callable[[], int]
 
 
@@ -63,7 +65,7 @@ def run(folder: Path, *, rounds: int, versions: int) -> list[Ratio]:
     caching = _app(url, folder, web=False, page_cache_bytes=2**24)
     _fill(with_pages, versions)
     pages, plain, cached = _client(with_pages), _client(without_pages), _client(caching)
-    tags = {path: str(pages.get(path).headers["ETag"]) for path in ("/models/fraud", "/api/v1/models/fraud")}
+    tags = {path: str(pages.get(path).headers["ETag"]) for path in (*POLLED, *POLLED.values())}
     six = "&".join(f"v=fraud:{number}" for number in range(1, 7))
     listed, api = "the list of the same 50 versions", "the same request of the API"
     pairs = [
@@ -71,8 +73,9 @@ def run(folder: Path, *, rounds: int, versions: int) -> list[Ratio]:
            _get(pages, LIST), most) for last, most in ((20, 3.0), (200, 3.0), (1000, 4.0))),
         ("model page, picture of 200", "the list from the item cache", _get(pages, "/models/fraud?metric=auc"),
          _get(cached, LIST), None),
-        ("poll that finds nothing new", api, _get(pages, "/models/fraud", tags["/models/fraud"], 304),
-         _get(pages, "/api/v1/models/fraud", tags["/api/v1/models/fraud"], 304), 1.5),
+        *((f"poll of {path} that finds nothing new", api, _get(pages, path, tags[path], 304),
+           _get(pages, twin, tags[twin], 304), 1.5) for path, twin in POLLED.items()),
+        ("first page", "the inventory by the API", _get(pages, "/"), _get(pages, "/api/v1/inventory"), None),
         ("comparison of 2", api, _get(pages, "/compare?v=fraud:1&v=fraud:2"),
          _get(pages, "/api/v1/compare?v=fraud:1&v=fraud:2"), None),
         ("comparison of 6", api, _get(pages, f"/compare?{six}"), _get(pages, f"/api/v1/compare?{six}"), None),
@@ -93,7 +96,7 @@ def report(ratios: Sequence[Ratio]) -> bool:
     for one in ratios:
         ours, theirs = statistics.median(one.ours) * 1000, statistics.median(one.theirs) * 1000
         bound = "" if one.most is None else f" (at most {one.most})"
-        sys.stdout.write(f"{one.name:34} {ours:7.2f} ms {one.size:8,} bytes  {one.base:30} {theirs:7.2f} ms  ")
+        sys.stdout.write(f"{one.name:44} {ours:7.2f} ms {one.size:8,} bytes  {one.base:30} {theirs:7.2f} ms  ")
         sys.stdout.write(f"ratio {one.value:5.2f}{bound}\n")
     return all(one.is_kept for one in ratios)
 

@@ -91,6 +91,16 @@
   }, 10000);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) document.querySelectorAll("[data-live]").forEach(pollLive); });
 
+  // A slider of instants shows the one at its place.
+  document.addEventListener("input", (event) => {
+    const steps = event.target.dataset.steps?.split(" ");
+    if (!steps) return;
+    const at = steps[Number(event.target.value)];
+    event.target.setAttribute("aria-valuetext", at);
+    const shown = event.target.form.querySelector("output");
+    if (shown) shown.textContent = at;
+  });
+
   // What could not be answered.
   document.addEventListener("htmx:error", () => say("The registry could not answer; nothing was changed."));
   document.addEventListener("htmx:response:error", () => say("The registry could not answer; nothing was changed."));

@@ -45,6 +45,9 @@ class ChangesPageQuery(forms.WebQuery):
     cursor = fields.String(load_default=None)
 
 
+_UNFILTERED = ChangesPageQuery().load({})
+
+
 class ModelChangesPage(WebPage):
     """The changes of models; a filter that is refused shows nothing but the reason."""
 
@@ -54,20 +57,16 @@ class ModelChangesPage(WebPage):
     def __init__(self, tag: str | None) -> None:
         self.tag = tag
         self.values = MultiDict(request.args)
-        self.query: Mapping[str, Any] = ChangesPageQuery().load({})
-        self.found: Listed[EntryRecord] = Listed([], None)
-        try:
-            self.query = forms.query(ChangesPageQuery)
-            after = cursors.position(self.query["cursor"])
-            self.found = audit.model_changes(Criteria(**self.asked), after=after, limit=ROWS)
-        except UnknownValue as error:
-            self._refuse(error, {str(error.extras["parameter"]): [error.detail]})
-        except Invalid as error:
-            self._refuse(error, error.extras.get("errors", {}))
-        except Malformed as error:
-            self._refuse(error, {})
+        self.query: Mapping[str, Any] = _UNFILTERED
+        if tag is None:  # else nothing was asked, so nothing is refused: a poll of the page reads no entries
+            self._ask()
         self.command = command("registry", "history", *self._options())
         self.api = api_path("changes", **self._wire())
+
+    @cached_property
+    def found(self) -> Listed[EntryRecord]:
+        """Return a page of the entries that match; none for a filter that is refused."""
+        return Listed([], None) if self.refusal else self._find()
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -87,6 +86,21 @@ class ModelChangesPage(WebPage):
     def older(self) -> str | None:
         cursor = cursors.of(self.found.next_after)
         return url_for("changes", cursor=cursor, **self._wire()) if cursor else None
+
+    def _ask(self) -> None:
+        try:
+            self.query = forms.query(ChangesPageQuery)
+            self.found = self._find()
+        except UnknownValue as error:
+            self._refuse(error, {str(error.extras["parameter"]): [error.detail]})
+        except Invalid as error:
+            self._refuse(error, error.extras.get("errors", {}))
+        except Malformed as error:
+            self._refuse(error, {})
+
+    def _find(self) -> Listed[EntryRecord]:
+        after = cursors.position(self.query["cursor"])
+        return audit.model_changes(Criteria(**self.asked), after=after, limit=ROWS)
 
     def _wire(self) -> dict[str, str]:
         return {name: value if isinstance(value, str) else clock.wire(value) for name, value in self.asked.items()}
