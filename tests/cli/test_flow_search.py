@@ -6,7 +6,9 @@ import hashlib
 from pathlib import Path
 
 import requests
+from click.shell_completion import ShellComplete
 
+from registry.cli.main import cli
 from tests.cli.conftest import CommandLine
 from tests.cli.test_flow import answer, model, ok, service
 
@@ -57,7 +59,9 @@ def test_the_versions_that_used_data_are_found_by_its_digest(run_cli: CommandLin
     found = answer(run_cli("impact", digest, "--json"))
     none = run_cli("impact", f"sha256:{'0' * 64}")
     wrong = run_cli("impact", "train.csv")
+    completed = ShellComplete(cli, {}, "registry", "_REGISTRY_COMPLETE").get_completions(["search"], "stage = 'pro")
 
+    assert [one.value for one in completed] == ["stage = 'production'"]
     assert f"{model}:1" in table
     assert [(one["model"], one["uses"][0]["role"]) for one in found["items"]] == [(model, "train")]
     assert (none.code, "no version used this data" in none.err) == (0, True)
