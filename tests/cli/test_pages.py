@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import webbrowser
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def test_open_prints_the_address_and_opens_a_browser(
     program.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/opened\n')
     program.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{program} %s")
+    monkeypatch.setattr(webbrowser, "_tryorder", None)  # else the first program of the process is kept
     run_cli("alias", "set", f"{NAME}@champion", "2")
     for reference, page in [
         (NAME, f"/models/{QUOTED}"), (f"{NAME}:1", f"/models/{QUOTED}/versions/1"), ("", "/"),
