@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from registry.db.models import Version
+from registry.db.models import Model, Version
 from registry.db.session import transaction
 from tests.support.api import Api
 from tests.support.registry_builder import RegistryBuilder
@@ -72,3 +72,22 @@ def test_postgresql_expects_as_many_versions_as_a_search_finds(app: Flask, api: 
         expected[filter_] = expected_rows(app, text, values)
 
     assert {one: rows for one, rows in expected.items() if not found[one] / 5 <= rows <= found[one] * 5} == {}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_postgresql_expects_few_models_of_a_name(app: Flask, api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
+    with app.app_context(), transaction() as session:
+        columns = ", ".join(
+            column.name for column in Model.__table__.columns if column.name not in {"id", "name", "name_key"}
+        )
+        session.execute(
+            text(f"""INSERT INTO models (id, name, name_key, {columns}) SELECT gen_random_uuid(), 'model-' || series,
+            'model-' || series, {columns} FROM generate_series(1, 2000) series, (SELECT * FROM models LIMIT 1) fraud""")
+        )
+        session.execute(text("ANALYZE models, former_names"))
+    with noting_statements(app) as statements:
+        expect(200, api.get("/models/fraud/history"))
+    asked, values = next(one for one in statements if "former_names" in one[0] and "audit_entries" in one[0])
+
+    assert expected_rows(app, asked, values) <= 10
