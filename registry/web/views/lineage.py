@@ -10,6 +10,7 @@ from flask import Response
 from marshmallow import fields, validate
 from werkzeug import Response as BaseResponse
 
+from registry.db.records import VersionRecord
 from registry.domain.access import Permission
 from registry.domain.errors import Invalid
 from registry.domain.lineage import NodeKind
@@ -17,6 +18,7 @@ from registry.domain.stages import Stage
 from registry.http import cursors
 from registry.http.access import requires
 from registry.http.csv_files import csv_file
+from registry.services.catalog import versions
 from registry.services.lineage import graph, impact
 from registry.services.lineage.graph import GraphEdge, GraphNode
 from registry.web import forms
@@ -26,7 +28,7 @@ from registry.web.drawing import graph as drawing
 from registry.web.errors import refusal_of
 from registry.web.pages import Crumb, WebPage
 from registry.web.rendering import page
-from registry.web.views.models import crumbs
+from registry.web.views.versions import VersionTab
 
 ROWS = 50
 RELATIONS = {
@@ -53,20 +55,18 @@ class ImpactWebQuery(forms.WebQuery):
     format = fields.String(load_default="")
 
 
-class LineagePage(WebPage):
+class LineagePage(VersionTab):
     """The lineage of a version."""
 
     template = "lineage.html"
+    tab = "lineage"
 
-    def __init__(self, model: str, number: int, depth: int) -> None:
-        self.model, self.number, self.depth = model, number, depth
+    def __init__(self, version: VersionRecord, depth: int) -> None:
+        super().__init__(version, Crumb("Lineage"))
+        self.depth = depth
         self.depths = range(1, graph.DEEPEST + 1)
-        self.traced = graph.around(model, number, depth)
-        self.title = f"Lineage of {model} v{number}"
-        version = Crumb(f"v{number}", url_for("version", model=model, number=number) if has_page("version") else None)
-        self.crumbs = crumbs(model, version, Crumb("Lineage"))
-        self.api = api_path("models", model, "versions", number, "lineage", depth=depth)
-        self.command = command("registry", "show", f"{model}:{number}")
+        self.traced = graph.around(version.model, version.number, depth)
+        self.api = api_path("models", version.model, "versions", version.number, "lineage", depth=depth)
 
     @property
     def nodes(self) -> Sequence[GraphNode]:
@@ -107,7 +107,7 @@ class LineagePage(WebPage):
         words = RELATIONS.get(edge.kind, edge.kind.replace("_", " "))
         return f"{words} ({edge.role})" if edge.role else words
 
-    def address(self, node: GraphNode) -> str:
+    def address_of(self, node: GraphNode) -> str:
         """Return the address of a node: of the version, of what used the data, or of its line in the list."""
         if node.kind == NodeKind.VERSION and has_page("version"):
             return url_for("version", model=node.model, number=node.version)
@@ -174,7 +174,7 @@ def below_in_order(edges: Sequence[GraphEdge], reached: Mapping[int, Any]) -> Se
 @requires(Permission.MODEL_READ)
 def lineage(model: str, number: int) -> Response:
     query = forms.query(LineageWebQuery)
-    return page(LineagePage(model, number, query["depth"]))
+    return page(LineagePage(versions.describe(model, number), query["depth"]))
 
 
 @blueprint.get("/lineage/impact", endpoint="impact")

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from flask import Response
 from marshmallow import fields, validate
 
-from registry.db.records import MeasuredVersionRecord, MetricRecord
+from registry.db.records import MeasuredVersionRecord, MetricRecord, VersionRecord
 from registry.db.records import Page as Listed
 from registry.domain.access import Permission
 from registry.http import cursors
@@ -18,13 +18,14 @@ from registry.http.access import requires
 from registry.http.context import below_prefix
 from registry.services.catalog import measurements, versions
 from registry.web import forms
-from registry.web.addresses import api_path, command, has_page, url_for
+from registry.web.addresses import api_path, command, url_for
 from registry.web.blueprint import blueprint
 from registry.web.metrics_over_versions import DEFAULT_LAST, LASTS, PICTURES, MetricsOverVersions
 from registry.web.pages import Crumb, WebPage
 from registry.web.rendering import page
 from registry.web.text import metric_words
 from registry.web.views.models import crumbs
+from registry.web.views.versions import VersionTab
 
 TABLE = 100  # rows of its table
 MEASURED = 100  # measurements on a page
@@ -79,34 +80,30 @@ class MetricsPage(WebPage):
         return max(len(self.metrics.rows) - TABLE, 0)
 
 
-class MeasurementsPage(WebPage):
+class MeasurementsPage(VersionTab):
     """Everything that was measured of a version."""
 
     template = "measurements.html"
+    tab = "measurements"
     value_of = staticmethod(metric_words.value_of)
 
-    def __init__(self, model: str, number: int, query: Mapping[str, Any]) -> None:
-        version = versions.describe(model, number)
-        self.model, self.number = version.model, version.number
-        self.latest = version.metrics
-        self.title = f"Measurements of {model}:{number}"
-        above = Crumb(f"v{number}", url_for("version", model=model, number=number) if has_page("version") else None)
-        self.crumbs = crumbs(model, above, Crumb("Measurements"))
-        self.command = command("registry", "version", "metrics", f"{model}:{number}")
-        self.api = api_path("models", model, "versions", number, "metrics")
+    def __init__(self, version: VersionRecord, query: Mapping[str, Any]) -> None:
+        super().__init__(version, Crumb("Measurements"))
+        self.command = command("registry", "version", "metrics", self.reference)
+        self.api += "/metrics"
         self._query = query
 
     @cached_property
     def measured(self) -> Listed[MetricRecord]:
         """Return a page of the measurements, oldest first."""
         after = cursors.position(self._query["cursor"])
-        return measurements.metrics(self.model, self.number, after=after, limit=MEASURED)
+        return measurements.metrics(self.version.model, self.version.number, after=after, limit=MEASURED)
 
     @property
     def later(self) -> str | None:
         """Return the address of the next page."""
         cursor = cursors.of(self.measured.next_after)
-        return cursor and url_for("measurements", model=self.model, number=self.number, cursor=cursor)
+        return cursor and url_for("measurements", cursor=cursor, **self.place)
 
 
 @blueprint.get("/models/<model:model>/metrics")
@@ -118,4 +115,4 @@ def metrics(model: str) -> Response:
 @blueprint.get("/models/<model:model>/versions/<number:number>/metrics", endpoint="measurements")
 @requires(Permission.MODEL_READ)
 def measurements_of_version(model: str, number: int) -> Response:
-    return page(MeasurementsPage(model, number, forms.query(MeasurementsQuery)))
+    return page(MeasurementsPage(versions.describe(model, number), forms.query(MeasurementsQuery)))
