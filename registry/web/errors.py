@@ -74,7 +74,7 @@ def register(app: Flask) -> None:
             return framework(error)
         return otherwise(error)
 
-    app.register_error_handler(404, unrouted)
+    app.register_error_handler(HTTPException, unrouted)  # a handler of 404 would come before those of blueprints
 
 
 def refusal_of(error: RegistryError) -> WebRefusal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,17 +25,6 @@ class WebForm(Schema):
 
 class WebQuery(WebForm):
     """Base of the queries of pages: unknown arguments are ignored, because links get decorated."""
-
-
-class Blank(fields.Field["str | None"]):
-    """A text of a field that may be left empty; None then."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str | None:
-        return str(value).strip() or None
-
-    def _validate(self, value: str | None) -> None:
-        if value is not None:
-            super()._validate(value)
 
 
 def sent(req: Request) -> MultiDict[str, str]:

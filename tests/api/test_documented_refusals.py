@@ -66,6 +66,8 @@ TRIED: list[tuple[str, str, str, Any]] = [
     ("search_models_by_body", "unknown_value", "/search/models", {"filter": UNKNOWN}),
     ("search_versions", "unknown_value", f"/search/versions?filter={UNKNOWN}", None),
     ("search_versions_by_body", "unknown_value", "/search/versions", {"filter": UNKNOWN}),
+    ("list_inventory", "unknown_value", f"/inventory?filter={UNKNOWN}", None),
+    ("list_changes", "unknown_value", "/changes?action=nothing", None),
     ("list_model_history", "unknown_value", "/models/fraud/history?action=nothing", None),
     ("list_version_history", "unknown_value", "/models/fraud/versions/1/history?action=nothing", None),
     ("list_audit", "unknown_value", "/audit?model=nothing", None),

@@ -277,7 +277,6 @@ def test_what_needs_no_identity_is_what_was_meant(app: Flask) -> None:
                    if permission_of(app.view_functions[rule.endpoint]) == PUBLIC}  # fmt: skip
 
     assert open_to_all == {
-        "/",
         "/livez",
         "/readyz",
         "/metrics",

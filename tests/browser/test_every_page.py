@@ -16,7 +16,7 @@ def world(built: RegistryBuilder) -> World:
     return build(built)
 
 
-@pytest.mark.share(1)
+@pytest.mark.share(3)
 @pytest.mark.parametrize("endpoint", PAGES)
 def test_a_page_is_accessible_and_silent(endpoint: str, world: World, address: str, chromium: Browser) -> None:
     with tab(chromium) as opened:
@@ -26,7 +26,7 @@ def test_a_page_is_accessible_and_silent(endpoint: str, world: World, address: s
         assert opened.faults() == []
 
 
-@pytest.mark.share(6)
+@pytest.mark.share(12)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("endpoint", PAGES)
 def test_a_page_is_accessible_in_the_dark_at_every_width(
@@ -40,7 +40,7 @@ def test_a_page_is_accessible_in_the_dark_at_every_width(
         assert opened.faults() == []
 
 
-@pytest.mark.share(6)
+@pytest.mark.share(12)
 @pytest.mark.parametrize("endpoint", PAGES)
 def test_a_page_is_readable_without_javascript_and_in_print(
     endpoint: str, world: World, address: str, chromium: Browser

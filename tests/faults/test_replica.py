@@ -285,6 +285,14 @@ READS: dict[str, Any] = {
     "versions.get_lineage": "/models/whole/versions/1/lineage",
     "stages.get_stages": "/models/whole/stages",
     "stages.get_stage_holder": "/models/whole/stages/production",
+    "stages.list_tenures": "/models/whole/tenures",
+    "comparison.compare_versions": "/compare?v=whole:1&v=whole:2",
+    "comparison.diff_versions": "/models/whole/versions/1/diff/2",
+    "comparison.list_metric_series": "/models/whole/metrics",
+    "overview.list_inventory": "/inventory",
+    "overview.list_attention": "/attention",
+    "search.complete_filter": "/search/complete?q=tags",
+    "lineage.list_impact": f"/lineage/impact?digest=sha256:{'0' * 64}",
     "search.search_models": "/search/models?filter=name%3D'whole'",
     "search.search_versions": "/search/versions?filter=name%3D'whole'",
     "search.search_models_by_body": {"filter": "name = 'whole'"},
@@ -308,13 +316,14 @@ def test_every_read_of_the_replica_is_done_again_from_the_primary_when_it_fails(
     registry = in_process(shared.api)
     registry.create_model("whole")
     registry.model("whole").version(stage="production", aliases=["champion"])
+    registry.model("whole").version()
 
     for name in READS:
         assert shared.examine() == USED
         direct = shared.read(name)
         assert direct.status_code == 200, direct.text
         execute(standby.url(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'registry'")
-        assert shared.read(name).json == direct.json
+        assert {**shared.read(name).json, "at": ""} == {**direct.json, "at": ""}  # an inventory names its instant
         assert shared.standing() != USED, f"{name} was not read from the replica"
 
 

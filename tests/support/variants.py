@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-SHARES = {"faults": 8, "races": 3, "storage": 3}
+SHARES = {"faults": 12, "races": 6, "storage": 6}
 """Of the variants after the first, one in n runs."""
-PAIRS = {"api": 16, "services": 16, "db": 16, "mlflow": 16, "web": 16, "tampering": 1}
+PAIRS = {"api": 32, "services": 32, "db": 32, "mlflow": 32, "web": 32, "tampering": 1}
 """Of the tests that have one variant for each database, one in n runs over both."""
 BOTH = ("hostile", "statements", "state_machine", "search")
 """Words in the names of files whose tests always run over both: the answers depend on the database."""

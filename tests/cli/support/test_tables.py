@@ -18,7 +18,7 @@ from tests.cli.test_help import EVERY
 
 API = f"{URL}/api/v1"
 AT = "2025-11-21T13:05:02.123456Z"
-ARGUMENTS = {"name": "fraud", "ref": "fraud:1", "alias": "fraud@champion"}
+ARGUMENTS = {"name": "fraud", "ref": "fraud:1", "alias": "fraud@champion", "digest": f"sha256:{'0' * 64}"}
 LISTS = [
     name
     for name, command in EVERY.items()
@@ -74,7 +74,7 @@ def test_an_entry_shows_its_credential_and_which_other_account_issued_that(
 
 @pytest.mark.parametrize("name", LISTS)
 def test_an_empty_list_says_so_on_stderr(run_cli: CommandLine, network: responses.RequestsMock, name: str) -> None:
-    network.get(re.compile(f"{API}/.*"), json=page())
+    network.get(re.compile(f"{API}/.*"), json={**page(), "keys": []})
     arguments = [ARGUMENTS[str(param.name)] for param in EVERY[name].params
                  if isinstance(param, click.Argument) and param.name in ARGUMENTS]  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -25,9 +26,9 @@ GROUPS = ("models", "versions", "stages", "aliases", "audit", "tokens", "jobs", 
           "lineage")  # fmt: skip
 OWN = ("move", "promote", "rollback")
 NOT_SENT = {"on_warning", "mine", "reference"}  # mine changes the address, a reference is resolved first
-WITH_OTHERS = {"versions.register", "versions.file_url"}  # a body, and a redirect
+WITH_OTHERS = {"versions.register", "versions.file_url", "versions.compare", "versions.diff_file"}  # in one argument
 HEADERS = {"idempotency_key": "Idempotency-Key", "if_match": "If-Match", "etag": "If-None-Match"}
-NAMES = {"to": "stage"}  # of promote
+NAMES = {"to": "stage", "keys": "key", "everything": "all"}
 
 
 def calls(client: RegistryClient) -> Iterator[tuple[str, Any]]:
@@ -46,16 +47,29 @@ def sample(parameter: inspect.Parameter) -> Any:
     return f"{parameter.name}-text" if fitting == "str" else SAMPLES[fitting]
 
 
+def parameters_of(method: Any) -> Iterator[inspect.Parameter]:
+    """The parameters of a method, and those that a ``TypedDict`` of keywords declares."""
+    for parameter in inspect.signature(method).parameters.values():
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            yield parameter
+            continue
+        (declared,) = typing.get_args(typing.get_type_hints(method)[parameter.name])
+        for name, annotation in declared.__annotations__.items():
+            text = annotation.__forward_arg__ if isinstance(annotation, typing.ForwardRef) else str(annotation)
+            yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=text)
+
+
 def test_every_argument_of_a_call_is_sent(registry: FakeRegistry, client: RegistryClient) -> None:
-    anything = dict.fromkeys(("id", "name", "model", "alias"), "fraud")  # each view has one of these
+    anything = {**dict.fromkeys(("id", "name", "model", "alias"), "fraud"), "closed": 1}  # each view has one of these
     file = Response("seq\n", content_type="text/csv")
     registry.answers.append(lambda request: file if "format" in request.args else None)
-    registry.answers.append(lambda request: reply({"items": [], "next_cursor": None, "number": 1, **anything}))
+    registry.answers.append(
+        lambda request: reply({"items": [], "next_cursor": None, "number": 1, "keys": [], "versions": [], **anything})
+    )
     lost, tried = [], 0
 
     for name, method in calls(client):
-        parameters = inspect.signature(method).parameters
-        given = {one: sample(parameters[one]) for one in parameters if one not in NOT_SENT - {"reference"}}
+        given = {one.name: sample(one) for one in parameters_of(method) if one.name not in NOT_SENT - {"reference"}}
         registry.seen.clear()
         answer = method(**given)
         if isinstance(answer, Iterator):
