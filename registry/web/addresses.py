@@ -41,7 +41,10 @@ def command(*words: object) -> str:
 
 def is_own_path(text: str) -> bool:
     """Return whether a text is the path of an address of this service, to which a browser may be sent."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # such as "//[", which has the beginning of an IPv6 address
+        return False
     is_path = text.startswith("/") and not text.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
     return is_path and text.isprintable() and "\\" not in text
 

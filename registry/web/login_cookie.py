@@ -103,7 +103,10 @@ def keeps_no_session(request: Request) -> bool:
 def _shown_place(request: Request) -> str | None:
     """Return the page that the browser shows or asks for; None where it is none that a browser can open again."""
     if request.headers.get("HX-Request") == "true":
-        shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+        try:
+            shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+        except ValueError:
+            return None
         place = shown.path + (f"?{shown.query}" if shown.query else "")
     elif request.url_rule is None or "GET" not in (request.url_rule.methods or ()):
         return None

@@ -140,7 +140,8 @@ def test_ended_sessions_are_no_failed_logins(
 
 ELSEWHERE = ["//evil.test", "https://evil.test/", "/\\evil.test", "\\\\evil.test", "javascript:alert(1)", "evil.test",
              "/\tevil.test", "\t//evil.test", "/a\nSet-Cookie: x=y", "///evil.test", "/a\\..\\\\evil.test", "data:,x",
-             "http:evil.test", "/\u202e", "/" + "a" * 3000, "/login?next=/x", "/logout", ""]  # fmt: skip
+             "http:evil.test", "//[", "//a]/b", "//\u2100", "/\u202e", "/" + "a" * 3000, "/login?next=/x", "/logout",
+             ""]  # fmt: skip
 
 
 def test_a_login_leads_to_no_other_site(app: Flask, database: Database) -> None:
@@ -156,6 +157,7 @@ def test_htmx_is_told_to_open_the_login(app: Flask) -> None:
         ("/models/fraud", htmx, "/models/fraud?stage=staging"),
         ("/models/fraud", htmx | {"HX-Current-URL": "https://registry.test//evil.test"}, None),
         ("/models/fraud", htmx | {"HX-Current-URL": "javascript:x"}, None),
+        ("/models/fraud", htmx | {"HX-Current-URL": "http://["}, None),
     ]:
         response = browser(app).get(address, headers=headers)
         target = response.headers["HX-Redirect"]
