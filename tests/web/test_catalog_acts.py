@@ -171,6 +171,8 @@ def test_aliases_are_set_moved_and_deleted_and_a_stale_form_is_refused(
     assert refused(visitor, aliases, {"alias": "a", "version": "99"}, status=404).one("p", role="alert")
 
     opened = browse(visitor, champion)
+    for odd in ("9" * 5000, "x", "-1", "٣"):
+        refused(visitor, champion, {"version": "2", "expected": odd}, status=422)
     expect(200, site.client.put(champion, {"version": 2}))
     stale = examined(send(visitor, champion, filled(opened, {"version": "3"})), status=409)
     assert "Refused: another change came first." in stale.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -45,11 +45,18 @@ def _number_field() -> QueryNumber:
     return QueryNumber(digits=10, required=True, validate=validate.Range(1, NUMBER_MOST))
 
 
+class ExpectedNumber(fields.Field["int | None"]):
+    """Where the alias pointed when the form was opened: a number, or "" for nowhere."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | None:
+        return None if value == "" else _number_field().deserialize(value)
+
+
 class PointForm(ReasonForm):
     """Where an alias shall point, and where it pointed when the form was opened ("" for nowhere)."""
 
     version = _number_field()
-    expected = fields.String(load_default="")
+    expected = ExpectedNumber(load_default=None)
 
 
 class NewAliasForm(ReasonForm):
@@ -145,8 +152,7 @@ def alias(model: str, alias: str) -> Response:
 @requires(Permission.ALIAS_SET)
 def set_alias(model: str, alias: str) -> Response:
     def do(form: dict[str, Any], claim: Any) -> AliasRecord:
-        expected = int(form["expected"]) if form["expected"].isascii() and form["expected"].isdigit() else None
-        return _point(model, alias, form, expected=expected, claim=claim)
+        return _point(model, alias, form, expected=form["expected"], claim=claim)
 
     return act(AliasPage(model, alias), PointForm, do=do, recall=_recall, done=_pointed)
 
