@@ -115,6 +115,9 @@ def test_the_explorer_has_the_values_as_pictures_as_a_table_and_for_its_script(
     seen = browse(visitor, "/models/fraud/metrics?key=f1&key=auc&last=20")
     unknown = browse(visitor, "/models/fraud/metrics?key=none")
     browse(visitor, "/models/fraud/metrics?last=21", status=422)
+    for odd in ("a%00b", "x" * 300):
+        for address in ("/models/fraud/metrics?key=", "/models/fraud?metric=", "/compare?model="):
+            browse(visitor, address + odd, status=422)
     site.create_model("empty")
     empty = browse(visitor, "/models/empty/metrics")
 

@@ -18,7 +18,7 @@ from registry.http.access import requires
 from registry.http.context import current_actor, store
 from registry.http.downloads import note
 from registry.http.fields import Text
-from registry.rules import paths
+from registry.rules import names, paths
 from registry.rules.references import Reference
 from registry.services.catalog import versions
 from registry.services.comparison import file_comparison, references, version_comparison
@@ -39,7 +39,7 @@ class ComparedQuery(forms.WebQuery):
     """The versions of a comparison, the model to choose from, and whether equal facts are shown."""
 
     v = fields.List(fields.String(), load_default=[])
-    model = fields.String(load_default=None)
+    model = Text(load_default=None, most=names.MODEL_NAME_LENGTH)
     all = fields.String(load_default=None)
 
 

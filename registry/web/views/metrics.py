@@ -16,6 +16,8 @@ from registry.domain.access import Permission
 from registry.http import cursors
 from registry.http.access import requires
 from registry.http.context import below_prefix
+from registry.http.fields import Text
+from registry.rules import names
 from registry.services.catalog import measurements, versions
 from registry.web import forms
 from registry.web.addresses import api_path, command, url_for
@@ -34,8 +36,8 @@ MEASURED = 100  # measurements on a page
 class MetricQuery(forms.WebQuery):
     """The metrics of a picture, and how many versions it has."""
 
-    metric = fields.String(load_default=None)
-    key = fields.List(fields.String(), load_default=[])
+    metric = Text(load_default=None, most=names.TAG_KEY_LENGTH)
+    key = fields.List(Text(most=names.TAG_KEY_LENGTH), load_default=[])
     last = fields.Integer(load_default=DEFAULT_LAST, validate=validate.OneOf(LASTS))
 
 

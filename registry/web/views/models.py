@@ -15,6 +15,8 @@ from registry.domain.access import Permission
 from registry.domain.stages import Stage
 from registry.http.access import requires
 from registry.http.context import etag
+from registry.http.fields import Text
+from registry.rules import names as rules
 from registry.services import audit
 from registry.services.catalog import models
 from registry.services.stages import resolve
@@ -33,7 +35,7 @@ class ModelQuery(forms.WebQuery):
 
     stage = fields.String(load_default=None, validate=validate.OneOf([stage.value for stage in Stage]))
     cursor = fields.String(load_default=None)
-    metric = fields.String(load_default=None)
+    metric = Text(load_default=None, most=rules.TAG_KEY_LENGTH)
     last = fields.Integer(load_default=DEFAULT_LAST, validate=validate.OneOf(LASTS))
     window = fields.String(load_default=None, validate=validate.OneOf(list(ModelTimeline.WINDOWS)))
 
