@@ -81,6 +81,11 @@ def admit(request: Request, view: Callable[..., Any] | None) -> None:
         _authorize(request, view)
 
 
+def require_surely(request: Request, permission: Permission) -> None:
+    """Require of the caller what a view gives beyond the permission that it declares, by a fresh answer."""
+    _identify(request, fresh=True).require(permission)
+
+
 def warn_of_expiry(response: Response) -> None:
     """Add the end of the request's token to the response when it is near."""
     credential = g.get("credential")

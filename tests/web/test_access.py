@@ -212,6 +212,27 @@ def test_revoking_the_own_token_ends_the_session(app: Flask, api: Api) -> None:
     assert (last["action"], last["reason"], last["token"]) == ("token.revoked", "lost", issued["id"])
 
 
+def test_what_auditors_see_is_shown_to_no_session_that_another_replica_has_ended(
+    app: Flask, api: Api, database: Database, registry: RegistryBuilder, make_settings: Callable[..., Settings]
+) -> None:
+    """A replica remembers a session for some seconds, for what every reader may see."""
+    registry.model("fraud").version()
+    issued = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["admin"]}))
+    replica = create_app(make_settings(database.url))
+    client = logged_in(replica, issued["token"])
+    browse(client, "/models/fraud")
+
+    submit(logged_in(app, database.tokens["admin"]), f"/tokens/{issued['id']}/revoke", {"reason": "lost"})
+
+    text = session_cookie(client) or ""
+    for address in ("/models/fraud/versions/1/evidence", "/models/fraud/history?verify=1",
+                    "/models/fraud/versions/1/history?verify=1", "/status?examine=1"):  # fmt: skip
+        take_session(client, text)
+        assert leads_to_login(client.get(address)), address
+    with replica.app_context():
+        db.engine.dispose()
+
+
 def test_a_token_is_created_once_and_shown_once(app: Flask, api: Api, database: Database) -> None:
     client = logged_in(app, database.tokens["admin"])
     form = browse(client, "/tokens/new")

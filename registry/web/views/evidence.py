@@ -133,6 +133,6 @@ class EvidencePage(WebPage):
 
 
 @blueprint.get("/models/<model:model>/versions/<number:number>/evidence")
-@requires(Permission.MODEL_READ)
+@requires(Permission.MODEL_READ, surely=True)
 def evidence(model: str, number: int) -> Response:
     return page(EvidencePage(versions.describe(model, number)))

@@ -229,14 +229,14 @@ class VersionHistoryPage(FilteredEntries, VersionTab):
 
 
 @blueprint.get("/models/<model:model>/history")
-@requires(Permission.MODEL_READ)
+@requires(Permission.MODEL_READ, surely=True)
 def model_history(model: str) -> Response:
     shown = ModelHistoryPage(model)
     return page(shown, status=shown.status)
 
 
 @blueprint.get("/models/<model:model>/versions/<number:number>/history")
-@requires(Permission.MODEL_READ)
+@requires(Permission.MODEL_READ, surely=True)
 def version_history(model: str, number: int) -> Response:
     shown = VersionHistoryPage(versions.describe(model, number))
     return page(shown, status=shown.status)

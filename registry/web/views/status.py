@@ -10,8 +10,8 @@ from flask import Response, request
 from registry.db import times
 from registry.domain.access import Permission
 from registry.domain.errors import Unavailable
-from registry.http.access import requires
-from registry.http.context import pin, store, upstreams
+from registry.http.access import require_surely, requires
+from registry.http.context import current_request, pin, store, upstreams
 from registry.services.monitoring import diagnosis, health, overview
 from registry.services.monitoring.overview import Overview
 from registry.web import environment
@@ -36,6 +36,8 @@ class StatusPage(WebPage):
         self.command = command("registry", "doctor")
         self.may_examine = environment.may(Permission.TOKEN_MANAGE)
         self.is_examined = self.may_examine and bool(request.args.get("examine"))
+        if self.is_examined:  # the rest is shown to remembered sessions, also while the database does not answer
+            require_surely(current_request(), Permission.TOKEN_MANAGE)
         self.readiness = health.readiness(store(), pin())
 
     @property
