@@ -52,8 +52,8 @@ LONG = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Generated examples are a third of the usual, and have no deadline: on a busy machine it would fail what holds."""
-    examples = 100 if config.getoption("--every-variant") else 33
+    """Generated examples are a quarter of the usual, without a deadline: on a busy machine it would fail what holds."""
+    examples = 100 if config.getoption("--every-variant") else 25
     settings.register_profile("registry", deadline=None, max_examples=examples)
     settings.load_profile("registry")
 

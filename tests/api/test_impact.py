@@ -6,7 +6,6 @@ import csv
 import io
 from typing import Any
 
-import pytest
 from flask import Flask
 
 from registry.db.bulk_insert import insert_rows
@@ -16,8 +15,6 @@ from tests.support.api import Api
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
 from tests.support.statement_counting import counting_statements
-
-pytestmark = pytest.mark.share(1)
 
 DIGEST, OTHER = f"sha256:{'ab' * 32}", "md5:" + "0f" * 16
 TRAIN = {"name": "train.csv", "digests": [DIGEST, OTHER], "role": "train", "uri": "s3://data/train", "rows": 7}

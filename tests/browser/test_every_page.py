@@ -16,7 +16,7 @@ def world(built: RegistryBuilder) -> World:
     return build(built)
 
 
-@pytest.mark.share(3)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("endpoint", PAGES)
 def test_a_page_is_accessible_and_silent(endpoint: str, world: World, address: str, chromium: Browser) -> None:
     with tab(chromium) as opened:

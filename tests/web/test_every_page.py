@@ -17,8 +17,6 @@ from tests.support.registry_builder import RegistryBuilder
 from tests.web.addresses import NO_PAGES, PAGES
 from tests.web.world import ADDRESS, MARKUP, World, build
 
-pytestmark = pytest.mark.share(1)
-
 
 @pytest.fixture
 def world(site: RegistryBuilder) -> World:

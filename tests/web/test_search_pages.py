@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-import pytest
 from flask.testing import FlaskClient
 
 from tests.support.pages import Seen, browse
 from tests.support.registry_builder import RegistryBuilder
 from tests.web.world import MARKUP, TEXT
 
-pytestmark = pytest.mark.share(1)
 DIGEST = f"sha256:{'ab' * 32}"
 HOSTILE = [MARKUP, TEXT, "\x00", "'", "stage = '", "\ufffd", "name ILIKE '%'" * 999, "x" * 30_000, "(" * 500, "tags.`",
            "\u202e = 5", "name = 'a' AND", "%" * 50, "a:1:2@x#production"]  # fmt: skip
