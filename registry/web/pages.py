@@ -35,7 +35,7 @@ class WebRefusal:
 
 
 class WebPage:
-    """What a template shows. A page of its own names its template, its title, and its other faces.
+    """What a template shows. A subclass sets the template, the title, and the API path and command of the page.
 
     ``api`` is the path below ``/api/v1`` that answers with the same, ``command`` the command line that prints or does
     the same; "" where there is none. A page with a form has what was sent in ``values``, the mistakes by field in

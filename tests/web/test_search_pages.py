@@ -158,3 +158,19 @@ def test_the_versions_that_used_data_are_listed_and_exported(site: RegistryBuild
     assert [line.split(",")[1] for line in export.get_data(as_text=True).splitlines()[1:]] == ["2", "1"]
     assert export.content_type == "text/csv; charset=utf-8"
     assert "Give the digest" in browse(visitor, "/lineage/impact").text
+
+
+def test_deleted_models_have_a_list_with_separate_cursors_and_no_filter(
+    site: RegistryBuilder, visitor: FlaskClient
+) -> None:
+    for number in range(51):
+        name = f"gone-{number:02}"
+        site.create_model(name)
+        site.client.delete(f"/models/{name}")
+    first = browse(visitor, "/models?deleted=true")
+    (following,) = [link for link in first.links if "cursor=" in link]
+
+    assert "gone-50" in browse(visitor, following).text
+    assert "does not apply to deleted models" in browse(visitor, "/models?deleted=true&filter=name", status=422).text
+    crossed = browse(visitor, following.replace("deleted=true&", "").replace("&deleted=true", ""), status=400)
+    assert "gone-50" not in crossed.text

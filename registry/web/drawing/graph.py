@@ -55,7 +55,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A picture of ``width`` by ``height`` units, in which everything lies."""
+    """A picture of ``width`` by ``height`` units, which contains all nodes and edges."""
 
     width: int
     height: int

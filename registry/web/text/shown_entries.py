@@ -1,4 +1,4 @@
-"""Audit entries as pages show them: their sentence, and all that lies behind it."""
+"""Audit entries as pages show them: the sentence, and the recorded facts that it summarizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notes of a version: the list, on a page of its own and on that of the version, and the form that adds one."""
+"""Notes of a version: the list, on a separate page and on the version page, and the form that adds one."""
 
 from __future__ import annotations
 

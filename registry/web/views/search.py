@@ -45,6 +45,7 @@ VERSION_FIELDS = (
 WEEK = timedelta(days=7)
 _COLUMN = re.compile(r"column ([0-9]{1,6}): ")
 _MOST_NAMES = 6
+_DELETED = "deleted models"  # the first member of their positions
 _UNFIT = re.compile("[^\t\n -~\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010fffd]")
 
 
@@ -165,10 +166,19 @@ class ModelsPage(FoundPage):
 
     def _search(self, after: tuple[Any, ...] | None) -> Listed[Any]:
         if self.deleted:
-            return models.list_(deleted=True, after=after, limit=ROWS, field_names=MODEL_FIELDS)
+            return self._list_deleted(after)
         return search.find_models(
             filter=self.filter, order_by=self.order_by, after=after, limit=ROWS, field_names=MODEL_FIELDS
         )
+
+    def _list_deleted(self, after: tuple[Any, ...] | None) -> Listed[Any]:
+        """Return a page of the deleted models, whose cursors the list of live models does not take, nor the reverse."""
+        if self.typed:
+            raise Invalid.field("filter", "does not apply to deleted models; remove it, or search the others")
+        if after is not None and after[0] != _DELETED:
+            raise Malformed("this cursor is of another list; open the list of deleted models again")
+        found = models.list_(deleted=True, after=after and after[1:], limit=ROWS, field_names=MODEL_FIELDS)
+        return Listed(found.items, found.next_after and (_DELETED, *found.next_after))
 
     def _address(self, **others: Any) -> str:
         return super()._address(deleted="true" if self.deleted else None, **others)

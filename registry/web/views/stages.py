@@ -43,7 +43,7 @@ class MoveQuery(forms.WebQuery):
 
 
 class ActOnStages(WebPage):
-    """A form about stages, which is shown in a dialog or as a page of its own."""
+    """A form about stages, shown in a dialog or as a whole page."""
 
     def __init__(self, model: ModelRecord, query: dict[str, str]) -> None:
         self.model = model

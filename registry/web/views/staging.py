@@ -107,7 +107,7 @@ def archive_older(model: str) -> Response:
 def _archive_each(model: str, numbers: Sequence[int], change: StageChange, claim: Claim) -> Archived:
     """Archive one version after the other. Raises the first refusal when all were refused.
 
-    Each has a key of its own: when the form is sent again, those that were archived are not archived twice.
+    Each has a separate idempotency key: when the form is sent again, those that were archived are not archived twice.
     """
     done, refused = [], []
     for number in dict.fromkeys(numbers):

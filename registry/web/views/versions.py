@@ -189,7 +189,7 @@ class VersionPage(VersionTab):
 
     @cached_property
     def card(self) -> FileRecord | None:
-        """Return the file that is the model card; its content is on a page of its own, which this one loads."""
+        """Return the file that is the model card; its content is on a separate page, which this one loads."""
         return browsing.file_at(self.version.model, self.version.number, CARD)
 
     @cached_property
