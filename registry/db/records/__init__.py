@@ -1,0 +1,43 @@
+"""Results of queries: plain frozen values, complete and safe to use after the session has ended."""
+
+from registry.db.records.access import SessionRecord, TokenRecord
+from registry.db.records.audit import EntryRecord, NoteRecord
+from registry.db.records.catalog import (
+    EvaluationRecord,
+    LineageRecord,
+    ModelBrief,
+    ModelRecord,
+    VersionBrief,
+    VersionRecord,
+)
+from registry.db.records.files import EntryOfDirectory, FileRecord
+from registry.db.records.jobs import ImportRecord, JobRecord, UploadRecord
+from registry.db.records.metrics import MeasuredVersionRecord, MetricPointRecord, MetricRecord
+from registry.db.records.paging import Page
+from registry.db.records.tenures import AliasRecord, HolderRecord, ServingRecord, TenureRecord
+
+__all__ = [
+    "AliasRecord",
+    "EntryOfDirectory",
+    "EntryRecord",
+    "EvaluationRecord",
+    "FileRecord",
+    "HolderRecord",
+    "ImportRecord",
+    "JobRecord",
+    "LineageRecord",
+    "MeasuredVersionRecord",
+    "MetricPointRecord",
+    "MetricRecord",
+    "ModelBrief",
+    "ModelRecord",
+    "NoteRecord",
+    "Page",
+    "ServingRecord",
+    "SessionRecord",
+    "TenureRecord",
+    "TokenRecord",
+    "UploadRecord",
+    "VersionBrief",
+    "VersionRecord",
+]
