@@ -8,7 +8,7 @@ from uuid import UUID
 
 from flask import Response, request, stream_with_context
 
-from registry.api import audit_export, examples
+from registry.api import audit_examples, audit_export
 from registry.api.blueprint import Blueprint
 from registry.api.refusal_docs import refuses
 from registry.api.schemas.audit import (
@@ -41,7 +41,7 @@ EXPORTS = {"application/x-ndjson": "jsonl", "text/csv": "csv"}
 @blueprint.route("/models/<model:model>/history")
 @refuses(UnknownValue)
 @blueprint.arguments(HistoryQuery, location="query")
-@blueprint.response(200, EntryPage, example=examples.HISTORY)
+@blueprint.response(200, EntryPage, example=audit_examples.HISTORY)
 @requires(Permission.MODEL_READ)
 def list_model_history(query: dict[str, Any], model: str) -> dict[str, Any]:
     """List what happened to a model, newest first."""
@@ -59,7 +59,7 @@ def list_version_history(query: dict[str, Any], model: str, number: int) -> dict
 
 
 @blueprint.route("/models/<model:model>/history/verification")
-@blueprint.response(200, ModelVerificationView, example=examples.VERIFIED)
+@blueprint.response(200, ModelVerificationView, example=audit_examples.VERIFIED)
 @requires(Permission.AUDIT_READ)
 def verify_model_history(model: str) -> ModelVerification:
     """Verify the history of the models that have or had this name, and what is stored of them, now."""
@@ -70,7 +70,7 @@ def verify_model_history(model: str) -> ModelVerification:
 @refuses(UnknownValue, PositionLost)
 @blueprint.arguments(AuditQuery, location="query")
 @blueprint.response(
-    200, AuditPage, example=examples.AUDIT, description="A page of the audit log, or with `format` all matches."
+    200, AuditPage, example=audit_examples.AUDIT, description="A page of the audit log, or with `format` all matches."
 )
 @blueprint.doc(
     responses={
@@ -106,7 +106,7 @@ def list_audit(query: dict[str, Any]) -> Any:
 
 
 @blueprint.route("/audit/<uuid:entry>")
-@blueprint.response(200, AuditEntryView, example=examples.AUDIT_ENTRY)
+@blueprint.response(200, AuditEntryView, example=audit_examples.AUDIT_ENTRY)
 @requires(Permission.AUDIT_READ)
 def get_audit_entry(entry: UUID) -> EntryRecord:
     """Show an entry of the audit log."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, stream_with_context
 
-from registry.api import examples
+from registry.api import audit_examples, examples
 from registry.api.blueprint import Blueprint, tagged
 from registry.api.operation_docs import ETAG
 from registry.api.refusal_docs import refuses
@@ -63,7 +63,7 @@ def list_inventory(query: dict[str, Any]) -> Any:
 @refuses(UnknownValue)
 @tagged(lambda: f'"{audit.latest_changes()}"')
 @blueprint.arguments(ModelChangesQuery, location="query")
-@blueprint.response(200, ModelChangesPage, example=examples.CHANGES, headers=ETAG)
+@blueprint.response(200, ModelChangesPage, example=audit_examples.CHANGES, headers=ETAG)
 @requires(Permission.MODEL_READ)
 def list_changes(query: dict[str, Any]) -> dict[str, Any]:
     """List what happened to models, newest first.

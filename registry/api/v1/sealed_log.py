@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flask import Response, stream_with_context
 
-from registry.api import examples
+from registry.api import audit_examples
 from registry.api.blueprint import Blueprint
 from registry.api.refusal_docs import refuses
 from registry.api.schemas.sealed_log import SealedPage, SealedQuery
@@ -31,7 +31,10 @@ _IMMUTABLE = "private, max-age=31536000, immutable"
 @blueprint.route("/audit/<uuid:entry>/proof")
 @refuses(NotSealed, Conflict)
 @blueprint.response(
-    200, description="A proof in the format c2sp.org/tlog-proof@v1.", content_type="text/plain", example=examples.PROOF
+    200,
+    description="A proof in the format c2sp.org/tlog-proof@v1.",
+    content_type="text/plain",
+    example=audit_examples.PROOF,
 )
 @requires(Permission.AUDIT_READ)
 def prove_entry(entry: UUID) -> Response:
@@ -60,7 +63,7 @@ def list_sealed_entries(query: dict[str, Any]) -> LogPage:
     200,
     description="The latest checkpoint, a signed note (C2SP tlog-checkpoint).",
     content_type="text/plain",
-    example=examples.CHECKPOINT,
+    example=audit_examples.CHECKPOINT,
 )
 @requires(Permission.AUDIT_READ)
 def get_checkpoint() -> Response:
@@ -73,7 +76,7 @@ def get_checkpoint() -> Response:
     200,
     description="The keys, one a line; no line where nothing has signed.",
     content_type="text/plain",
-    example=examples.LOG_KEYS,
+    example=audit_examples.LOG_KEYS,
 )
 @requires(Permission.AUDIT_READ)
 def get_log_keys() -> Response:
