@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -12,12 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 import responses
 
 from registry.cli.main import run
+from tests.support.forked_processes import serving
+from tests.support.git_repositories import checkout
+from tests.support.ports import free_port
 from tests.support.processes import environment
 
 URL = "http://127.0.0.1:5000"
@@ -118,3 +122,34 @@ def network() -> Iterator[responses.RequestsMock]:
     """What other machines answer."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mocked:
         yield mocked
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a development server."""
+    cwd = tmp_path_factory.mktemp("service")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with serving("--dev", "--bind", f"127.0.0.1:{port}", cwd=cwd, env=environment(), url=url):
+        yield url
+
+
+@pytest.fixture
+def model(place: Place, service: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A model's name of this test's own, a directory ``model`` to register, and the service as the default."""
+    monkeypatch.setenv("REGISTRY_URL", service)
+    checkout(place.cwd)
+    (place.cwd / "model" / "weights").mkdir(parents=True)
+    (place.cwd / "model" / "MLmodel").write_text(f"flavors: {{}} # {request.node.name}")
+    (place.cwd / "model" / "weights" / "model.bin").write_bytes(request.node.name.encode() * 1000)
+    return str(request.node.name)
+
+
+def ok(done: Done) -> Done:
+    assert (done.code, done.err) == (0, "")
+    return done
+
+
+def answer(done: Done) -> Any:
+    """What a command with --json answered."""
+    return json.loads(ok(done).out)

@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 
 from registry.client import RegistryClient
-from tests.cli.conftest import CommandLine, Place
-from tests.cli.test_flow import answer, model, ok, service
-
-__all__ = ["model", "service"]  # fixtures
+from tests.cli.conftest import CommandLine, Place, answer, ok
 
 
 def test_the_client_finds_the_registry_and_does_what_the_commands_do(

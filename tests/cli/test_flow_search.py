@@ -9,10 +9,7 @@ import requests
 from click.shell_completion import ShellComplete
 
 from registry.cli.main import cli
-from tests.cli.conftest import CommandLine
-from tests.cli.test_flow import answer, model, ok, service
-
-__all__ = ["model", "service"]  # fixtures
+from tests.cli.conftest import CommandLine, answer, ok
 
 
 def test_a_search_finds_versions_and_models(run_cli: CommandLine, model: str) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CommandLine, Place
-from tests.cli.test_flow import ok
+from tests.cli.conftest import CommandLine, Place, ok
 from tests.support.processes import SCRIPTS, die_with_parent, environment
 
 
