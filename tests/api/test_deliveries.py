@@ -78,7 +78,7 @@ def test_bytes_that_are_there_are_kept_once(api: Api, storage_root: Path, conten
     assert stored(storage_root, content) == [content]
 
 
-def test_whoever_brings_the_bytes_may_register_them(
+def test_a_client_that_sends_the_bytes_may_register_them(
     api: Api, as_role: Callable[[str], Api], registry: RegistryBuilder, content: bytes
 ) -> None:
     registry.blob(content)  # not of a version, so that others cannot read them

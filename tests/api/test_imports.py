@@ -307,7 +307,7 @@ def test_nothing_is_imported_into_a_model_that_is_deleted_or_not_there(importer:
     expect(200, importer.api.delete("/models/fraud"))
 
     assert expect(409, importer.api.post("/models/fraud/imports", {"source": source}))["code"] == "conflict"
-    assert expect(404, importer.api.post("/models/nobody/imports", {"source": source}))["code"] == "not_found"
+    assert expect(404, importer.api.post("/models/unknown/imports", {"source": source}))["code"] == "not_found"
     assert expect(404, importer.api.get(f"/imports/{uuid.uuid4()}"))["code"] == "not_found"
 
 

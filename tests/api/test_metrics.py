@@ -184,7 +184,7 @@ def test_the_backlog_is_exported_with_the_age_of_its_oldest(
 
 
 def test_workers_are_counted_by_their_heartbeats(app: Flask, anonymous: Api) -> None:
-    nobody = scrape(anonymous)
+    workerless = scrape(anonymous)
     with app.app_context():
         heartbeats.Pulse("worker").beat(doing=["imports"], failing=["scrubbing"])
         heartbeats.Pulse("worker").beat(doing=[], failing=[], stopped=True)
@@ -192,9 +192,9 @@ def test_workers_are_counted_by_their_heartbeats(app: Flask, anonymous: Api) -> 
     edit(app, Heartbeat, beat_at=clock.now() - timedelta(minutes=5), stopped_at=None)
     silent = scrape(anonymous)
 
-    assert (nobody["registry_workers"], metrics["registry_workers"], silent["registry_workers"]) == (0, 1, 0)
+    assert (workerless["registry_workers"], metrics["registry_workers"], silent["registry_workers"]) == (0, 1, 0)
     assert metrics["registry_workers_failing:scrubbing"] == 1
-    assert "registry_worker_heartbeat_age_seconds" not in nobody
+    assert "registry_worker_heartbeat_age_seconds" not in workerless
     assert metrics["registry_worker_heartbeat_age_seconds"] < 60
     assert 300 <= silent["registry_worker_heartbeat_age_seconds"] < 400
 

@@ -38,7 +38,7 @@ def damage(app: Flask) -> list[str]:
         return [problem for report in audit.verify() for problem in (*report.problems, *report.uncovered)]
 
 
-def test_whoever_may_read_a_version_may_comment_on_it_and_the_version_stays_as_it_is(
+def test_a_reader_of_a_version_may_comment_on_it_and_the_version_stays_as_it_is(
     api: Api, as_role: Callable[[str], Api]
 ) -> None:
     etag = api.get(VERSION).headers["ETag"]

@@ -71,7 +71,7 @@ def held_by_a_deleted_model(api: Api, registry: RegistryBuilder, content: bytes)
     expect(200, api.delete("/models/fraud"))
 
 
-def held_by_nobody(api: Api, registry: RegistryBuilder, content: bytes) -> None:
+def held_by_no_version(api: Api, registry: RegistryBuilder, content: bytes) -> None:
     registry.blob(content)
 
 
@@ -81,7 +81,7 @@ def held_by_a_failed_version(api: Api, registry: RegistryBuilder, content: bytes
         session.execute(update(Version).values(state="failed"))
 
 
-HELD = [held_by_a_deleted_version, held_by_a_deleted_model, held_by_nobody, held_by_a_failed_version]
+HELD = [held_by_a_deleted_version, held_by_a_deleted_model, held_by_no_version, held_by_a_failed_version]
 
 
 @pytest.mark.parametrize("hold", HELD, ids=lambda hold: hold.__name__)

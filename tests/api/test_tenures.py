@@ -73,8 +73,8 @@ def test_the_list_is_complete_and_newest_first_in_pages_of_any_stage(api: Api) -
         assert own == [one for one in everything if one["stage"] == stage]
     assert len(everything) == 8
     assert expect(422, api.get(f"{FRAUD}/tenures?stage=none"))["code"] == "invalid"
-    assert expect(404, api.get("/models/nobody/tenures"))["code"] == "not_found"
-    assert expect(404, api.get("/models/nobody/tenures?format=csv"))["code"] == "not_found"
+    assert expect(404, api.get("/models/unknown/tenures"))["code"] == "not_found"
+    assert expect(404, api.get("/models/unknown/tenures?format=csv"))["code"] == "not_found"
 
 
 def test_a_model_without_tenures_has_none_and_those_of_a_deleted_one_stay(api: Api, registry: RegistryBuilder) -> None:

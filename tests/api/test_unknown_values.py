@@ -90,7 +90,7 @@ def test_a_reader_cannot_test_which_accounts_there_are(
         ("tags.Team = 'risk'", "tags.Team", "tags.team"),
         ("name = 'fruad'", "fruad", "fraud"),
         ("name IN ('fruad', 'zzz')", "fruad", "fraud"),
-        ("created_by = 'nobody'", "nobody", None),
+        ("created_by = 'stranger'", "stranger", None),
     ],
 )
 def test_a_search_for_a_name_or_key_that_nothing_has_is_refused(

@@ -21,7 +21,7 @@ from tests.support.replies import expect
 from tests.support.statement_counting import counting_statements
 
 RUN = "0/run/artifacts/model"
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 
 def text(response: Any) -> str:
@@ -321,6 +321,6 @@ def test_a_deleted_version_is_not_shown(artifact_area: ArtifactArea, registry: R
     assert "deleted" in text(read)
 
 
-@pytest.mark.parametrize("place", [f"versions/{NOBODY}/1/a", f"versions/{NOBODY}/99999999999/a", "versions/fraud/1/a"])
+@pytest.mark.parametrize("place", [f"versions/{UNKNOWN_ID}/1/a", f"versions/{UNKNOWN_ID}/99999999999/a", "versions/fraud/1/a"])
 def test_a_version_that_there_is_not_is_404(artifact_area: ArtifactArea, place: str) -> None:
     assert artifact_area.get(place).status_code == 404

@@ -47,7 +47,7 @@ class Life(RuleBasedStateMachine):
             self.trial = self.now
 
     @invariant()
-    def nobody_waits_longer_than_a_rest(self) -> None:
+    def no_caller_waits_longer_than_a_rest(self) -> None:
         assert 0 <= self.breaker.wait(self.now, tries=False) <= REST
 
 

@@ -29,8 +29,8 @@ REFUSED = {
     "version=x": (422, "f-version"),
     "version=1": (422, "f-version"),
     "model=fraud&version=9": (400, "f-version"),
-    "model=nobody": (400, "f-model"),
-    "actor=nobody": (400, "f-actor"),
+    "model=unknown": (400, "f-model"),
+    "actor=stranger": (400, "f-actor"),
     "action=verson.*": (400, "f-action"),
     "cursor=x": (400, None),
 }
@@ -95,7 +95,7 @@ def test_filters_take_what_people_type_and_refuse_the_rest_beside_the_field(
         odd = "&".join(f"{name}=a%00b%01%ef%bf%be%e2%80%ae%22%3e%3cscript%3e" for name in FILTERS)
         browse(visitor, f"{path}?{odd}", status=422)
         browse(visitor, f"{path}?{'&'.join(f'{name}=' for name in FILTERS)}")
-    for path in ("/models/nobody/history", "/models/fraud/versions/9/history", "/models/fraud/versions/9/evidence",
+    for path in ("/models/unknown/history", "/models/fraud/versions/9/history", "/models/fraud/versions/9/evidence",
                  "/audit/00000000-0000-0000-0000-000000000000"):  # fmt: skip
         browse(visitor, path, status=404)
 

@@ -131,7 +131,7 @@ BODILESS = [
     ("POST", "/uploads/{upload}/complete", 409, "conflict"),
     ("DELETE", "/models/fraud", 409, "in_use"),
     ("DELETE", "/models/fraud/versions/2", 409, "in_use"),
-    ("DELETE", "/models/fraud/aliases/nobody", 404, "not_found"),
+    ("DELETE", "/models/fraud/aliases/unknown", 404, "not_found"),
     ("DELETE", "/uploads/00000000-0000-0000-0000-000000000000", 404, "not_found"),
     ("DELETE", "/tokens/000000000000", 404, "not_found"),
 ]

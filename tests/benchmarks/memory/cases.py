@@ -27,7 +27,7 @@ from tests.support.sealing import seal_all
 
 FILES = 10_000
 VERSIONS = 8  # each larger than a third of a page
-NOBODY = "00000000-0000-0000-0000-000000000000"
+UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 TAGS = {f"t{number}": "x" * TAG_VALUE_LENGTH for number in range(10)}
 PARAMS = {f"p{number}": "x" * 6000 for number in range(150)}
 METRICS = {f"{number:04}" + "m" * 240: 0.1 for number in range(1000)}
@@ -109,7 +109,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "aliases.list_aliases": Case("GET", f"{BIG}/aliases?limit=200"),
         "aliases.set_alias": Case("PUT", f"{BIG}/aliases/other", {"version": 2, "reason": "x" * 2000}),
         "aliases.protect_alias": Case("PUT", f"{BIG}/aliases/other/protection", {}),
-        "audit.get_audit_entry": Case("GET", f"/api/v1/audit/{NOBODY}"),
+        "audit.get_audit_entry": Case("GET", f"/api/v1/audit/{UNKNOWN_ID}"),
         "audit.verify_model_history": Case("GET", f"{BIG}/history/verification"),
         "audit.list_audit": Case("GET", "/api/v1/audit?limit=200"),
         "audit.list_model_history": Case("GET", f"{BIG}/history?limit=200"),
@@ -126,12 +126,12 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "files.download_archive": Case("GET", "/api/v1/models/wide/versions/1/archive"),
         "files.download_file": Case("GET", f"{BIG}/versions/1/files/0.bin"),
         "files.list_files": Case("GET", "/api/v1/models/wide/versions/1/files?limit=1000&signed=true"),
-        "imports.get_import": Case("GET", f"/api/v1/imports/{NOBODY}"),
+        "imports.get_import": Case("GET", f"/api/v1/imports/{UNKNOWN_ID}"),
         "imports.import_version": Case(
             "POST", f"{BIG}/imports", {"source": "https://files.example/models/x", "params": PARAMS}
         ),
         "jobs.list_jobs": Case("GET", "/api/v1/jobs?limit=200"),
-        "jobs.retry_job": Case("POST", f"/api/v1/jobs/{NOBODY}/retry"),
+        "jobs.retry_job": Case("POST", f"/api/v1/jobs/{UNKNOWN_ID}/retry"),
         "metrics.metrics": Case("GET", "/metrics"),
         "mlflow.change_webhook": Case("PATCH", f"{FACE}/webhooks/none", {}),
         "mlflow.create_model_version": Case(
@@ -198,7 +198,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "mlflow_artifacts.begin_parts": Case("POST", f"{AREA}/mpu/create/x", {"path": "x", "num_parts": MOST_SIGNED}),
         "mlflow_artifacts.complete_parts": Case(
             "POST", f"{AREA}/mpu/complete/x",
-            {"path": "x", "upload_id": NOBODY,
+            {"path": "x", "upload_id": UNKNOWN_ID,
              "parts": [{"part_number": number, "etag": "x" * 256, "url": "u" * (PART_BYTES - 512)}
                        for number in range(1, 1001)]},
         ),
@@ -225,7 +225,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "audit.list_audit_chains": Case("GET", "/api/v1/audit/chains?limit=200"),
         "audit.list_audit_entries": Case("GET", "/api/v1/audit/entries?limit=200"),
         "sealed_log.list_sealed_entries": Case("GET", "/api/v1/audit/sealed?limit=200"),
-        "sealed_log.prove_entry": Case("GET", f"/api/v1/audit/{NOBODY}/proof"),
+        "sealed_log.prove_entry": Case("GET", f"/api/v1/audit/{UNKNOWN_ID}/proof"),
         "tiles.get_checkpoint": Case("GET", "/audit/checkpoint"),
         "tiles.get_log_keys": Case("GET", "/audit/keys"),
         "tiles.get_tile": Case("GET", "/audit/tile/entries/000.p/20"),
@@ -252,14 +252,14 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "tokens.create_token": Case("POST", "/api/v1/tokens", {"owner": "ann", "roles": ["reader"], "name": "x" * 255}),
         "transfer.receive": Case("PUT", "/transfer/none", b"x" * 1_000_000),
         "transfer.serve": Case("GET", "/transfer/none"),
-        "uploads.complete_upload": Case("POST", f"/api/v1/uploads/{NOBODY}/complete"),
-        "uploads.complete_uploads": Case("POST", "/api/v1/uploads/batch/complete", {"ids": [NOBODY] * 500}),
-        "uploads.abort_upload": Case("DELETE", f"/api/v1/uploads/{NOBODY}"),
-        "uploads.list_upload_parts": Case("GET", f"/api/v1/uploads/{NOBODY}/parts"),
-        "uploads.get_upload": Case("GET", f"/api/v1/uploads/{NOBODY}"),
+        "uploads.complete_upload": Case("POST", f"/api/v1/uploads/{UNKNOWN_ID}/complete"),
+        "uploads.complete_uploads": Case("POST", "/api/v1/uploads/batch/complete", {"ids": [UNKNOWN_ID] * 500}),
+        "uploads.abort_upload": Case("DELETE", f"/api/v1/uploads/{UNKNOWN_ID}"),
+        "uploads.list_upload_parts": Case("GET", f"/api/v1/uploads/{UNKNOWN_ID}/parts"),
+        "uploads.get_upload": Case("GET", f"/api/v1/uploads/{UNKNOWN_ID}"),
         "uploads.announce_upload": Case("POST", "/api/v1/uploads", digests[1]),
         "uploads.announce_uploads": Case("POST", "/api/v1/uploads/batch", {"uploads": digests}),
-        "uploads.sign_upload_parts": Case("POST", f"/api/v1/uploads/{NOBODY}/parts", {"parts": parts}),
+        "uploads.sign_upload_parts": Case("POST", f"/api/v1/uploads/{UNKNOWN_ID}/parts", {"parts": parts}),
         "versions.delete_version": Case("DELETE", f"{BIG}/versions/99"),
         "versions.get_lineage": Case("GET", f"{BIG}/versions/1/lineage?depth=3"),
         "versions.get_version": Case("GET", f"{BIG}/versions/1"),

@@ -158,16 +158,16 @@ def test_the_doctor_reports_that_the_store_is_gone(
 
 
 def test_the_doctor_reports_that_no_worker_lives_and_which_one_fails(admin: CommandLine, app: Flask) -> None:
-    nobody = admin("doctor", "--json")
+    workerless = admin("doctor", "--json")
     with app.app_context():
         heartbeats.Pulse("worker").beat(doing=[], failing=["scrubbing"])
     failing = admin("doctor", "--json")
     edit_beats(app)
     silent = admin("doctor")
 
-    assert (nobody.code, failing.code, silent.code) == (8, 8, 8)
-    assert check(nobody, "workers")["detail"] == "no worker lives, and none did in the last day"
-    assert "registry worker" in check(nobody, "workers")["fix"]
+    assert (workerless.code, failing.code, silent.code) == (8, 8, 8)
+    assert check(workerless, "workers")["detail"] == "no worker lives, and none did in the last day"
+    assert "registry worker" in check(workerless, "workers")["fix"]
     assert check(failing, "workers")["detail"].startswith("workers fail at scrubbing on ")
     assert "gave its last sign 3" in silent.out
 

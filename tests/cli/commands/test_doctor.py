@@ -127,14 +127,14 @@ def test_a_wrong_or_missing_token_is_reported(run_cli: CommandLine, url: str, to
 def test_an_address_without_a_server_or_with_another_one_is_reported(run_cli: CommandLine, tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))  # and does not listen
-        nobody = run_cli("doctor", "--url", f"http://127.0.0.1:{probe.getsockname()[1]}", "--json")
+        absent = run_cli("doctor", "--url", f"http://127.0.0.1:{probe.getsockname()[1]}", "--json")
     with serving(Flask("another")) as url:
         other = run_cli("doctor", "--url", url, "--json")
 
-    assert (nobody.code, other.code) == (8, 8)
-    assert "cannot be reached" in wrong(nobody)["address"]["detail"]
+    assert (absent.code, other.code) == (8, 8)
+    assert "cannot be reached" in wrong(absent)["address"]["detail"]
     assert "answered 404 Not Found" in wrong(other)["address"]["detail"]
-    assert all(wrong(done)["address"]["fix"] for done in (nobody, other))
+    assert all(wrong(done)["address"]["fix"] for done in (absent, other))
 
 
 def test_a_registry_that_is_not_ready_is_reported_with_what_it_lacks(

@@ -22,4 +22,4 @@ def test_a_fact_is_read_from_its_document_as_it_was(one: object) -> None:
 
 def test_a_document_with_another_member_is_refused() -> None:
     with pytest.raises(ValueError, match="TenureFact"):
-        fact(TenureFact, document(TENURE) | {"approved_by": "nobody"})
+        fact(TenureFact, document(TENURE) | {"approved_by": "stranger"})

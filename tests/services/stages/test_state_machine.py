@@ -57,31 +57,31 @@ class Life(RuleBasedStateMachine):
         self.book.versions[made["number"]] = Version()
         self.book.actions.append("version.registered")
         for stage in stages:
-            self.try_move(made["number"], stage, "whoever", {}, vacant=False, rehearse=False)
+            self.try_move(made["number"], stage, "any", {}, vacant=False, rehearse=False)
 
     # Chance alone seldom gets far: the next four are the days of a busy team.
 
     @rule(number=NUMBERS)
     def ship_again(self, number: int) -> None:
         for stage in ("staging", "production"):
-            self.try_move(number, stage, "whoever", {}, vacant=False, rehearse=False)
+            self.try_move(number, stage, "any", {}, vacant=False, rehearse=False)
 
     @rule()
     def retire(self) -> None:
         number = self.book.holder("production") or 1
-        self.try_move(number, "archived", "whoever", {"leave_vacant": True}, vacant=True, rehearse=False)
+        self.try_move(number, "archived", "any", {"leave_vacant": True}, vacant=True, rehearse=False)
 
     @rule(times=st.integers(1, 3))
     def go_back(self, times: int) -> None:
         for _ in range(times):
-            self.try_rollback(None, "whoever", {}, rehearse=False)
+            self.try_rollback(None, "any", {}, rehearse=False)
 
     @rule(number=NUMBERS)
     def go_back_to(self, number: int) -> None:
-        self.try_rollback(number, "whoever", {}, rehearse=False)
+        self.try_rollback(number, "any", {}, rehearse=False)
 
     @rule(
-        number=NUMBERS, stage=st.sampled_from(STAGES), expected=st.sampled_from(["whoever", "holder", "nobody", 1, 2]),
+        number=NUMBERS, stage=st.sampled_from(STAGES), expected=st.sampled_from(["any", "holder", "none", 1, 2]),
         vacant=st.booleans(), rehearse=st.booleans(),
     )  # fmt: skip
     def move(self, number: int, stage: str, expected: Any, vacant: bool, rehearse: bool) -> None:
@@ -109,7 +109,7 @@ class Life(RuleBasedStateMachine):
         return self.book.actions.append(action)
 
     @rule(
-        to=st.none() | NUMBERS, expected=st.sampled_from(["whoever", "holder", "nobody", 1]),
+        to=st.none() | NUMBERS, expected=st.sampled_from(["any", "holder", "none", 1]),
         rehearse=st.sampled_from([False, False, True]),
     )  # fmt: skip
     def roll_back(self, to: int | None, expected: Any, rehearse: bool) -> None:
@@ -164,7 +164,7 @@ class Life(RuleBasedStateMachine):
         version.deleted = False
         return self.book.actions.append("version.undeleted")
 
-    @rule(alias=ALIASES, number=NUMBERS, expected=st.sampled_from(["whoever", "holder", "nobody", 1]))
+    @rule(alias=ALIASES, number=NUMBERS, expected=st.sampled_from(["any", "holder", "none", 1]))
     def point(self, alias: str, number: int, expected: Any) -> None:
         expected, terms = self.expectation(alias, expected)
         response = self.api.put(f"{self.path}/aliases/{alias}", {"version": number, **terms})
@@ -244,8 +244,8 @@ class Life(RuleBasedStateMachine):
 
     def expectation(self, what: str, told: Any) -> tuple[Any, dict[str, Any]]:
         """What the caller claims to have seen, and how it is sent."""
-        seen = {"holder": self.book.holder(what), "nobody": None}.get(told, told)
-        return seen, {} if seen == "whoever" else {"expected_current": seen}
+        seen = {"holder": self.book.holder(what), "none": None}.get(told, told)
+        return seen, {} if seen == "any" else {"expected_current": seen}
 
     def assert_refused(self, response: Any, refusal: Refused) -> None:
         assert response.status_code >= 400, f"expected {refusal.code}: {response.get_data(as_text=True)}"
