@@ -1,4 +1,4 @@
-"""Forms that act: shown, checked, done once, and followed by a redirect to the result."""
+"""Forms that change data: validation, idempotent execution, and the redirect to the result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _UNSENT = frozenset({csrf.FIELD, KEY})
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Where the result of an act is, and the notice that is shown there."""
+    """The address of the result of an act, and the notice shown there."""
 
     location: str
     text: str
@@ -48,7 +48,7 @@ def act(
     recall: Callable[[Outcome], T],
     done: Callable[[T], Done | Response],
 ) -> Response:
-    """Show the form, or do what it says and redirect.
+    """Render the form, or execute it and redirect.
 
     *do* takes the loaded fields and the claim of the form's key. A second submission of the same form does nothing:
     *recall* returns the result of the first, and the browser is sent to the same place. *done* may also return a page,
@@ -84,7 +84,7 @@ def _do_once(claim: Claim, do: Callable[[], T], recall: Callable[[Outcome], T]) 
 
 
 def _show_again(shown: WebPage, error: RegistryError) -> Response:
-    """Show the form with the refusal. Its key stays where the act may still be done by sending it again."""
+    """Render the form with the refusal. The key is kept if the same form can be sent again."""
     refusals.note(error)
     shown.refusal = refusal_of(error)
     shown.errors = error.extras.get("errors", {})

@@ -55,7 +55,7 @@ def address(name: str) -> str:
 @blueprint.get("/static/<tag>/<path:name>")
 @public("files of the pages: the same in every registry of this release")
 def asset(tag: str, name: str) -> Response:
-    """Send a file. Only at its own address may it be kept: replicas of two releases serve during an upgrade."""
+    """Send a file. Only its current address is cacheable, because two releases serve during an upgrade."""
     file = files().get(name)
     if file is None:
         raise NotFound

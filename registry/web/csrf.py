@@ -29,14 +29,14 @@ def token() -> str:
 
 
 def refuse_foreign(request: Request) -> None:
-    """Raise Forbidden unless a form of ours, shown to the present session, sent the request."""
+    """Raise Forbidden unless a form of this registry, rendered for the present session, sent the request."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None and site != "same-origin":
-        raise Forbidden("the form was sent by a page of another site; nothing was changed", permission=PERMISSION)
+        raise Forbidden("a page of another site sent the form; nothing was changed", permission=PERMISSION)
     if site is None and request.headers.get("Origin") != own_origin(request.scheme, request.host):
         raise Forbidden(
-            "the browser did not say that this registry's own page sent the form; nothing was changed. Browsers do "
-            "over HTTPS, or when REGISTRY_PUBLIC_URL is the address that they use",
+            "no header of the request names this registry as the origin of the form; nothing was changed. Browsers "
+            "send it over HTTPS, or if REGISTRY_PUBLIC_URL is the address that they use",
             permission=PERMISSION,
         )
     try:

@@ -1,4 +1,4 @@
-"""What the forms of the catalogue share: reasons, tags in rows, and the row version that was opened."""
+"""Shared parts of the forms of models and versions: reasons, rows of tags, and the row version."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_ROWS = 120  # of tags, that a refused form shows again
 
 
 class OptionalReason(fields.Field["str | None"]):
-    """Why something is done; None where the field was left empty."""
+    """An optional reason; None for an empty field."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str | None:
         text = str(value).strip()
@@ -33,7 +33,7 @@ class OptionalReason(fields.Field["str | None"]):
 
 
 class ReasonForm(forms.WebForm):
-    """A form that asks for nothing but the reason."""
+    """A form with only a reason."""
 
     reason = OptionalReason(load_default=None)
 

@@ -20,7 +20,7 @@ blueprint.after_request(notices.remove_shown)
 
 
 def prepare(app: Flask) -> None:
-    """Give *app*'s templates what those of the pages use."""
+    """Add the filters, macros and functions of the pages to the templates of *app*."""
     environment = app.jinja_env
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters.update(

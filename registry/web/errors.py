@@ -1,4 +1,4 @@
-"""Errors as pages: every refusal in words, with what to do."""
+"""Error pages."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from registry.web.pages import WebPage, WebRefusal
 Handler = Callable[[HTTPException], Response | HTTPException]
 log = structlog.get_logger(__name__)
 
-# The words before the error's own sentence; a code that is not listed has those of its nearest listed ancestor.
+# Titles of errors by code; an error whose code is not listed has the title of its nearest listed ancestor.
 TITLES = MappingProxyType(
     {
         RegistryError.code: "Refused",
         errors.Malformed.code: "The request cannot be read",
-        errors.UnknownValue.code: "Nothing has this value",
+        errors.UnknownValue.code: "Unknown value",
         errors.Unauthenticated.code: "Not logged in",
         errors.Forbidden.code: "Not allowed",
         errors.NotFound.code: "Not found",
         errors.Conflict.code: "Refused",
         errors.AlreadyExists.code: "Refused: the name is taken",
-        errors.IllegalTransition.code: "Refused: not a move of this lifecycle",
-        errors.Occupied.code: "Refused: the stage is taken",
+        errors.IllegalTransition.code: "Refused: the lifecycle does not allow this move",
+        errors.Occupied.code: "Refused: the stage is occupied",
         errors.Stale.code: "Refused: another change came first",
         errors.TimeUncertain.code: "The order of the changes is uncertain",
         errors.InUse.code: "Refused: in use",
         errors.NotReady.code: "Refused: not ready",
-        errors.NoPrevious.code: "Refused: there is nothing to go back to",
+        errors.NoPrevious.code: "Refused: there is no version to roll back to",
         errors.BlobsMissing.code: "Refused: bytes are missing",
         errors.PreconditionFailed.code: "Refused: the resource has changed since you opened it",
         errors.TooLarge.code: "Refused: too large",
@@ -66,7 +66,7 @@ class ErrorPage(WebPage):
 
 
 def register(app: Flask) -> None:
-    """Let a browser that asks for an address which no face has get a page, too."""
+    """Return error pages to browsers for paths that no route matches."""
     otherwise = cast(Handler, app.error_handler_spec[None][None][HTTPException])
 
     def unrouted(error: HTTPException) -> Response | HTTPException:
@@ -78,7 +78,7 @@ def register(app: Flask) -> None:
 
 
 def refusal_of(error: RegistryError) -> WebRefusal:
-    """Return the refusal in words, and count it."""
+    """Return the refusal for a page, and count it."""
     status = status_of(type(error))
     log.info("refused", code=error.code, status=status, detail=error.detail)
     meters().refusals.labels(error.code).inc()
@@ -90,7 +90,7 @@ def refusal_of(error: RegistryError) -> WebRefusal:
 
 @blueprint.errorhandler(RegistryError)
 def refused(error: RegistryError) -> Response:
-    """Return the page of a refusal of the domain; without a valid session, the way to the login."""
+    """Return the page of a domain error; without a valid session, a redirect to the login."""
     if isinstance(error, errors.Unauthenticated):
         return login_cookie.to_login()
     refusals.note(error)
@@ -103,7 +103,7 @@ def refused(error: RegistryError) -> Response:
 
 @blueprint.errorhandler(HTTPException)
 def framework(error: HTTPException) -> Response | HTTPException:
-    """Return the page of a refusal by Flask or Werkzeug."""
+    """Return the page of an error that Flask or Werkzeug raised."""
     if error.code is None or error.code < 400:
         return error
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
@@ -120,13 +120,15 @@ def framework(error: HTTPException) -> Response | HTTPException:
 
 @blueprint.errorhandler(Exception)
 def unexpected(error: Exception) -> Response:
-    """Return the page of a defect of ours, or of a resource that the process lacks; the log has the traceback."""
+    """Return the page of an internal error or of an exhausted resource; log the traceback."""
     if refusal := exhaustion.refusal(error):
         log.error("exhausted", exc_info=error)
         return refused(refusal)
     log.error("internal_error", exc_info=error)
     meters().refusals.labels("internal").inc()
-    detail = f"The registry made a mistake. Its log has the details under the request id {g.get('request_id')}."
+    detail = (
+        f"The request failed with an internal error. The log has the details under request id {g.get('request_id')}."
+    )
     return _error_page(ErrorPage(WebRefusal("internal", _INTERNAL, detail, 500, {})))
 
 
@@ -139,6 +141,6 @@ def _error_page(shown: ErrorPage) -> Response:
 
 
 def _wants_page() -> bool:
-    """Return whether the client is a browser that asks for a page, at an address that is no API's."""
+    """Return whether the request accepts HTML rather than JSON, and its path is not one of the API."""
     is_api = request.path.startswith(("/api/", "/ajax-api/", "/audit/"))
     return not is_api and request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"

@@ -1,4 +1,4 @@
-"""What forms and the queries of pages send: texts by name."""
+"""Parsing of forms and of the query strings of pages."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def sent(req: Request) -> MultiDict[str, str]:
         text = bodies.read(req).decode("ascii")
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError as error:
-        raise Malformed("the form is not the URL-encoded UTF-8 that browsers send, or has too many fields") from error
+        raise Malformed("the form is not URL-encoded UTF-8, or has too many fields") from error
     form = MultiDict(pairs)
     setattr(g, _KEPT, form)
     return form
 
 
 def load(schema: type[Schema], values: MultiDict[str, str]) -> dict[str, Any]:
-    """Return what *schema* makes of the values. Raises Invalid, with the mistake of each field.
+    """Return the values as *schema* loads them. Raises Invalid, with the error of each field.
 
     A field of a list takes all values of its name, each other one the last. Lines end as in a text file.
     """

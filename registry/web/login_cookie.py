@@ -1,4 +1,4 @@
-"""The cookie of a browser session: set at the login, removed at the logout, and the way to the login without one."""
+"""The cookie of a browser session, and the redirect to the login without one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def keep(response: Response, opened: SessionRecord) -> None:
 
 
 def end(session_id: str) -> None:
-    """Close a session of the caller's account, and let this process accept it no longer. Raises NotFound."""
+    """Close a session of the caller's account, and remove it from this process's cache. Raises NotFound."""
     sessions.close_session(session_id, actor=current_actor())
     adapters().authenticator.forget(session_id)
 
@@ -59,12 +59,12 @@ def for_this_request(actor: Actor) -> Actor:
 
 
 def remove(response: Response) -> None:
-    """Let the browser forget its session."""
+    """Delete the session cookie in the browser."""
     response.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="Lax", path="/")
 
 
 def to_login() -> Response:
-    """Send a browser without a valid session to the login, which leads back to where it was."""
+    """Redirect a browser without a valid session to the login, which redirects back to the page."""
     request = current_request()
     target = url_for("login", next=_shown_place(request))
     response: Response
@@ -79,7 +79,7 @@ def to_login() -> Response:
 
 
 def destination(text: str | None) -> str:
-    """Return where a login leads: a path of this service, or the first page."""
+    """Return the target of a login: a path of this service, or the home page."""
     first = below_prefix("/")
     if not text or len(text) > MOST_NEXT or not is_own_path(text):
         return first
@@ -101,7 +101,7 @@ def keeps_no_session(request: Request) -> bool:
 
 
 def _shown_place(request: Request) -> str | None:
-    """Return the page that the browser shows or asks for; None where it is none that a browser can open again."""
+    """Return the path of the page that the browser shows or requests; None if it cannot be opened with GET."""
     if request.headers.get("HX-Request") == "true":
         try:
             shown = urlsplit(request.headers.get("HX-Current-URL", ""))

@@ -1,4 +1,4 @@
-"""The latest values of metrics over the versions of a model, and their pictures."""
+"""The latest values of metrics over the versions of a model, and their charts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class MetricPicture:
 
 
 class MetricsOverVersions:
-    """The latest values of some metrics in the latest versions of a model, and their pictures. Deleted ones are not."""
+    """The latest values of some metrics in the latest versions of a model, without deleted ones, and their charts."""
 
     def __init__(self, model: str, keys: Sequence[str], last: int, most: int = PICTURES) -> None:
         self.model = model

@@ -1,4 +1,4 @@
-"""The picture of who served when, and its rows, for the page of a model."""
+"""The timeline of stages and its rows, for the page of a model."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ModelTimeline:
 
     @property
     def rows(self) -> list[TenureRecord]:
-        """Return those that the picture shows, as far as a table beside it has room."""
+        """Return the tenures of the window for the table, newest first, at most ROWS."""
         span = self.WINDOWS[self.window][1]
         start = None if span is None else times.now() - span
         shown = [one for one in self.tenures if start is None or one.until is None or one.until >= start]

@@ -1,4 +1,4 @@
-"""What was just done, carried over one redirect in a signed cookie."""
+"""Notices about a completed change, carried over one redirect in a signed cookie."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MOST_TEXT = 1000  # browsers keep 4,096 bytes of a cookie
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence about what was done, and links (text and address) to what may follow."""
+    """A sentence about a completed change, and links (text and address) to next steps."""
 
     text: str
     links: Sequence[tuple[str, str]] = ()
 
 
 def carry(response: Response, notice: Notice, *, owner: str | None = None) -> None:
-    """Let the next page that the browser opens show *notice*.
+    """Show *notice* on the next page that the browser opens.
 
     It must be one of the present session, or of the session *owner*: "" for none, such as that of the login.
     """

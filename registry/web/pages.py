@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 @dataclass(frozen=True, slots=True)
 class Crumb:
-    """A step of the way to a page; the last one has no address."""
+    """A step of the breadcrumb; the last one has no address."""
 
     text: str
     href: str | None = None

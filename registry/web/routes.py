@@ -1,4 +1,4 @@
-"""What the pages add to the app."""
+"""Registration of the pages with the app."""
 
 from __future__ import annotations
 

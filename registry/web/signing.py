@@ -1,4 +1,4 @@
-"""Signed texts that browsers keep for a session: the tokens of forms, and notices."""
+"""Signed texts for a session: CSRF tokens and notices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def session_id() -> str:
 
 
 def signer(purpose: str) -> URLSafeTimedSerializer:
-    """Return what signs texts for one purpose, and reads them back with their age."""
+    """Return the serializer that signs texts for one purpose and verifies them with their age."""
     return URLSafeTimedSerializer(
         settings().secret_keys[::-1],  # the last one signs
         salt=f"web {purpose}",

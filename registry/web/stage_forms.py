@@ -23,7 +23,7 @@ def _check_reason(value: str) -> None:
     if "\x00" in value:
         raise ValidationError("must not hold U+0000")
     if not value.strip() or len(value) > changes.REASON_LENGTH:
-        raise ValidationError(f"say why, in 1 to {changes.REASON_LENGTH} characters: history will show it")
+        raise ValidationError(f"enter a reason of 1 to {changes.REASON_LENGTH} characters; the history shows it")
 
 
 class Holder(fields.Field["int | None"]):
@@ -41,11 +41,11 @@ class VersionNumber(fields.Field[int]):
 
 
 class Reason(fields.String):
-    """Why: a text that history shows."""
+    """The reason: a text that the history shows."""
 
     def __init__(self) -> None:
         super().__init__(
-            required=True, error_messages={"required": "say why: history will show it"}, validate=_check_reason
+            required=True, error_messages={"required": "enter a reason; the history shows it"}, validate=_check_reason
         )
 
 

@@ -58,7 +58,7 @@ class VersionTable:
         return cursor and self.address(stage=self.stage, cursor=cursor)
 
     def address(self, **query: str | None) -> str:
-        """Return the address of the table with another query; what the picture of a metric shows stays."""
+        """Return the address of the table with another query; the chart of the metric stays the same."""
         return url_for("model", **{**self._kept, **query}, _anchor="versions")
 
     def reference(self, row: Mapping[str, Any]) -> str:
@@ -74,7 +74,7 @@ class VersionTable:
         return f"{self._version_prefix}{number}"
 
     def notes(self, row: Mapping[str, Any]) -> Sequence[str]:
-        """Return what is lacking in the lineage of a version."""
+        """Return the gaps in the lineage of a version."""
         lineage: LineageRecord = row["lineage"]
         notes = []
         if lineage.code and lineage.code.get("dirty"):

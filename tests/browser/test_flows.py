@@ -54,7 +54,7 @@ def move(page: Page, button: str | re.Pattern[str], reason: str, choice: str | N
     form = page.locator("form:has(textarea[name=reason])")
     if choice:
         form.get_by_label(choice, exact=True).check()
-    form.get_by_label("Why?", exact=False).fill(reason)
+    form.get_by_label("Reason", exact=False).fill(reason)
     form.locator("button.primary").click()
 
 
@@ -85,13 +85,13 @@ def test_a_promotion_is_refused_when_another_change_came_first(
     page.get_by_role("link", name=PROMOTE).first.click()
     form = page.locator("form:has(textarea[name=reason])")
     form.get_by_label("production", exact=True).check()
-    form.get_by_label("Why?", exact=False).fill("AUC is better")
+    form.get_by_label("Reason", exact=False).fill("AUC is better")
     registry.model(model).rollback()
 
     form.locator("button.primary").click()
 
     expect(page.get_by_role("alert")).to_contain_text("another change came first")
-    expect(page.get_by_label("Why?", exact=False)).to_have_value("AUC is better")
+    expect(page.get_by_label("Reason", exact=False)).to_have_value("AUC is better")
     expect(page.get_by_label("production", exact=True)).not_to_be_checked()
     assert registry.model(model).stages() == {1: "production", 2: "archived", 3: "staging"}
 
@@ -111,7 +111,7 @@ def test_a_double_click_is_one_act(
     with tab(chromium) as opened:
         page = opened.page
         log_in(page, guarded, empty.tokens["promoter"], f"/models/{model}/rollback")
-        page.get_by_label("Why?", exact=False).fill("p99 latency doubled")
+        page.get_by_label("Reason", exact=False).fill("p99 latency doubled")
         page.get_by_role("button", name="Roll back now").dblclick()
         expect(page.get_by_role("status").first).to_contain_text("production")
 

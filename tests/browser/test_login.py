@@ -44,7 +44,7 @@ def test_a_person_logs_in_and_out(production: tuple[str, Database], chromium: Br
         page = opened.page
         opened.open(f"{address}/me")
         expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
-        assert not page.get_by_text("Browsers do not keep a login").count()
+        assert not page.get_by_text("Browsers do not keep a session").count()
         log_in(opened, "mrp_wrong")
         expect(page.get_by_role("alert")).to_contain_text("refused")
         opened.shoot("login-refused")

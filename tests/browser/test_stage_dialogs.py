@@ -24,14 +24,14 @@ def test_a_promotion_in_a_dialog_is_refused_as_stale_and_then_done(
         assert opened.faults() == []
         built.model("dialogs").move(2, "production", reason="faster")
 
-        dialog.get_by_label("Why? History will show it.").fill("approved")
-        dialog.get_by_role("button", name="Move it").click()
+        dialog.get_by_label("Reason, shown in the history").fill("approved")
+        dialog.get_by_role("button", name="Move", exact=True).click()
         expect(dialog.get_by_role("alert")).to_be_focused()
         expect(dialog.get_by_role("alert")).to_contain_text("Refused: another change came first.")
         assert dialog.get_by_role("radio", checked=True).count() == 0
         refused = opened.faults()
         dialog.get_by_role("radio", name="production").check()
-        dialog.get_by_role("button", name="Move it").dblclick()
+        dialog.get_by_role("button", name="Move", exact=True).dblclick()
 
         expect(page.get_by_role("status").first).to_contain_text("dialogs:3 is in production since")
         assert [one for one in refused if "409" not in one] == []
@@ -55,7 +55,7 @@ def test_a_rollback_that_the_store_does_not_answer_can_be_tried_again_in_the_dia
         page.get_by_role("link", name="Roll back…").click()
         expect(dialog.get_by_text("✗ production is unchanged")).to_be_visible()
 
-        dialog.get_by_label("Why? History will show it.").fill("latency")
+        dialog.get_by_label("Reason, shown in the history").fill("latency")
         dialog.get_by_role("button", name="Roll back now").click()
         expect(dialog.get_by_role("alert")).to_contain_text("Nothing was changed")
         stored.unlink()

@@ -194,7 +194,7 @@ def test_logging_out_everywhere_closes_the_sessions_of_all_browsers(app: Flask, 
     again = logged_in(app, tokens[1]["token"])
     everywhere = press(here, "/me", "/me/sessions/close")
     assert leads_to_login(everywhere)
-    assert "closed sessions: 2" in browse(here, everywhere.location).text
+    assert "logged out of all sessions; closed: 2" in browse(here, everywhere.location).text
     assert leads_to_login(again.get("/me"))
 
 
@@ -260,7 +260,7 @@ def test_a_token_is_created_once_and_shown_once(app: Flask, api: Api, database: 
     for field, text in (("owner", "a\x00b"), ("name", "a\x00b"), ("name", "x" * 256), ("roles", "root")):
         examined(submit(client, "/tokens/new", {**fields, field: text}, status=422), status=422)
     done = submit(client, f"/tokens/{secret[4:16]}/revoke", {"reason": ""})
-    assert f"Token {secret[4:16]} of ann is revoked." in browse(client, done.location).text
+    assert f"Token {secret[4:16]} of ann was revoked." in browse(client, done.location).text
     expect(401, Api(app.test_client(), secret).get("/me"))
     assert "was revoked" in browse(client, f"/tokens/{secret[4:16]}/revoke").text
     assert browse(client, "/tokens/000000000000/revoke", status=404)
@@ -305,7 +305,7 @@ def test_the_login_says_where_browsers_keep_no_session(app: Flask) -> None:
     for address, site in PLACES:
         headers = {"Sec-Fetch-Site": site} if site else {}
         seen = examined(browser(app, address).get("/login", headers=headers))
-        if "Browsers do not keep a login over plain HTTP." in seen.text:
+        if "Browsers do not keep a session over plain HTTP." in seen.text:
             shown.append(address)
 
     assert shown == ["http://registry.test", "http://10.0.0.7:5000"]
@@ -322,7 +322,7 @@ def test_settings_are_cookies_that_the_pages_read(visitor: FlaskClient) -> None:
     seen = browse(visitor, saved.location)
 
     assert (seen.root.get("data-theme"), seen.root.get("data-times")) == ("dark", "local")
-    assert "kept in this browser" in seen.text
+    assert "saved in this browser" in seen.text
     submit(visitor, "/settings", {"theme": "system", "times": "utc"})
     assert browse(visitor, "/settings").root.get("data-theme") is None
     assert submit(visitor, "/settings", {"theme": "<b>", "times": "utc"}, status=422)

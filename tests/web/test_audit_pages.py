@@ -71,7 +71,7 @@ def test_the_log_is_searched_by_a_form_and_verified(
     assert visitor.get(table, buffered=True).get_data(as_text=True).count("model.edited") == 50
     assert "registry audit --actor" not in moves.whole_text
     assert "registry audit --action 'version.*' --model fraud --version 1 --since 7d" in moves.whole_text
-    assert "54 of them under a published checkpoint" in verified.text
+    assert "54 of them covered by a published checkpoint" in verified.text
     assert block.get_data(as_text=True).lstrip().startswith('<p class="notice"')
     assert "its description is 'x', the log has '49'" in changed.text
 
@@ -107,8 +107,8 @@ def test_an_entry_has_a_page_with_its_proof(site: RegistryBuilder, visitor: Flas
     seal_all(dev_app)
     sealed = browse(visitor, f"/audit/{latest['id']}")
 
-    assert "There is no proof yet" in unsealed.text
-    assert "There is no proof yet" not in sealed.text
+    assert "No proof is available" in unsealed.text
+    assert "No proof is available" not in sealed.text
     assert "c2sp.org/tlog-proof@v1" in sealed.text
     assert "under the published checkpoint of" in sealed.text
     assert f"registry audit proof {latest['id']}" in sealed.text
@@ -147,7 +147,7 @@ def test_the_status_page_shows_what_waits_and_what_is_damaged(
     damaged = browse(visitor, "/status?examine=1")
 
     for text in ("The database answers.", "No worker is alive.", "No file is known to be damaged.",
-                 "A worker has not counted yet."):  # fmt: skip
+                 "No worker has counted yet."):  # fmt: skip
         assert text in idle.text
     assert "/models/fraud/versions/1" in damaged.links or "fraud:1" in damaged.text
     assert "a b.bin" in damaged.text

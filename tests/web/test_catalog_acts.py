@@ -181,7 +181,7 @@ def test_aliases_are_set_moved_and_deleted_and_a_stale_form_is_refused(
     past = browse(visitor, champion).one("table")
     assert ["".join(row[1].itertext()).split()[0] for row in past.iter("tr")][1:] == ["v3", "v2", "v1"]
     submit(visitor, f"{champion}/delete", {"reason": "retired"})
-    assert "It points at no version now." in browse(visitor, champion).text
+    assert "The alias does not point at a version." in browse(visitor, champion).text
     browse(visitor, f"{MODEL}/aliases/never", status=404)
 
 
@@ -218,7 +218,7 @@ def test_who_may_not_read_files_learns_why_the_card_is_not_shown(
     assert "Secret" in browse(reader, f"{VERSION}/card").text
     shown = browse(auditor, f"{VERSION}/card").text
     assert "Secret" not in shown
-    assert "Reading files needs the permission file:download; auditor has the roles: auditor." in shown
+    assert "Reading files requires the permission file:download; auditor has the roles: auditor." in shown
     assert "Read README.md" in browse(auditor, VERSION).text
     submit(auditor, f"{VERSION}/notes", {"text": "looked at"})
     assert "looked at" in browse(reader, VERSION).text

@@ -94,7 +94,7 @@ def test_versions_are_chosen_from_a_model_or_by_reference(site: RegistryBuilder,
         ]
     }
 
-    assert "Choose two versions" in empty.text
+    assert "Choose versions to compare" in empty.text
     assert len(empty.all("input", name="v")) == 2
     boxes = {box.get("value"): box.get("checked") for box in chosen.all("input", name="v")}
     assert boxes == {f"{MODEL}:2": "", f"{MODEL}:1": None}
@@ -130,7 +130,7 @@ def test_the_explorer_has_the_values_as_pictures_as_a_table_and_for_its_script(
         "v1: 0.9, production",
         "v2: 0.8, staging",
     }
-    assert "none: no version of these has a value." in unknown.text
+    assert "none: none of these versions has a value." in unknown.text
     assert "No metrics are recorded" in empty.text
 
 

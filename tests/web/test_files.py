@@ -75,7 +75,7 @@ def test_files_are_previewed_as_text_tables_or_not_at_all(visitor: FlaskClient, 
         "conf/MLmodel": "sklearnempty run_idabc",
         "weights/a.safetensors": "1 tensor, 6 parameters. Tensors, as the header of the file describes them "
         "NameTypeShapeBytes wF322 × 324 B",
-        "weights/lying.safetensors": "This is no safetensors file",
+        "weights/lying.safetensors": "Not a safetensors file",
         "weights/broken.txt": "No preview of this type.",
         "empty": "The file is empty.",
     }
@@ -137,7 +137,7 @@ def test_without_the_permission_a_file_is_described_and_not_given_out(
 
     seen = browse(auditor, f"{FILES}/notes.txt")
 
-    assert "you need the permission file:download" in seen.text
+    assert "requires the permission file:download" in seen.text
     assert "secret" not in seen.text
     assert not [link for link in seen.links if "download" in link]
     assert browse(auditor, f"{FILES}/notes.txt?download=1", status=403).one("h1").text

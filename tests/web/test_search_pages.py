@@ -154,10 +154,10 @@ def test_the_versions_that_used_data_are_listed_and_exported(site: RegistryBuild
     export = visitor.get(next(link for link in seen.links if "format=csv" in link))
 
     assert rows(seen) == ["fraud v2", "fraud v1"]
-    assert "No version used this data." in staging.text
+    assert "No version used this dataset." in staging.text
     assert [line.split(",")[1] for line in export.get_data(as_text=True).splitlines()[1:]] == ["2", "1"]
     assert export.content_type == "text/csv; charset=utf-8"
-    assert "Give the digest" in browse(visitor, "/lineage/impact").text
+    assert "Enter the digest" in browse(visitor, "/lineage/impact").text
 
 
 def test_deleted_models_have_a_list_with_separate_cursors_and_no_filter(

@@ -76,7 +76,7 @@ def test_a_form_that_another_change_overtook_chooses_nothing_and_keeps_the_reaso
     assert refused.text.startswith("Move fraud:2 Refused: another change came first.")
     assert set(choices(refused).values()) == {False}
     assert refused.one("textarea").text.strip() == "approved by risk"
-    assert "Version 3 holds production since just now (local-dev: faster)" in refused.text
+    assert "Version 3 entered production just now (local-dev: faster)" in refused.text
     assert "Compare version 3 with 2" in refused.text
     assert refused.hidden_fields(STAGE)["expected_current"] == "3"
     assert refused.hidden_fields(STAGE)["idempotency_key"] != shown.hidden_fields(STAGE)["idempotency_key"]
@@ -93,7 +93,7 @@ def test_production_is_left_vacant_only_by_who_says_so(visitor: FlaskClient, sit
     submit(visitor, where, {"to": "archived", "reason": "withdrawn", "leave_vacant": "yes"}, seen=refused)
 
     assert choices(shown) == {"archived": False}
-    assert "no version takes its place" in shown.text
+    assert "no version replaces it" in shown.text
     assert "version 1 cannot go from production to staging" in shown.text
     assert "would leave production vacant" in refused.text
     assert site.model("fraud").stages()[1] == "archived"
@@ -118,7 +118,7 @@ def test_a_dialog_gets_the_form_alone_and_is_led_on_by_a_header(
     assert files == "✓ Files of version 2: the only one is in the store."
     assert (wrong.status_code, done.status_code) == (422, 204)
     assert 'aria-describedby="e-reason"' in wrong.text
-    assert "history will show it" in wrong.text
+    assert "the history shows it" in wrong.text
     assert done.headers["HX-Redirect"] == FRAUD
     assert site.model("fraud").stages()[2] == "production"
 
@@ -178,7 +178,7 @@ def test_a_rollback_proposes_the_previous_holder_and_says_why_others_cannot_retu
     page = browse(visitor, done.headers["Location"])
     stale = Seen(submit(visitor, ROLLBACK, {"to": "2", "reason": "latency"}, status=409, seen=browse_later(shown)))
 
-    assert "There is nothing to go back to." in nothing.text
+    assert "There is no version to roll back to." in nothing.text
     assert choices(shown) == {"2": True}
     assert "refused version 1 is deleted" in shown.text
     assert "Version 3 leaves production, is archived and marked as rolled back" in shown.text
@@ -242,8 +242,8 @@ def test_the_model_page_draws_who_served_and_says_what_an_open_lifecycle_allows(
     assert len(titles) == len(seen.all("table")[0].findall(".//tbody/tr")) == 6
     assert any("Version 2 in production" in title and "rolled back to version 1" in title for title in titles)
     assert len(seen.all("{http://www.w3.org/2000/svg}polygon", _class="bad")) == 1
-    assert block.lstrip().startswith("<h2>Who served when</h2>")
-    assert "several versions may hold production" in opened.text
+    assert block.lstrip().startswith("<h2>Stages over time</h2>")
+    assert "several versions can be in production" in opened.text
     assert "Promote version" not in opened.text
     production = opened.one("section", aria_labelledby="held-production")
     assert "also" in "".join(production.itertext())
@@ -312,7 +312,7 @@ def test_an_act_that_needs_another_role_is_explained_and_not_offered(
     holding = browse(writer, f"{FRAUD}/versions/1/stage")
 
     assert choices(shown) == {"none": False, "archived": False}
-    assert "To promote it you need the role promoter. You are writer (writer)." in shown.text
+    assert "Promoting it requires the role promoter. You are writer (writer)." in shown.text
     assert "Not allowed. this needs the permission version:promote" in refused.text
     assert choices(holding) == {}
     assert not holding.all("button", type="submit", class_="primary")

@@ -48,4 +48,4 @@ def test_a_form_whose_result_is_unknown_does_not_say_that_nothing_was_changed(de
 
     assert "it may have been written" in text
     assert "Nothing was changed" not in text
-    assert "not done twice" in text
+    assert "already made is not repeated" in text

@@ -71,7 +71,7 @@ def test_a_version_without_facts_says_so(site: RegistryBuilder, visitor: FlaskCl
 
     seen = browse(visitor, f"{MODEL}/versions/1")
 
-    for text in ("Nothing was measured", "No parameters were recorded", "no data recorded", "No tags", "not recorded"):
+    for text in ("No measurements", "No parameters are recorded", "no data recorded", "No tags", "not recorded"):
         assert text in seen.text, text
     assert browse(visitor, f"{MODEL}/versions/2", status=404).one("h1").text
 
@@ -85,9 +85,9 @@ def test_each_state_is_explained(model: Any, dev_app: Flask, visitor: FlaskClien
     changed(dev_app, 5, claimed={"stage": "Production", "tags": {"by": "mlflow"}}, rolled_back=True)
     texts = {
         2: ["failed", "Reason: the bytes of model.bin differ", "refused"],
-        3: ["pending", "1 of 1 files are verified; a worker reads the others."],
-        4: ["unverified", "s3://elsewhere/model", "files not known"],
-        5: ["rolled back", "What the registry it came from said", "Production", "returns to production only through"],
+        3: ["pending", "1 of 1 files are verified; a worker verifies the others."],
+        4: ["unverified", "s3://elsewhere/model", "files unknown"],
+        5: ["rolled back", "Facts from the source registry", "Production", "return to production only through"],
     }
 
     for number, words in texts.items():

@@ -1,1 +1,1 @@
-"""Pictures: values in, coordinates out. The templates below ``templates/drawing`` make markup of them."""
+"""Layout of charts and graphs as coordinates. The templates in ``templates/drawing`` render them."""

@@ -55,7 +55,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A picture of ``width`` by ``height`` units, which contains all nodes and edges."""
+    """A drawing of ``width`` by ``height`` units, which contains all nodes and edges."""
 
     width: int
     height: int
@@ -64,7 +64,7 @@ class Drawing:
 
 
 def draw(nodes: Sequence[DrawnNode], edges: Iterable[tuple[int, int, str]]) -> Drawing:
-    """Return the picture of at most the first 100 nodes; *edges* are (source, target, kind), as they are recorded."""
+    """Return the drawing of at most the first 100 nodes; *edges* are recorded as (source, target, kind)."""
     shown = nodes[:MOST_NODES]
     flow = _flow(shown, [edge for edge in edges if min(edge[:2]) >= 0 and max(edge[:2]) < len(shown)])
     columns = _untangled(_ranked(len(shown), _without_cycles(len(shown), flow)), flow)
@@ -83,7 +83,7 @@ def draw(nodes: Sequence[DrawnNode], edges: Iterable[tuple[int, int, str]]) -> D
 
 
 def _flow(nodes: Sequence[DrawnNode], edges: Sequence[tuple[int, int, str]]) -> Edges:
-    """Return the edges from what was there first to what came of it; inputs of a version pass through its run."""
+    """Return the edges from inputs to outputs; inputs of a version pass through its run."""
     runs = {
         source: target
         for source, target, kind in edges
@@ -97,7 +97,7 @@ def _flow(nodes: Sequence[DrawnNode], edges: Sequence[tuple[int, int, str]]) -> 
 
 
 def _without_cycles(count: int, edges: Edges) -> Edges:
-    """Return the edges without those that lead back to where a walk came from."""
+    """Return the edges without those that close a cycle."""
     following = _neighbours(edges)
     kept: list[tuple[int, int]] = []
     state = [0] * count  # 1: on the way, 2: done

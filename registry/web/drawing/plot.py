@@ -1,4 +1,4 @@
-"""A metric over versions as a line: values in, coordinates out."""
+"""Layout of the line chart of a metric over versions."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _MONTHS, _DAYS = timedelta(days=400), timedelta(days=2)
 
 
 class Span(Protocol):
-    """What the picture needs of a tenure."""
+    """The fields of a tenure that the timeline needs."""
 
     @property
     def stage(self) -> str: ...
@@ -87,7 +87,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Timeline(Generic[S]):
-    """The picture. ``left_out`` counts the tenures of the time that are in the table only."""
+    """The timeline. ``left_out`` is the number of tenures in the window that only the table has."""
 
     width: float
     height: float

@@ -78,7 +78,7 @@
     part.dataset.changed = String(Date.now());
     window.htmx?.process?.(part);
     prepare(part);
-    say("This page was brought up to date.");
+    say("This page was updated.");
   };
   const begun = Date.now();
   let beat = 0;
@@ -102,8 +102,8 @@
   });
 
   // What could not be answered.
-  document.addEventListener("htmx:error", () => say("The registry could not answer; nothing was changed."));
-  document.addEventListener("htmx:response:error", () => say("The registry could not answer; nothing was changed."));
+  document.addEventListener("htmx:error", () => say("The request failed; nothing was changed."));
+  document.addEventListener("htmx:response:error", () => say("The request failed; nothing was changed."));
 
   // Addresses that MLflow's interface has: #/models/fraud/versions/7
   if (location.hash.startsWith("#/models/")) location.replace(location.hash.slice(1));

@@ -1,4 +1,4 @@
-"""The words of comparisons: sections, facts, reasons for missing values, and links to what a host shows of commits."""
+"""Texts of comparisons: sections, facts, reasons for missing values, and links to commits at a host."""
 
 from __future__ import annotations
 

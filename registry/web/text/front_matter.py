@@ -16,7 +16,7 @@ _FENCE = "---"
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A card in its parts. ``rows`` has the front matter, ``problem`` why it cannot be shown as a table."""
+    """A parsed card. ``rows`` is the front matter; ``problem`` is why it cannot be shown as a table."""
 
     body: str
     rows: tuple[tuple[str, str], ...] = ()
@@ -25,17 +25,17 @@ class ModelCard:
 
 
 class _Refused(Exception):
-    """The front matter has what no card needs."""
+    """The front matter uses a refused feature of YAML, or is nested too deep."""
 
 
 class _Composer(yaml.SafeLoader):
-    """Composes nodes and constructs no values: a text stays the text that it is."""
+    """Composes YAML nodes without constructing values: each scalar stays a text."""
 
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            raise _Refused("it refers to other parts of itself")
+            raise _Refused("it has YAML anchors or aliases")
         self.depth += 1
         if self.depth > _DEPTH:
             raise _Refused(f"it is nested more than {_DEPTH} levels deep")
@@ -72,7 +72,7 @@ def _compose(source: str) -> Any:
 
 
 def _listed_values(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield a row for each value, named by the way to it; a list of texts is one row."""
+    """Yield a row for each value, named by its path; a list of texts is one row."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else "?"

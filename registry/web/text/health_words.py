@@ -1,4 +1,4 @@
-"""The checks of the registry's health in sentences, and the names of what waits."""
+"""The health checks of the registry as sentences."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "database": ("The database answers.", "The database does not answer."),
     "migrations": ("The schema of the database fits this release.", "The schema of the database does not fit."),
     "storage": ("The artifact store answers.", "The artifact store does not answer: no bytes can be read or written."),
-    "secret_key": ("The secret key is that of the database.", "The secret key is not that of the database."),
-    "identity": ("The artifact store is that of this registry.", "The artifact store is not known to be ours."),
-    "audit_log": ("The sealed log continues what was published.", "The sealed log is forked: nothing is sealed."),
+    "secret_key": ("The secret key matches the database.", "The secret key does not match the database."),
+    "identity": ("The artifact store belongs to this registry.", "The owner of the artifact store is not known."),
+    "audit_log": ("The sealed log continues the published log.", "The sealed log is forked: no entry is sealed."),
     "privileges": ("The database role of the service was checked.", "The database role could not be checked."),
     "logs": ("Log lines are written.", "Log lines are lost."),
     "metrics": ("Metrics of all processes are counted.", "Metrics are incomplete."),
-    "clock": ("The clock of the database can date entries.", "The clock is wrong: nothing can be written."),
-    "replica": ("The read replica is watched.", "The read replica is not used."),
-    "abilities": ("The abilities of the artifact store are known.", "The abilities of the store are not known."),
+    "clock": ("The clock of the database is right.", "The clock is wrong: writes are refused."),
+    "replica": ("The read replica is monitored.", "The read replica is not used."),
+    "abilities": ("The features of the artifact store are known.", "The features of the artifact store are unknown."),
     "listing": ("The listing of the artifact store was checked.", "The artifact store cannot be listed."),
     "verification": ("No upload waits for long.", "Uploads wait for verification."),
     "versions": ("No version is pending for long.", "Versions are pending for too long."),

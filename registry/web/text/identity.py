@@ -9,7 +9,7 @@ from registry.db.records import TokenRecord
 from registry.domain import token_life
 from registry.domain.access import Role
 
-# What each role allows; the permissions are in ``registry.domain.access``.
+# Descriptions of the roles; the permissions are in ``registry.domain.access``.
 ROLES: Mapping[Role, str] = {
     Role.READER: "reads models, versions and history, and downloads files",
     Role.WRITER: "creates and edits models, registers versions, uploads files, and moves versions outside production",
@@ -17,18 +17,18 @@ ROLES: Mapping[Role, str] = {
     Role.ADMIN: "does what a writer does, deletes models, imports and purges versions, reads the audit log, and "
     "manages tokens and jobs; does not promote",
     Role.AUDITOR: "reads everything, including the audit log and the list of tokens, but downloads no files",
-    Role.RESPONDER: "reads models, moves versions outside production, and rolls back, also while the store is away",
+    Role.RESPONDER: "reads models, moves versions outside production, and rolls back, also when the store is down",
     Role.BOOTSTRAP: "creates the token of the first administrator, and nothing else",
 }
 
 
 def described(roles: Collection[Role]) -> Sequence[tuple[str, str]]:
-    """Return each role, and what it allows in words, the common ones first."""
+    """Return each role with its description, the common ones first."""
     return [(role.value, ROLES[role]) for role in Role if role in roles]
 
 
 def token_state(token: TokenRecord, *, now: datetime) -> tuple[str, str]:
-    """Return whether a token works, in a word, and the kind of its badge."""
+    """Return the state of a token, and the kind of its badge."""
     if token.revoked_at is not None:
         return "revoked", "past"
     if token.expires_at <= now:

@@ -90,7 +90,7 @@ def _lower_headings(state: Any) -> None:
 def _alternative(
     renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]
 ) -> str:
-    """Return the text of a picture in its place: loading one would reveal the reader to another server."""
+    """Render the alternative text of an image: loading the image would reveal the reader to another server."""
     return str(escape(f"[picture: {tokens[index].content}]"))
 
 

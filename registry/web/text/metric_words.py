@@ -14,10 +14,10 @@ def value_of(value: float | None) -> str:
 
 
 def described(key: str, values: Sequence[float | None]) -> str:
-    """Return what a picture of the values shows, in a sentence. The values are those of versions, oldest first."""
+    """Return a sentence that describes a chart of the values of versions, oldest first."""
     there = [value for value in values if value is not None and math.isfinite(value)]
     if not there:
-        return f"{key}: no version of these has a value."
+        return f"{key}: none of these versions has a value."
     ends = f"{number(min(there))} to {number(max(there))}, latest {number(there[-1])}"
     missing = len(values) - len(there)
     return f"{key} over {len(values)} versions: {ends}" + (f"; {missing} without a value." if missing else ".")

@@ -16,7 +16,7 @@ NAMED = 6  # fields, tags or metrics that a sentence names
 
 @dataclass(frozen=True, slots=True)
 class PhraseReference:
-    """The name of a model, or of a version of it; pages make a link of it."""
+    """The name of a model or of a version; pages link it."""
 
     model: str
     number: int | None = None

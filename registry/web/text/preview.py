@@ -60,7 +60,7 @@ class FieldsPreview:
 
 @dataclass(frozen=True, slots=True)
 class NoPreview:
-    """Why there is none, in a sentence."""
+    """The reason why there is no preview, as a sentence."""
 
     reason: str
 
@@ -126,7 +126,7 @@ def _utf8_text(content: bytes, *, is_whole: bool) -> Preview:
 def _tensors(content: bytes, size: int) -> Preview:
     length = int.from_bytes(content[:_LENGTH], "little")
     if len(content) < _LENGTH or length > size - _LENGTH:
-        return NoPreview("This is no safetensors file: its header would end after the file.")
+        return NoPreview("Not a safetensors file: its header would end after the file.")
     if length > len(content) - _LENGTH:
         return NoPreview(f"The header has {length} bytes; a preview shows headers of up to {HEADER_BYTES}.")
     try:
@@ -134,7 +134,7 @@ def _tensors(content: bytes, size: int) -> Preview:
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        return NoPreview("This is no safetensors file: its header is not a JSON object.")
+        return NoPreview("Not a safetensors file: its header is not a JSON object.")
     metadata = header.pop("__metadata__", {})
     named = list(metadata.items()) if isinstance(metadata, dict) else []
     counts = [_elements(entry) for entry in header.values()]

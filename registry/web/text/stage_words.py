@@ -24,7 +24,7 @@ _LEFT: Mapping[str, str] = {**STARTED, TransitionKind.ROLLBACK: "rolled back"}
 
 
 def tenure(held: TenureRecord) -> str:
-    """Return a tenure in one sentence: which version, when, by whom and why."""
+    """Return a tenure in one sentence, with its version, times, actors and reasons."""
     until = f"until {_day(held.until)}" if held.until else "until now"
     words = [f"Version {held.number} in {held.stage} from {_day(held.since)} {until}: "]
     words.append(f"{STARTED.get(held.kind, held.kind)} by {held.actor}{_because(held.reason)}")
@@ -48,19 +48,19 @@ def tenure_end(held: TenureRecord) -> str:
 
 
 def effect(move: Move) -> str:
-    """Return what else a move does; "" where nothing."""
+    """Return the further effect of a move; "" if none."""
     return f"version {move.displaced} leaves production and is archived" if move.displaced is not None else ""
 
 
 def lack(forbidden: Forbidden, actor: Actor, act: str) -> str:
-    """Return which role *act* needs ("To promote you need …"), and those that the actor has."""
+    """Return the roles that *act* requires ("Promoting requires …"), and those of the actor."""
     permission = Permission(forbidden.extras["permission"])
     roles = listed(sorted(role for role in GRANTABLE if permission in GRANTS[role]), " or ")
-    return f"{act} you need the role {roles}. You are {actor.name} ({', '.join(sorted(actor.roles)) or 'no role'})."
+    return f"{act} requires the role {roles}. You are {actor.name} ({', '.join(sorted(actor.roles)) or 'no role'})."
 
 
 def done(moved: Moved) -> str:
-    """Return what a move did, for the notice after it."""
+    """Return the result of a move, for its notice."""
     move = moved.move
     name = f"{moved.version.model}:{move.number}"
     if moved.at is None:

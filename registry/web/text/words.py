@@ -1,4 +1,4 @@
-"""Values in the words of pages: times, sizes, numbers, digests, and texts that come from strangers."""
+"""Values in the words of pages: times, sizes, numbers, digests, and untrusted texts."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ STATE_KINDS: Mapping[str, str] = {
     VersionState.DELETED: "past",
 }
 STAGE_TEXTS: Mapping[str, str] = {
-    Stage.NONE: "In no stage: from here to staging, or to archived.",
-    Stage.STAGING: "In staging: from here to production, back to none, or to archived.",
-    Stage.PRODUCTION: "In production until another version is promoted, a rollback, or its archiving.",
-    Stage.ARCHIVED: "Archived: back to production only by a rollback, else through staging.",
+    Stage.NONE: "In no stage. It can move to staging or be archived.",
+    Stage.STAGING: "In staging. It can move to production, return to none, or be archived.",
+    Stage.PRODUCTION: "In production until another version is promoted, production is rolled back, or it is archived.",
+    Stage.ARCHIVED: "Archived. It can return to production by a rollback, or through staging.",
 }
 STATE_TEXTS: Mapping[str, str] = {
-    VersionState.UNVERIFIED: "The registry has not read its files. It cannot enter staging or production.",
-    VersionState.PENDING: "Its files are not verified yet. It cannot be downloaded, or moved to a stage.",
+    VersionState.UNVERIFIED: "The registry has not verified its files. It cannot enter staging or production.",
+    VersionState.PENDING: "Its files are not verified yet. It cannot be downloaded or moved to a stage.",
     VersionState.READY: "All files are stored and verified.",
     VersionState.FAILED: "Its files could not be verified. Register them again; the number is not used again.",
     VersionState.DELETED: "Deleted. Its manifest, lineage and history are kept.",
@@ -54,7 +54,7 @@ _SCHEMES = frozenset({"http", "https"})
 
 
 def ago(moment: datetime, *, now: datetime) -> str:
-    """Return how long ago *moment* was: "4 days ago", "in 2 hours" for a later one."""
+    """Return the distance of *moment* from now: "4 days ago", or "in 2 hours"."""
     distance = abs(now - moment)
     if distance < timedelta(seconds=5):
         return "just now"

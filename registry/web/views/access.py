@@ -119,11 +119,11 @@ class MePage(WebPage):
 
     @property
     def roles(self) -> Sequence[tuple[str, str]]:
-        """Return each role of the caller, and what it allows in words."""
+        """Return each role of the caller with a description."""
         return described(self.actor.roles)
 
     def state(self, token: TokenRecord) -> tuple[str, str]:
-        """Return whether a token works, in a word, and the kind of its badge."""
+        """Return the state of a token, and the kind of its badge."""
         return token_state(token, now=times.now())
 
     @cached_property
@@ -148,7 +148,7 @@ def close_session(session: str) -> Response:
         return logout()
     login_cookie.end(session)
     response = _redirect(url_for("me"))
-    notices.carry(response, Notice(f"Session {session} is closed."))
+    notices.carry(response, Notice(f"Session {session} was closed."))
     return response
 
 
@@ -160,7 +160,7 @@ def close_sessions() -> Response:
     adapters().authenticator.forget_account(actor.id)
     response = _redirect(url_for("login" if session_id() else "me"))
     login_cookie.remove(response)
-    notices.carry(response, Notice(f"You are logged out everywhere; closed sessions: {closed}."), owner="")
+    notices.carry(response, Notice(f"You are logged out of all sessions; closed: {closed}."), owner="")
     return response
 
 

@@ -1,4 +1,4 @@
-"""Aliases: where they point and pointed, and the forms that move and delete them."""
+"""Aliases: their present and past versions, and the forms that move and delete them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROWS = 50
 
 
 class CursorQuery(forms.WebQuery):
-    """The place in a list."""
+    """The position in a list."""
 
     cursor = fields.String(load_default=None)
 
@@ -46,21 +46,21 @@ def _number_field() -> QueryNumber:
 
 
 class ExpectedNumber(fields.Field["int | None"]):
-    """Where the alias pointed when the form was opened: a number, or "" for nowhere."""
+    """The version of the alias when the form was opened: a number, or "" for none."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | None:
         return None if value == "" else _number_field().deserialize(value)
 
 
 class PointForm(ReasonForm):
-    """Where an alias shall point, and where it pointed when the form was opened ("" for nowhere)."""
+    """The new version of an alias, and its version when the form was opened ("" for none)."""
 
     version = _number_field()
     expected = ExpectedNumber(load_default=None)
 
 
 class NewAliasForm(ReasonForm):
-    """An alias to set that there is not yet."""
+    """A new alias."""
 
     alias = Text(required=True, rule=names.prompt_alias_problem)
     version = _number_field()
@@ -91,7 +91,7 @@ class AliasesPage(WebPage):
 
 
 class AliasPage(WebPage):
-    """One alias: where it points, where it pointed, and the form that moves it."""
+    """One alias: its present and past versions, and the form that moves it."""
 
     template = "alias.html"
 
@@ -109,7 +109,7 @@ class AliasPage(WebPage):
 
     @cached_property
     def current(self) -> AliasRecord | None:
-        """Return where the alias points; None where it was deleted."""
+        """Return the present version of the alias; None if the alias was deleted."""
         try:
             return service.resolve(self.model.name, self.alias, protected=protected_aliases())
         except NotFound:
@@ -161,7 +161,7 @@ def set_alias(model: str, alias: str) -> Response:
 @requires(Permission.ALIAS_SET)
 def delete_alias(model: str, alias: str) -> Response:
     explained = [
-        "Where it pointed stays in the history. A protected alias needs the role promoter.",
+        "Its history is kept. Deleting a protected alias requires the role promoter.",
     ]
     shown = ConfirmPage(f"Delete {model}@{alias}", explained, "Delete the alias", danger=True)
     shown.crumbs = _way_to(model, alias, Crumb("Delete"))

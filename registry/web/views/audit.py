@@ -79,7 +79,7 @@ class EntryPage(WebPage):
 
     @property
     def bytes(self) -> str:
-        """Return the hashed bytes as a text; those that are no UTF-8 were changed."""
+        """Return the hashed bytes as text; bytes that are not UTF-8 are replaced."""
         return self.record.body.decode(errors="replace")
 
     @cached_property

@@ -25,7 +25,7 @@ CARD = "README.md"
 
 
 class CardPage(WebPage):
-    """The card; the store is asked for it when the block is shown. ``why`` is None where the card is shown."""
+    """The card, read from the store when the block is shown. ``why`` is None if the card is shown."""
 
     template = "card.html"
 
@@ -45,7 +45,7 @@ class CardPage(WebPage):
         if Permission.FILE_DOWNLOAD not in current_actor().permissions:
             roles = ", ".join(sorted(current_actor().roles))
             return None, (
-                "This version has a model card, the file README.md. Reading files needs the permission "
+                "This version has a model card, the file README.md. Reading files requires the permission "
                 f"file:download; {current_actor().name} has the roles: {roles}."
             )
         current_actor().require(Permission.FILE_DOWNLOAD)

@@ -49,7 +49,7 @@ _UNFILTERED = ChangesPageQuery().load({})
 
 
 class ModelChangesPage(WebPage):
-    """The changes of models; a filter that is refused shows nothing but the reason."""
+    """The changes of models; a refused filter shows only the refusal."""
 
     template = "changes.html"
     title = "Changes"

@@ -1,4 +1,4 @@
-"""Versions side by side: what differs between them, and the choice of versions to compare."""
+"""The comparison of versions side by side, and the choice of versions to compare."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ChoicePage(WebPage):
     """The choice of versions: those of a model, or any by reference."""
 
     template = "compare_choice.html"
-    title = "Choose two versions"
+    title = "Choose versions to compare"
 
     def __init__(self, texts: Sequence[str], model: str | None) -> None:
         self.texts = texts
@@ -227,7 +227,7 @@ def _size(cell: Cell) -> int:
 @blueprint.get("/compare/file")
 @requires(Permission.FILE_DOWNLOAD)
 def compare_file() -> Response:
-    """Show what differs in a file between two versions."""
+    """Show the differences of a file between two versions."""
     query = forms.query(FileComparedQuery)
     shown = FileComparisonPage(query["v"], query["path"])
     for model, number in shown.file.read:

@@ -1,4 +1,4 @@
-"""The evidence page: all that is recorded about a version on one page, for print."""
+"""The evidence page: all recorded facts about a version on one page, for print."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 MOST_ROWS = 1_000
 """The rows of a table on the page; the archive has the others."""
 MOST_TENURES = 10_000
-"""The tenures of the model among which those of the version are looked for."""
+"""The number of the model's tenures that are searched for those of the version."""
 _AT_ONCE = 200
 
 
@@ -117,7 +117,7 @@ class EvidencePage(WebPage):
         documents = [(name, value) for name, value in parts.items() if value]
         documents += [(f"dataset {place}", one) for place, one in enumerate(lineage.datasets, start=1)]
         documents += [(f"parent {place}", one) for place, one in enumerate(lineage.parents, start=1)]
-        documents += [("claimed by the registry it came from", self.version.claimed)] if self.version.claimed else []
+        documents += [("claimed by the source registry", self.version.claimed)] if self.version.claimed else []
         return [(name, shown_entries.json_text(value)) for name, value in documents[:MOST_ROWS]]
 
     def _all(self, read: Callable[[Any], Page[T]]) -> EvidenceTable[T]:

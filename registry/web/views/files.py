@@ -37,7 +37,7 @@ ROWS = 200
 
 
 class FolderQuery(forms.WebQuery):
-    """Which folder the page shows, and from where."""
+    """The folder of the page, and the position in it."""
 
     folder = Text(load_default="", most=2048)
     cursor = fields.String(load_default=None)
@@ -73,7 +73,7 @@ class FilesPage(VersionTab):
     def empty_text(self) -> str:
         """Return why there is no file."""
         if self.version.manifest_digest is None:
-            return "The files of this version are not known here."
+            return "The files of this version are not recorded."
         return "This version has no files." if not self.cursor else "There are no more files."
 
     def path(self, entry: ManifestEntry) -> str:
@@ -104,7 +104,7 @@ class FilePage(VersionTab):
     def preview(self) -> Preview:
         """Return the preview, or why there is none; ``unavailable`` is set when the store does not answer."""
         if not self.may_download:
-            return NoPreview("To see or download the file you need the permission file:download.")
+            return NoPreview("Viewing or downloading the file requires the permission file:download.")
         path, most = self.file.path, preview.wanted(self.file.path)
         model, number = self.version.model, self.version.number
         try:

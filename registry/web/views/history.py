@@ -172,21 +172,21 @@ class FilteredEntries(WebPage):
 
     @property
     def verify_address(self) -> str | None:
-        """Return the address that verifies the chain; None where that cannot be asked for."""
+        """Return the address that verifies the chain; None if the caller cannot verify it."""
         if self.subject is None or not environment.may(Permission.AUDIT_READ):
             return None
         return url_for(self.endpoint, **self.place, **self.typed, verify="1")
 
     @cached_property
     def verification(self) -> ModelVerification | None:
-        """Return the result of the verification, if it was asked for."""
+        """Return the result of the verification, None without one."""
         if self.verify_address is None or self.subject is None or "verify" not in self.query:
             return None
         return audit.verify_model(self.subject)
 
 
 class ModelHistoryPage(FilteredEntries):
-    """What happened to the models that have or had a name, newest first."""
+    """The history of the models that have or had a name, newest first."""
 
     template = "history.html"
     endpoint = "model_history"
@@ -209,7 +209,7 @@ class ModelHistoryPage(FilteredEntries):
 
 
 class VersionHistoryPage(FilteredEntries, VersionTab):
-    """What happened to a version, newest first, with the moves of others that displaced it."""
+    """The history of a version, newest first, including the moves that displaced it."""
 
     template = "version_history.html"
     endpoint = tab = "version_history"

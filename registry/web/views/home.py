@@ -1,4 +1,4 @@
-"""The first page: which versions serve, what needs attention, what changed last."""
+"""The home page: versions in production, versions that need attention, and the latest changes."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ BADGES: Mapping[ConcernKind, str] = {
 
 
 class HomePage(WebPage):
-    """What serves, what waits, what changed; each part is read when a block first shows it."""
+    """The home page; each part is read when a block first shows it."""
 
     template = "home.html"
-    title = "What serves"
+    title = "Overview"
     command = command("registry", "inventory")
     api = api_path("inventory")
     badges = BADGES
@@ -69,7 +69,7 @@ class HomePage(WebPage):
 
     @cached_property
     def attention(self) -> Attention:
-        """Return what needs attention."""
+        """Return the versions that need attention."""
         return attention.list_()
 
     @property

@@ -1,4 +1,4 @@
-"""The page of the past: which version of each model held a stage at an instant."""
+"""The inventory page: the version of each model that held a stage at an instant."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class InventoryPageQuery(forms.WebQuery):
 
 
 class StageInventoryPage(WebPage):
-    """Who held the stage; a question that is refused shows nothing but the reason."""
+    """The inventory of a stage; a refused query shows only the refusal."""
 
     template = "inventory.html"
     stages = (Stage.PRODUCTION.value, Stage.STAGING.value)
@@ -95,7 +95,7 @@ class StageInventoryPage(WebPage):
 
     @property
     def asked(self) -> dict[str, Any]:
-        """Return the question, as the services take it."""
+        """Return the query, as the services take it."""
         return {
             "stage": Stage(self.query["stage"]),
             "as_of": self.query["as_of"],
@@ -148,7 +148,7 @@ class StageInventoryPage(WebPage):
 
     @property
     def step(self) -> int:
-        """Return the place of what is shown among the steps."""
+        """Return the index of the shown instant among the steps."""
         return max(len(self.instants.past) - 1, 0) if self.instants else 0
 
     @property
@@ -177,7 +177,7 @@ def inventory() -> BaseResponse:
 
 
 def _picked(shown: StageInventoryPage) -> datetime | None:
-    """Return the instant of the step that the slider was put to."""
+    """Return the instant of the slider's step."""
     around = serving.instants(**shown.asked | {"as_of": shown.query["around"]}, most=STEPS)
     steps = [*around.past, *around.later]
     return steps[min(shown.query["step"], len(steps) - 1)] if steps else shown.as_of

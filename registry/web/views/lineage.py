@@ -1,4 +1,4 @@
-"""The lineage around a version, as a picture and as a list, and the versions that used given data."""
+"""The lineage of a version, as a graph and as a list, and the versions that used a dataset."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ RELATIONS = {
 
 
 class LineageWebQuery(forms.WebQuery):
-    """How far the graph goes."""
+    """The depth of the graph."""
 
     depth = fields.Integer(load_default=1, validate=validate.Range(1, graph.DEEPEST))
 
 
 class ImpactWebQuery(forms.WebQuery):
-    """The data, and the versions to list."""
+    """The dataset, and the versions to list."""
 
     digest = fields.String(load_default="", validate=validate.Length(max=160))
     stage = fields.String(load_default="", validate=validate.OneOf(["", *(stage.value for stage in Stage)]))
@@ -75,13 +75,13 @@ class LineagePage(VersionTab):
 
     @cached_property
     def picture(self) -> drawing.Drawing:
-        """Return the picture of the graph."""
+        """Return the drawing of the graph."""
         nodes = [drawing.DrawnNode(node.kind, node.name) for node in self.nodes]
         return drawing.draw(nodes, [(edge.source, edge.target, edge.kind) for edge in self.traced.graph.edges])
 
     @cached_property
     def tree(self) -> Mapping[int, Sequence[tuple[GraphEdge, GraphNode]]]:
-        """Return what each version came from, by the id of its node; those that derive from this one are left out."""
+        """Return the origins of each version, by the id of its node, without the versions derived from this one."""
         found: dict[int, list[tuple[GraphEdge, GraphNode]]] = {}
         below = {node.id for node in self.derived}
         for edge in self.traced.graph.edges:
@@ -108,7 +108,7 @@ class LineagePage(VersionTab):
         return f"{words} ({edge.role})" if edge.role else words
 
     def address_of(self, node: GraphNode) -> str:
-        """Return the address of a node: of the version, of what used the data, or of its line in the list."""
+        """Return the address of a node: that of the version, of the uses of the dataset, or of a line of the list."""
         if node.kind == NodeKind.VERSION and has_page("version"):
             return url_for("version", model=node.model, number=node.version)
         if node.kind == NodeKind.DATASET and node.digests:
@@ -117,15 +117,15 @@ class LineagePage(VersionTab):
 
 
 class ImpactPage(WebPage):
-    """The versions that used given data."""
+    """The versions that used a dataset."""
 
     template = "impact.html"
-    title = "Versions by their data"
+    title = "Versions by dataset"
 
     def __init__(self, query: Mapping[str, Any]) -> None:
         self.typed, self.stage = query["digest"].strip(), query["stage"]
         self.stages = [stage.value for stage in Stage]
-        self.crumbs = (Crumb("Models", url_for("models")), Crumb("Versions by their data"))
+        self.crumbs = (Crumb("Models", url_for("models")), Crumb("Versions by dataset"))
         self.digest: str | None = None
         self.items: Sequence[impact.AffectedVersion] = ()
         self.warnings: Sequence[str] = ()

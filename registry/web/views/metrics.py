@@ -34,7 +34,7 @@ MEASURED = 100  # measurements on a page
 
 
 class MetricQuery(forms.WebQuery):
-    """The metrics of a picture, and how many versions it has."""
+    """The metrics of the charts, and their number of versions."""
 
     metric = Text(load_default=None, most=names.TAG_KEY_LENGTH)
     key = fields.List(Text(most=names.TAG_KEY_LENGTH), load_default=[])
@@ -48,7 +48,7 @@ class MeasurementsQuery(forms.WebQuery):
 
 
 class MetricsPage(WebPage):
-    """The metrics explorer: pictures and a table of chosen metrics over the versions of a model."""
+    """The metrics explorer: charts and a table of chosen metrics over the versions of a model."""
 
     template = "metrics.html"
     value_of = staticmethod(metric_words.value_of)
@@ -78,12 +78,12 @@ class MetricsPage(WebPage):
 
     @property
     def left_out(self) -> int:
-        """Return how many versions of the pictures are not in the table."""
+        """Return the number of versions in the charts that are not in the table."""
         return max(len(self.metrics.rows) - TABLE, 0)
 
 
 class MeasurementsPage(VersionTab):
-    """Everything that was measured of a version."""
+    """All measurements of a version."""
 
     template = "measurements.html"
     tab = "measurements"

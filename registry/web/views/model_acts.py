@@ -36,7 +36,7 @@ class NewModelForm(forms.WebForm):
 
 
 class LifecycleForm(ReasonForm):
-    """The rules that a model's moves obey."""
+    """The lifecycle of a model."""
 
     lifecycle = fields.String(required=True, validate=Choice([one.value for one in Lifecycle]))
 
@@ -86,7 +86,7 @@ class EditPage(WebPage):
 
 
 class ConfirmPage(WebPage):
-    """A form that asks whether something shall be done, and why; ``explained`` are its consequences."""
+    """A form that confirms an act, with its reason; ``explained`` are the consequences."""
 
     template = "confirm.html"
 
@@ -150,8 +150,8 @@ def edit_model(model: str) -> Response:
 def delete_model(model: str) -> Response:
     models.describe(model)
     explained = [
-        "Its versions, history and name are kept, and it can be restored.",
-        "It is refused while a version holds staging or production, or a version of another model derives from one.",
+        "Its versions, history and name are kept. The model can be restored.",
+        "Refused while a version is in staging or production, or a version of another model is derived from one.",
     ]
     confirm = ConfirmPage(f"Delete {model}", explained, "Delete the model", danger=True)
     shown = _placed(confirm, model, "Delete", "registry", "model", "delete", model)

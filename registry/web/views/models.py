@@ -1,4 +1,4 @@
-"""The page of a model: who serves, since when and why, and its versions."""
+"""The page of a model: the holders of its stages, its tenures, a metric, and its versions."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class ModelPage(WebPage):
 
     @cached_property
     def holders(self) -> Mapping[str, Sequence[HolderRecord]]:
-        """Return who holds staging and production, latest entrant first."""
+        """Return the holders of staging and production, latest entrant first."""
         return resolve.holders(self.model.name)
 
     @property
@@ -93,12 +93,12 @@ class ModelPage(WebPage):
 
     @cached_property
     def timeline(self) -> ModelTimeline:
-        """Return who served when."""
+        """Return the tenures of staging and production over time."""
         return ModelTimeline(self.model.name, self.query["window"])
 
     @cached_property
     def metric(self) -> MetricPicture:
-        """Return the picture of a metric over the latest versions."""
+        """Return the chart of a metric over the latest versions."""
         return MetricPicture(self.model.name, self.query["metric"], self.query["last"])
 
     @cached_property

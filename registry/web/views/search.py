@@ -1,4 +1,4 @@
-"""Lists of models and of versions that a filter finds, and the completion of the search box."""
+"""Lists of models and of versions that match a filter, and the completion of the search box."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ModelsWebQuery(FoundWebQuery):
 
 
 class CompletionWebQuery(forms.WebQuery):
-    """What is in a search box, and the place of the caret in it."""
+    """The text of a search box, and the position of the caret."""
 
     q = fields.String(load_default="", validate=validate.Length(max=native.MOST_CHARACTERS))
     of = fields.String(load_default=Of.VERSIONS.value, validate=validate.OneOf([*Of]))
@@ -73,7 +73,7 @@ class CompletionWebQuery(forms.WebQuery):
 
 
 class FoundPage(WebPage):
-    """A list that a filter finds. What the filter breaks is shown under its box, with the column marked."""
+    """A list of matches of a filter. The error of a refused filter is shown under its field, with the column marked."""
 
     endpoint: ClassVar[str]
     kind: ClassVar[str]
@@ -136,7 +136,7 @@ class FoundPage(WebPage):
         return cursor and self._address(cursor=cursor, order_by=self.order_by or None)
 
     def sort(self, key: str) -> Mapping[str, str | None]:
-        """Return the address that sorts by a key, or turns its order around, and how the list is sorted by it now."""
+        """Return the address that sorts by a key or reverses its order, and the present direction."""
         current = self.order_by or self.fallback
         direction = {key: "ascending", f"{key} DESC": "descending"}.get(current)
         order = f"{key} DESC" if direction == "ascending" else key
@@ -174,9 +174,11 @@ class ModelsPage(FoundPage):
     def _list_deleted(self, after: tuple[Any, ...] | None) -> Listed[Any]:
         """Return a page of the deleted models, whose cursors the list of live models does not take, nor the reverse."""
         if self.typed:
-            raise Invalid.field("filter", "does not apply to deleted models; remove it, or search the others")
+            raise Invalid.field(
+                "filter", "does not apply to deleted models; remove it, or search the models that are not deleted"
+            )
         if after is not None and after[0] != _DELETED:
-            raise Malformed("this cursor is of another list; open the list of deleted models again")
+            raise Malformed("this cursor belongs to another list; open the list of deleted models again")
         found = models.list_(deleted=True, after=after and after[1:], limit=ROWS, field_names=MODEL_FIELDS)
         return Listed(found.items, found.next_after and (_DELETED, *found.next_after))
 
@@ -196,7 +198,7 @@ class ModelsPage(FoundPage):
 
 
 class FoundVersionsPage(FoundPage):
-    """The versions of all models that a filter finds."""
+    """The versions of all models that match a filter."""
 
     template = "versions.html"
     title = "Versions"

@@ -23,7 +23,7 @@ YEAR = 365 * 86_400
 
 
 class SettingsForm(forms.WebForm):
-    """What was chosen; an unknown choice is refused."""
+    """The chosen settings; an unknown choice is refused."""
 
     theme = fields.String(load_default=SYSTEM, validate=validate.OneOf([SYSTEM, *THEMES]))
     times = fields.String(load_default=UTC, validate=validate.OneOf([UTC, LOCAL]))
@@ -55,5 +55,5 @@ def settings() -> Response:
             response.set_cookie(
                 cookie, value, max_age=YEAR, httponly=True, samesite="Lax", secure=request.is_secure, path="/"
             )
-    notices.carry(response, Notice("The settings are kept in this browser."))
+    notices.carry(response, Notice("The settings were saved in this browser."))
     return response

@@ -1,4 +1,4 @@
-"""Moves of a version between stages, and rollback of production: forms that show what each choice would do."""
+"""Forms that move a version between stages or roll back production, with the effect of each choice."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LOOK = StageChange(reason="look", dry_run=True)
 
 
 class MoveQuery(forms.WebQuery):
-    """The stage that is chosen at first, and whether the stored files are looked for at once."""
+    """The preselected stage, and whether the stored files are checked with the page."""
 
     to = fields.String(load_default="")
     check = fields.String(load_default="")
@@ -56,27 +56,27 @@ class ActOnStages(WebPage):
 
     @property
     def again(self) -> bool:
-        """Return whether the store or the database did not answer, so that the same form can be sent again."""
+        """Return whether the store or the database did not respond, so that the same form can be sent again."""
         return self.refusal is not None and self.refusal.status == 503
 
     @property
     def missing(self) -> Sequence[str]:
-        """Return the SHA-256 of the files that the store lacks, after a refusal for them."""
+        """Return the SHA-256 of the files that the store lacks, after a refusal for missing bytes."""
         found: Sequence[str] = self.refusal.extras.get("missing", ()) if self.refusal else ()
         return found
 
     @cached_property
     def holder(self) -> HolderRecord | None:
-        """Return who holds production: since when, by whom and why."""
+        """Return the holder of production, None without one."""
         return next(iter(resolve.holders(self.model.name)["production"]), None)
 
     def choice(self, default: str = "") -> str:
-        """Return what is preselected: nothing after another change came first, so that it is not confirmed by habit."""
+        """Return the preselected choice; none after another change came first, to prevent confirmation by habit."""
         return (self.values.get("to") or self.chosen or default) if self.fresh else ""
 
 
 class MovePage(ActOnStages):
-    """What a move of a version to each other stage would do."""
+    """The effect of moving a version to each other stage."""
 
     template = "move.html"
 
@@ -95,7 +95,7 @@ class MovePage(ActOnStages):
 
     @property
     def choices(self) -> Sequence[StageOption]:
-        """Return the options, those of serving first."""
+        """Return the options, production and staging first."""
         return sorted(self.options.options, key=lambda option: _ORDER.index(option.stage))
 
     @property
@@ -103,23 +103,23 @@ class MovePage(ActOnStages):
         return any(option.allowed for option in self.options.options)
 
     def lack(self, option: StageOption) -> str:
-        """Return which role the move needs and the caller lacks; "" where none is."""
-        acts = f"To move it to {option.stage}" if option.stage is not Stage.PRODUCTION else "To promote it"
+        """Return the role that the move requires and the caller lacks; "" if none."""
+        acts = f"Moving it to {option.stage}" if option.stage is not Stage.PRODUCTION else "Promoting it"
         return stage_words.lack(option.forbidden, current_actor(), acts) if option.forbidden else ""
 
     def effect(self, option: StageOption) -> str:
-        """Return what else the move does."""
+        """Return the further effect of the move."""
         return stage_words.effect(option.move) if option.move else ""
 
     @property
     def to_production(self) -> StageOption | None:
-        """Return the option to enter production where it is open: its files are looked for."""
+        """Return the option to enter production if it is allowed: its files are checked."""
         option = self.options.to(Stage.PRODUCTION)
         return option if option is not None and option.move else None
 
     @cached_property
     def files(self) -> str:
-        """Return in one sentence whether the store has the files. Asks the store for each."""
+        """Return in one sentence whether the store has the files. Sends a request to the store for each file."""
         return _looked(
             lambda: transitions.move(
                 self.model.name, self.number, Stage.PRODUCTION, _LOOK, actor=current_actor(), store=store()
@@ -134,7 +134,7 @@ class RollbackPage(ActOnStages):
 
     def __init__(self, model: ModelRecord, query: dict[str, str]) -> None:
         super().__init__(model, query)
-        self.title = f"Roll production of {model.name} back"
+        self.title = f"Roll back {model.name}"
         self.crumbs = crumbs(model.name, Crumb("Roll back"))
         self.api = api_path("models", model.name, "rollback")
         self.command = command("registry", "show", model.name, "--moves")
@@ -153,18 +153,18 @@ class RollbackPage(ActOnStages):
         return self.choice("" if self.ways.target is None else str(self.ways.target))
 
     def ended(self, way: WayBack) -> str:
-        """Return how its tenure ended."""
+        """Return how the tenure ended."""
         return stage_words.tenure_end(way.tenure)
 
     @property
     def offers_no_check(self) -> bool:
-        """Return whether the rollback can be done without a question to the store, which did not answer."""
+        """Return whether the rollback is possible without a check of the store, which did not respond."""
         unchecked = self.refusal is not None and self.refusal.code == "bytes_unchecked"
         return unchecked and may(Permission.VERSION_ROLLBACK_UNCHECKED)
 
     @cached_property
     def files(self) -> str:
-        """Return in one sentence whether the store has the files of the version that is chosen."""
+        """Return in one sentence whether the store has the files of the chosen version."""
         to = int(self.target) if self.target.isdecimal() and len(self.target) < 10 else self.ways.target
         return _looked(lambda: rollback.roll_back(self.model.name, _LOOK, actor=current_actor(), store=store(), to=to))
 
@@ -200,7 +200,7 @@ def roll_back(model: str) -> Response:
 
 
 def _asked_change(form: dict[str, Any]) -> StageChange:
-    """Return the change that the form asks for. The holder matters where production changes."""
+    """Return the requested change. The expected holder counts only if production changes."""
     vacates = form["leave_vacant"] != ""
     concerns_production = form["to"] == Stage.PRODUCTION or vacates
     expected = form["expected_current"] if concerns_production else UNSAID
@@ -216,14 +216,14 @@ def _done(moved: Moved) -> Done:
     model = moved.version.model
     links = []
     if moved.entry:
-        links.append(("See the entry", entry_address(model, moved.entry)))
+        links.append(("Audit entry", entry_address(model, moved.entry)))
     if moved.move.displaced is not None and may(Permission.VERSION_ROLLBACK):
         links.append(("Roll back…", url_for("rollback", model=model)))
     return Done(url_for("model", model=model), stage_words.done(moved), links)
 
 
 def _looked(rehearse: Callable[[], Moved]) -> str:
-    """Return what a dry run finds out about the stored files."""
+    """Return the result of a dry run for the stored files."""
     try:
         moved = rehearse()
     except RegistryError as error:

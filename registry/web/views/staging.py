@@ -1,4 +1,4 @@
-"""Archiving of the versions in staging that production has passed: one form, one reason, one act for each."""
+"""The form that archives the versions in staging that are older than the one in production, each separately."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _KEY_PART = 100
 
 
 class ArchiveForm(forms.WebForm):
-    """The versions to archive, and why."""
+    """The versions to archive, and the reason."""
 
     number = fields.List(
         VersionNumber(),
@@ -49,7 +49,7 @@ class ArchiveForm(forms.WebForm):
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """What became of each version: those that are archived, and those that were refused, with the reason."""
+    """The result for each version: those archived, and those refused, with the refusal."""
 
     model: str
     done: Sequence[int]

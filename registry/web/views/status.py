@@ -1,4 +1,4 @@
-"""The status page: whether the registry works, what its workers do, and what waits."""
+"""The status page: health checks, workers, and waiting work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OLD_SECONDS = 900  # counts of workers, which count every five minutes
 
 
 class StatusPage(WebPage):
-    """The state of the registry, looked at when the page was requested."""
+    """The state of the registry when the page was requested."""
 
     template = "status.html"
     title = "Status"
@@ -63,12 +63,12 @@ class StatusPage(WebPage):
 
     @property
     def is_idle(self) -> bool:
-        """Return whether no worker gives a sign of life."""
+        """Return whether no worker is alive."""
         return self.overview is not None and not any(worker.alive for worker in self.overview.workers)
 
     @property
     def counts_are_old(self) -> bool:
-        """Return whether the counts are older than they are where a worker runs."""
+        """Return whether the counts are older than they would be with a running worker."""
         seen = self.overview
         return bool(seen and seen.counted_at and (seen.at - seen.counted_at).total_seconds() > OLD_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Tenures of a model: which version held which stage, until when and why; as a page and as a file."""
+"""The tenures of a model, as a page and as a CSV file."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class TenuresPage(WebPage):
         self.model = model
         self.stage = query["stage"]
         self.cursor = query["cursor"]
-        self.title = f"Who held which stage of {model.name}"
+        self.title = f"Tenures of {model.name}"
         self.crumbs = crumbs(model.name, Crumb("Tenures"))
         chosen = ["--stage", self.stage] if self.stage else []
         self.command = command("registry", "history", model.name, "--tenures", *chosen)

@@ -34,7 +34,7 @@ DAYS = 90
 
 
 class TokensQuery(forms.WebQuery):
-    """Which page of the tokens is shown."""
+    """The position in the list of tokens."""
 
     cursor = fields.String(load_default=None)
 
@@ -71,7 +71,7 @@ class TokensPage(WebPage):
         return cursor and url_for("tokens", cursor=cursor)
 
     def state(self, token: TokenRecord) -> tuple[str, str]:
-        """Return whether a token works, in a word, and the kind of its badge."""
+        """Return the state of a token, and the kind of its badge."""
         return token_state(token, now=times.now())
 
 
@@ -90,7 +90,7 @@ class NewTokenPage(WebPage):
 
     @property
     def roles(self) -> Sequence[tuple[str, str]]:
-        """Return each role that can be granted, and what it allows in words."""
+        """Return each role that can be granted, with a description."""
         return described(GRANTABLE)
 
 
@@ -163,7 +163,7 @@ def _revoke(shown: RevokePage) -> Response:
         ReasonForm,
         do=do,
         recall=accounts.recall,
-        done=lambda revoked: Done(place, f"Token {revoked.id} of {revoked.owner} is revoked."),
+        done=lambda revoked: Done(place, f"Token {revoked.id} of {revoked.owner} was revoked."),
     )
 
 

@@ -42,7 +42,7 @@ def twin(rest: str) -> Response:
 
 
 def _not_kept(response: BaseResponse) -> BaseResponse:
-    """Let no cache keep what a session has seen, refusals included."""
+    """Forbid caches to store responses of a session, including refusals."""
     for name in ("Cache-Control", "Vary"):
         response.headers.setdefault(name, HEADERS[name])
     return response

@@ -49,8 +49,8 @@ def edit_version(model: str, number: int) -> Response:
 def delete_version(model: str, number: int) -> Response:
     record = versions.describe(model, number)
     explained = [
-        "Its manifest, lineage and history are kept, and it can be restored until its bytes are purged.",
-        "It is refused while the version holds staging or production, has an alias, or another one derives from it.",
+        "Its manifest, lineage and history are kept. The version can be restored until its bytes are purged.",
+        "Refused while the version is in staging or production, has an alias, or has a derived version.",
     ]
     confirm = ConfirmPage(f"Delete {model} v{number}", explained, "Delete the version", danger=True)
     shown = _placed(confirm, record, "Delete", "delete")
@@ -69,7 +69,7 @@ def delete_version(model: str, number: int) -> Response:
 @requires(Permission.VERSION_DELETE)
 def restore_version(model: str, number: int) -> Response:
     record = versions.describe(model, number)
-    explained = ["It returns in the stage that it left, and is ready if all of its bytes are there."]
+    explained = ["The version returns to the stage that it left, and is ready if all of its bytes are stored."]
     shown = _placed(
         ConfirmPage(f"Restore {model} v{number}", explained, "Restore the version"), record, "Restore", "restore"
     )

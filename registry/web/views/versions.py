@@ -1,4 +1,4 @@
-"""The page of a version: what it is, whether it can serve, what it is measured by, and where it came from."""
+"""The page of a version: its state, its metrics and parameters, its origin, and its next moves."""
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ class VersionTab(WebPage):
 
     @cached_property
     def model(self) -> ModelRecord:
-        """Return the model that has the name of the version's model now."""
+        """Return the model that now has the name of the version's model."""
         return models.describe(self.version.model)
 
     @property
     def is_of_an_earlier_model(self) -> bool:
-        """Return whether another model has the name by now: that of the version is deleted."""
+        """Return whether another model now has the name, and the model of the version is deleted."""
         return self.model.id != self.version.model_id
 
     @property
     def is_changeable(self) -> bool:
-        """Return whether the model lives, so that its versions can be moved and edited."""
+        """Return whether the model is not deleted, so that its versions can be moved and edited."""
         return self.model.deleted_at is None and not self.is_of_an_earlier_model
 
     @cached_property
@@ -124,21 +124,21 @@ class VersionTab(WebPage):
         """Return how many files there are, of which size, and whether they are verified."""
         version = self.version
         if version.manifest_digest is None:
-            return "files not known"
+            return "files unknown"
         text = f"{version.file_count} file{'' if version.file_count == 1 else 's'}, {words.size(version.size)}"
         is_verified = version.state == VersionState.READY and not version.damaged
         return f"{text}, all verified" if is_verified else text
 
     @property
     def pending_text(self) -> str:
-        """Return what a pending version waits for."""
+        """Return the progress of a pending version."""
         if self.version.manifest_digest is None:
             return "A worker fetches its files."
-        return f"{self.verified_files} of {self.version.file_count} files are verified; a worker reads the others."
+        return f"{self.verified_files} of {self.version.file_count} files are verified; a worker verifies the others."
 
     @property
     def is_live(self) -> bool:
-        """Return whether the state changes by itself, so that the page looks for it."""
+        """Return whether a worker can change the state, so that the page polls it."""
         return self.version.state == VersionState.PENDING
 
     @property
@@ -182,7 +182,7 @@ class VersionPage(VersionTab):
 
     @cached_property
     def options(self) -> Sequence[StageOption]:
-        """Return what a move to each other stage would do."""
+        """Return the effect of a move to each other stage."""
         if not self.is_changeable or self.version.deleted_at:
             return ()
         return choices.options(self.version.model, self.version.number, actor=current_actor()).options

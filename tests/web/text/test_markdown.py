@@ -85,12 +85,12 @@ def test_the_front_matter_of_a_card_is_rows_of_texts() -> None:
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]", "refers to other parts"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]", "anchors or aliases"),
         ("[" * 5000, "levels deep"),
         ("a: " + "x" * 20_000, "characters"),
         ("a: [", "not YAML"),
         ('a: "\\U99999999"', "not YAML"),
-        ("a: !!python/object/apply:os.system [x]\nb: *c", "refers to"),
+        ("a: !!python/object/apply:os.system [x]\nb: *c", "anchors or aliases"),
     ],
 )
 def test_a_front_matter_that_could_do_harm_is_refused_and_the_body_is_kept(source: str, problem: str) -> None:
