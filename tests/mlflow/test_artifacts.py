@@ -321,6 +321,8 @@ def test_a_deleted_version_is_not_shown(artifact_area: ArtifactArea, registry: R
     assert "deleted" in text(read)
 
 
-@pytest.mark.parametrize("place", [f"versions/{UNKNOWN_ID}/1/a", f"versions/{UNKNOWN_ID}/99999999999/a", "versions/fraud/1/a"])
+@pytest.mark.parametrize(
+    "place", [f"versions/{UNKNOWN_ID}/1/a", f"versions/{UNKNOWN_ID}/99999999999/a", "versions/fraud/1/a"]
+)
 def test_a_version_that_there_is_not_is_404(artifact_area: ArtifactArea, place: str) -> None:
     assert artifact_area.get(place).status_code == 404
