@@ -1,4 +1,4 @@
-"""``registry admin``: the first way in, and the care of what is stored."""
+"""``registry admin``: the first token, and maintenance of stored data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def admin() -> None:
 
 
 @admin.command()
-@click.option("--force", is_flag=True, help="Make a new one although there was one; the old one ends.")
+@click.option("--force", is_flag=True, help="Create a new token and revoke the old one.")
 @server.settings
 def bootstrap(force: bool, **overrides: Any) -> None:
     """Print a token for the first administrator, once, and keep it in the data directory.
@@ -171,8 +171,8 @@ def _show_adoption(adoption: Adoption) -> None:
 
 
 @admin.command()
-@click.option("--all", "every", is_flag=True, help="Also those that wait or run.")
-@click.option("--abandoned", is_flag=True, help="Instead those for runs whose end was not seen.")
+@click.option("--all", "every", is_flag=True, help="Also list waiting and running jobs.")
+@click.option("--abandoned", is_flag=True, help="List the jobs for runs whose end was not recorded instead.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @server.settings
 def jobs(every: bool, abandoned: bool, as_json: bool, **overrides: Any) -> None:
@@ -228,7 +228,7 @@ def _job(job: JobRecord) -> dict[str, Any]:
 
 @admin.command("forget-person")
 @click.argument("name")
-@click.option("--reason", required=True, metavar="TEXT", help="Why, without the name; history shows it.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason, without the name; recorded in the log.")
 @server.settings
 def forget_person(name: str, reason: str, **overrides: Any) -> None:
     """Remove the account name NAME wherever it is shown, and the names of the account's tokens.
@@ -247,7 +247,7 @@ def forget_person(name: str, reason: str, **overrides: Any) -> None:
 
 @admin.command(hidden=True)
 @click.option("--account", metavar="NAME", required=True, help="The account whose name is erased wherever it is shown.")
-@click.option("--reason", required=True, metavar="TEXT", help="Why, without the name; history shows it.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason, without the name; recorded in the log.")
 @server.settings
 def erase(account: str, reason: str, **overrides: Any) -> None:
     """Do the same as forget-person, as earlier builds spelled it.
@@ -266,7 +266,7 @@ def _forget(name: str, reason: str, **overrides: Any) -> None:
 
 
 @admin.command("replace-key")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; the audit log keeps it.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason, recorded in the audit log.")
 @server.settings
 def replace_key(reason: str, **overrides: Any) -> None:
     """Accept this REGISTRY_SECRET_KEY because the database's is lost. It voids every token and signed address.
@@ -284,7 +284,7 @@ def replace_key(reason: str, **overrides: Any) -> None:
 
 
 @admin.command("accept-clock")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; the audit log keeps it.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason, recorded in the audit log.")
 @server.settings
 def accept_clock(reason: str, **overrides: Any) -> None:
     """Take the database's clock as right, after a wrong clock dated entries or was corrected.

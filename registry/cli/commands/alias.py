@@ -39,7 +39,7 @@ def alias() -> None:
 def set_(
     session: Session, alias: Reference, number: tuple[str | None, int], reason: str | None, **expected: Any
 ) -> None:
-    """Point an alias at version NUMBER (3 or fraud:3) of its model, from wherever it pointed.
+    """Point an alias at version NUMBER (3 or fraud:3) of its model.
 
     \b
     Example:
@@ -54,10 +54,10 @@ def set_(
 
 @alias.command()
 @click.argument("alias", type=ALIAS)
-@click.option("--as-of", type=TIME, help="What it pointed at then.")
+@click.option("--as-of", type=TIME, help="At this time: RFC 3339, a date, or 2h, 7d (ago).")
 @connected
 def show(session: Session, alias: Reference, as_of: str | None) -> None:
-    """Show what an alias points at.
+    """Show the version that an alias points at.
 
     \b
     Example:
@@ -134,7 +134,7 @@ def unprotect(session: Session, alias: Reference, reason: str | None) -> None:
 @limit(100)
 @connected
 def history(session: Session, alias: Reference, limit: int) -> None:
-    """List everything that an alias pointed at, newest first.
+    """List the versions that an alias pointed at, newest first.
 
     \b
     Example:

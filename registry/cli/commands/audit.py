@@ -48,9 +48,9 @@ UNSEALED = "Committed entries are not sealed yet. They follow within seconds, if
 @filters()
 @click.option("--model", metavar="NAME", help="Only this model and its versions.")
 @click.option("--version", type=click.IntRange(1), metavar="NUMBER", help="With --model: only this version.")
-@click.option("--request-id", metavar="ID", help="Only what this request did: the X-Request-Id of its response.")
-@click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Export all that match, oldest first.")
-@click.option("--after", metavar="POSITION", help="Only what follows: start, or the position of an earlier answer.")
+@click.option("--request-id", metavar="ID", help="Only entries of this request: the X-Request-Id of its response.")
+@click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Export all matching entries, oldest first.")
+@click.option("--after", metavar="POSITION", help="Only entries after the position of an earlier response; start: all.")
 @click.option("--bodies", is_flag=True, help="With --json: also the hashed bytes of each entry, in base64.")
 @click.option("--wait", type=click.FloatRange(0, 60), default=3, show_default=True, metavar="SECONDS",
               help="With --after or --state: how long to wait for entries that are not sealed yet.")  # fmt: skip
@@ -58,14 +58,14 @@ UNSEALED = "Committed entries are not sealed yet. They follow within seconds, if
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Export what is new since this file was last written; it keeps the position. The header comes once.",
+    help="Export the entries after the position in this file, and update it. Only the first export has the header.",
 )
 @connected
 def audit(session: Session, limit: int, model: str | None, wait: float, no_header: bool, **query: Any) -> None:
     """Search the audit log, newest first, or export it. Needs the role auditor or admin.
 
-    With --after or --state each sealed entry is read once, however late its transaction was committed; --since can miss
-    some. Entries are sealed within seconds.
+    With --after or --state, each sealed entry is read exactly once, regardless of when its transaction was committed;
+    --since can miss entries. Entries are sealed within seconds.
 
     \b
     Example:
@@ -239,7 +239,7 @@ def show_entry(session: Session, entry: str) -> None:
 
 
 @audit.command()
-@filters(action="permission, e.g. version:promote", actor="was refused")
+@filters(action="permission, e.g. version:promote", actor="refusals")
 @click.option("--address", metavar="ADDRESS", help="Only from this address.")
 @click.option("--code", metavar="CODE", help="Only this, e.g. unauthenticated, rate_limited, forbidden.")
 @connected
@@ -258,7 +258,7 @@ def refusals(session: Session, limit: int, **query: Any) -> None:
 @audit.command()
 @click.option("--model", metavar="NAME", help="Only versions that were requested by this name.")
 @click.option("--address", metavar="ADDRESS", help="Only from this address.")
-@click.option("--actor", metavar="NAME", help="Only what this actor downloaded.")
+@click.option("--actor", metavar="NAME", help="Only downloads of this actor.")
 @click.option("--since", type=TIME, help="From this time: RFC 3339, a date, or 2h, 7d (ago).")
 @click.option("--until", type=TIME, help="Before this time.")
 @common_limit(100)

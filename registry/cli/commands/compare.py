@@ -1,4 +1,4 @@
-"""``registry compare``: what differs between two versions."""
+"""``registry compare``: the differences between two versions."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _TIMES = ("run.started_at", "run.finished_at")
 @click.argument("second", type=REFERENCE)
 @connected
 def compare(session: Session, first: Reference, second: Reference) -> None:
-    """Show what differs between two versions, of one model or of two: files, metrics, params, tags, lineage.
+    """Show the differences between two versions of any models: files, metrics, params, tags, lineage.
 
     A model without a selector means its latest version. Metrics on datasets are compared on the same dataset. Stages,
     aliases and times of registration are not compared.
 
-    The exit code is 0 whether or not the versions differ: "same" in the JSON has the result. The command reads both
-    versions and their lists of files, and compares them itself: it works with every release of the service. "registry
-    diff" shows up to six versions side by side, with deltas and with the reasons for missing values.
+    The exit code is 0 whether or not the versions differ: "same" in the JSON has the result. The client compares
+    the versions, so the command works with every release of the service. "registry diff" shows up to six versions side
+    by side, with deltas and with the reasons for missing values.
 
     \b
     Example:

@@ -32,18 +32,18 @@ KINDS = {
 
 @click.command()
 @click.argument("refs", metavar="REF REF [REF]...", nargs=-1, required=True, type=REFERENCE)
-@click.option("--all", "everything", is_flag=True, help="Also the facts that are equal in all versions.")
+@click.option("--all", "everything", is_flag=True, help="Also show the facts that are equal in all versions.")
 @click.option("--file", "path", metavar="PATH", help="Compare this text file, line by line and by packages.")
 @connected
 def diff(session: Session, refs: tuple[Reference, ...], everything: bool, path: str | None) -> None:
     """Show two to six versions side by side, with deltas from the first.
 
-    The versions may be of several models. A model without a selector means its latest version. Numbers have the
-    difference from the first version; "~" marks what differs from it, "+" and "-" what only one of both has, and "?"
-    what is unknown.
+    The versions may be of several models. A model without a selector means its latest version. Numbers are shown with
+    the difference from the first version. "~" marks a value that differs from the first version, "+" one that the first
+    version lacks, "-" one that only the first version has, and "?" an unknown one.
 
-    The exit code is 0 whether or not the versions differ: "same" in the JSON has the result. Stages, aliases and times
-    of registration do not count for it.
+    The exit code is 0 whether or not the versions differ: "same" in the JSON has the result. It ignores stages, aliases
+    and times of registration.
 
     \b
     Example:

@@ -23,7 +23,7 @@ SERVERS = ("REGISTRY_DATABASE_URL", "REGISTRY_DATABASE_URL_FILE", "REGISTRY_DATA
 
 
 @click.command()
-@click.option("--url", metavar="URL", help="Look at this registry as its client. [env: REGISTRY_URL]")
+@click.option("--url", metavar="URL", help="Check this registry as a client. [env: REGISTRY_URL]")
 @click.option("--token", metavar="TOKEN", help="Better in a file: registry login. [env: REGISTRY_TOKEN(_FILE)]")
 @click.option("--insecure", is_flag=True, help="Send the token over plain http. [env: REGISTRY_INSECURE]")
 @click.option("--ca-file", metavar="FILE", help=COMMON["--ca-file FILE"])
@@ -32,12 +32,12 @@ SERVERS = ("REGISTRY_DATABASE_URL", "REGISTRY_DATABASE_URL_FILE", "REGISTRY_DATA
 def doctor(
     url: str | None, token: str | None, insecure: bool, ca_file: str | None, as_json: bool, **overrides: Any
 ) -> None:
-    """Look at everything once: on the server's machine, or with --url as a client.
+    """Run all checks once: on the server's machine, or with --url as a client.
 
-    On the server's machine: settings, database and its engine, migrations, store, workers, what waits. As a
-    client (also where REGISTRY_URL is set and no database): address, certificate, clock, release, token, and whether
-    bytes come from the store; where it holds none yet, one is announced and taken back. Exits with 8 when something is
-    wrong, and says what to do about it.
+    On the server's machine: settings, database and its engine, migrations, store, workers, waiting work.
+    As a client (also if REGISTRY_URL is set and no database): address, certificate, clock, release, token, and whether
+    bytes come from the store; if the store is empty, one upload is announced and aborted. Exits with 8 when a check
+    fails, and shows how to fix it.
 
     \b
     Example:

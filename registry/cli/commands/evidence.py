@@ -19,17 +19,17 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("model")
 @click.option("-o", "--output", "file", type=FILE, required=True, help="The archive to write, e.g. evidence.zip.")
 @click.option("--version", type=click.IntRange(1), metavar="NUMBER", help="Only facts of this version.")
-@click.option("--from", "since", type=TIME, help="Leave out what ended before: RFC 3339, a date, or 2h, 7d (ago).")
+@click.option("--from", "since", type=TIME, help="Omit facts that ended before: RFC 3339, a date, or 2h, 7d (ago).")
 @click.option("--to", "until", type=TIME, help="As it was before this time.")
 @click.option("--profile", metavar="NAME", help="eu-ai-act-annex-iv, iso-42001, nist-ai-rmf or sr-26-2.")
 @click.option("--checkpoint", type=click.IntRange(1), metavar="SIZE", help="As in an earlier archive; see its README.")
 @connected
 def evidence(session: Session, model: str, file: Path, **query: Any) -> None:
-    """Write all that is recorded of MODEL to one file. Needs the role auditor or admin.
+    """Write all recorded facts about MODEL to one file. Needs the role auditor or admin.
 
-    The archive has the audit entries of the models that have or had this name, each with a proof, and what follows
-    from them: periods in production, versions with their files' digests, lineage, who held which role, and why each
-    was done. It has a page to read and print (index.html), CSV files, and README.txt, which states what is proved.
+    The archive has the audit entries of the models that have or had this name, each with a proof, and the facts derived
+    from them: periods in production, versions with their files' digests, lineage, roles of actors, and reasons. It has
+    a page to read and print (index.html), CSV files, and README.txt, which states what the proofs cover.
     With --profile the facts are also in the order of that text's clauses; a clause without any is a gap. That is no
     legal advice.
 

@@ -11,13 +11,13 @@ from registry.cli.support.session import Session
 
 @click.group()
 def export() -> None:
-    """Give another registry what this one has."""
+    """Export versions of this registry to another one."""
 
 
 @export.command("mlflow")
 @click.option("--to", "uri", required=True, metavar="URI", help="http(s)://…, sqlite:///…, a directory: as MLflow's.")
 @click.option("--model", "models", multiple=True, metavar="NAME", help="Only this one. Repeatable.")
-@click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the effect without changing anything.")
 @jobs
 @connected
 def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, jobs: int) -> None:

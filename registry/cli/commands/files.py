@@ -56,7 +56,7 @@ def pull(session: Session, ref: Reference, directory: Path, include: tuple[str, 
 
 @click.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--against", "ref", type=REFERENCE, required=True, help="The version that it should be.")
+@click.option("--against", "ref", type=REFERENCE, required=True, help="The expected version.")
 @patterns("exclude", "Leave these out of the comparison, as .gitignore would.")
 @follow_links
 @jobs

@@ -23,10 +23,10 @@ NONE = "no version used this data"
 @limit(50)
 @connected
 def impact(session: Session, digest: str, limit: int, stage: Any) -> None:
-    """List the versions that used data with a digest: those in production first.
+    """List the versions that used the dataset with a digest, those in production first.
 
-    The data of a version is what its registration names as datasets. The times are of its latest tenure of production.
-    Deleted versions are listed too.
+    The datasets of a version are those named at its registration. The times are those of its latest tenure in
+    production. Deleted versions are included.
 
     \b
     Example:

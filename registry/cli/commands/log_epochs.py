@@ -10,7 +10,7 @@ from registry.cli.support import output, server
 
 
 @click.command("new-epoch")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; history shows it.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason, recorded in the audit log.")
 @server.settings
 def new_epoch(reason: str, **overrides: Any) -> None:
     """Go on sealing the audit log under another name, after a backup was restored.

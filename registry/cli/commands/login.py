@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--insecure", is_flag=True, help="Send the token over plain http.")
 @click.option("--ca-file", metavar="FILE", help="Trust this private CA too; becomes this user's default.")
 def login(url: str | None, token_stdin: bool, insecure: bool, ca_file: str | None) -> None:
-    """Save a token for a registry, after trying it. Only this user can read it; only that registry gets it.
+    """Check a token with a registry, and save it. Only this user can read the file; only that registry gets the token.
 
     \b
     Example:
@@ -70,7 +70,7 @@ def logout(url: str | None) -> None:
 @click.command()
 @connected
 def whoami(session: Session) -> None:
-    """Show who you are to the registry, and what you may do.
+    """Show the account, roles and permissions of your token.
 
     \b
     Example:

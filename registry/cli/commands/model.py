@@ -27,7 +27,7 @@ def model() -> None:
 
 @model.command()
 @click.argument("name", type=MODEL)
-@click.option("--description", metavar="TEXT", help="What the model is for.")
+@click.option("--description", metavar="TEXT", help="The purpose of the model.")
 @click.option("--tag", "tags", multiple=True, type=PAIR, help="A label, e.g. team=risk.")
 @click.option("--lifecycle", type=LIFECYCLE, help="Default: the server's.")
 @connected
@@ -46,7 +46,7 @@ def create(
 
 
 @model.command("list")
-@click.option("--deleted", is_flag=True, help="The deleted ones.")
+@click.option("--deleted", is_flag=True, help="List the deleted models.")
 @fields
 @limit(100)
 @connected

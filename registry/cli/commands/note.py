@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def note(session: Session, ref: Reference, text: str) -> None:
     """Comment on a version. TEXT is Markdown without HTML; - reads it from stdin.
 
-    The comment is an entry of the history. Everyone who may read the version may comment on it. The comments are listed
-    with registry version notes.
+    The comment is an entry of the history. Every role that can read the version can comment on it. "registry version
+    notes" lists the comments.
 
     \b
     Example:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @click.command("open")
 @click.argument("ref", type=REFERENCE, required=False)
-@click.option("--print", "only_print", is_flag=True, help="Print the address, and open no browser.")
+@click.option("--print", "only_print", is_flag=True, help="Print the address without opening a browser.")
 @connected
 def open_(session: Session, ref: Reference | None, only_print: bool) -> None:
-    """Open the page of a model, of a version, or of what an alias or a stage names; without REF the first page.
+    """Open the page of a model, or of the version that REF names, in the browser. Without REF: the home page.
 
     The address is printed on stdout.
 

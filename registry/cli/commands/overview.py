@@ -1,4 +1,4 @@
-"""``registry inventory`` and ``registry attention``: what serves over all models, and what needs attention."""
+"""``registry inventory`` and ``registry attention``: versions in a stage, and versions that need attention."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _CONCERN_COLUMNS = ("version", "kind", "since", "why")
 
 
 @click.command()
-@click.option("--as-of", type=TIME, help="Who it was then: RFC 3339, a date, or 2h, 7d (ago).")
+@click.option("--as-of", type=TIME, help="At this time: RFC 3339, a date, or 2h, 7d (ago).")
 @click.option(
     "--stage",
     type=click.Choice(["production", "staging"]),
     default="production",
     help="The stage. [default: production]",
 )
-@click.option("--filter", metavar="FILTER", help="Only models that this describes, as in registry search --models.")
+@click.option("--filter", metavar="FILTER", help="Only models that match, as in registry search --models.")
 @click.option("--csv", "as_csv", is_flag=True, help="Write a CSV file to stdout.")
 @limit_option(200)
 @connected
 def inventory(session: Session, as_of: str | None, stage: Stage, filter: str | None, as_csv: bool, limit: int) -> None:
-    """Show which version of each model is in production or in staging, or was at a time.
+    """Show the version of each model that is in production or staging, now or at a time.
 
     \b
     Example:
@@ -46,7 +46,7 @@ def inventory(session: Session, as_of: str | None, stage: Stage, filter: str | N
       registry inventory --filter "tags.team = 'risk'" --csv --limit 0 > serving.csv
     """
     if as_csv and session.as_json:
-        raise click.UsageError("--csv and --json are two forms of the same; give one.")
+        raise click.UsageError("--csv and --json are alternatives; give one of them.")
     found = session.registry.overview.inventory(stage=stage, as_of=as_of, filter=filter, on_warning=session.warn)
     if as_csv:
         for line in csv_cells.lines(_CSV_COLUMNS, islice(found, limit) if limit else found):
@@ -59,9 +59,9 @@ def inventory(session: Session, as_of: str | None, stage: Stage, filter: str | N
 @click.command()
 @connected
 def attention(session: Session) -> None:
-    """Show versions that need attention: damaged, without recorded origin, pending for long, or failed.
+    """Show versions that need attention: damaged, without recorded lineage, pending for too long, or failed.
 
-    Damage and missing records count in production only.
+    Damage and missing lineage are reported for versions in production only.
 
     \b
     Example:

@@ -44,11 +44,11 @@ def find_text(text: str, as_json: bool, **overrides: Any) -> None:
 
 @click.command()
 @click.argument("entry")
-@click.option("--field", metavar="NAME", required=True, help="Which of its texts: description, tags, reason, …")
+@click.option("--field", metavar="NAME", required=True, help="The name of the text: description, tags, reason, …")
 @click.option(
     "--tag", "tags", metavar="KEY", multiple=True, help="With --field tags: remove only this one; repeatable."
 )
-@click.option("--reason", required=True, metavar="TEXT", help="Why; the audit log keeps it.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason, recorded in the audit log.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @server.settings
 def redact(entry: str, field: str, tags: tuple[str, ...], reason: str, as_json: bool, **overrides: Any) -> None:

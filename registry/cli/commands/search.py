@@ -1,4 +1,4 @@
-"""``registry search``: versions, or models, by what is known of them."""
+"""``registry search``: versions or models by a filter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _suggest_filters(ctx: click.Context, _parameter: click.Parameter, incomplete
 
 @click.command()
 @click.argument("filter", default="", metavar="[FILTER]", shell_complete=_suggest_filters)
-@click.option("--models", is_flag=True, help="Find models, not versions.")
+@click.option("--models", is_flag=True, help="Search models instead of versions.")
 @click.option(
     "--order-by", metavar="KEYS", help='E.g. "metrics.auc DESC, name". Default: newest first; models by name.'
 )
@@ -37,7 +37,7 @@ def _suggest_filters(ctx: click.Context, _parameter: click.Parameter, incomplete
 def search(
     session: Session, filter: str, models: bool, order_by: str | None, fields: tuple[str, ...], limit: int
 ) -> None:
-    """Find versions, or models, by what is known of them.
+    """Search versions, or models, with a filter.
 
     \b
     A filter is KEY OPERATOR VALUE, joined by AND, OR, NOT and parentheses.

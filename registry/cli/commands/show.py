@@ -1,4 +1,4 @@
-"""``registry show`` and ``registry history``: what is, and how it came to be."""
+"""``registry show`` and ``registry history``."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("ref", type=REFERENCE)
-@click.option("--as-of", type=TIME, help="Who it was then: RFC 3339, a date, or 2h, 7d (ago).")
+@click.option("--as-of", type=TIME, help="At this time: RFC 3339, a date, or 2h, 7d (ago).")
 @click.option("--moves", is_flag=True, help="The stages that a version can enter, or the targets of a rollback.")
 @connected
 def show(session: Session, ref: Reference, as_of: str | None, moves: bool) -> None:
-    """Show a model, a version, or who holds a stage or an alias.
+    """Show a model, a version, or the version that a stage or an alias names.
 
     The JSON of a stage or an alias has the version under "version"; "number" is always its number. With --moves, show
-    for a version what a move to each stage would do, and for a model where a rollback of production can lead.
+    the effect of a move of a version to each stage, or the possible targets of a rollback of a model.
 
     \b
     Example:
@@ -56,13 +56,13 @@ def show(session: Session, ref: Reference, as_of: str | None, moves: bool) -> No
 @click.command()
 @click.argument("ref", type=REFERENCE, required=False)
 @filters()
-@click.option("--tenures", is_flag=True, help="Of a model: which version held which stage, and until when.")
+@click.option("--tenures", is_flag=True, help="Show the tenures of a model: its versions in each stage, with times.")
 @click.option("--stage", type=click.Choice(["staging", "production", "archived"]), help="Tenures of this stage only.")
 @connected
 def history(
     session: Session, ref: Reference | None, limit: int, tenures: bool, stage: HeldStage | None, **query: Any
 ) -> None:
-    """Show what happened to a model or a version, newest first; without one, to all models.
+    """Show the history of a model or a version, newest first. Without REF: the changes of all models.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""``registry promote``, ``demote``, ``archive`` and ``rollback``: who serves."""
+"""``registry promote``, ``demote``, ``archive`` and ``rollback``: moves between stages."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from registry.client import Reference
     from registry.client.types import MovedView, Stage
 
-dry_run = click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
+dry_run = click.option("--dry-run", is_flag=True, help="Show the effect without changing anything.")
 
 
 @click.command()
 @click.argument("ref", type=REFERENCE)
-@click.option("--to", "stage", type=click.Choice(["staging", "production"]), required=True, help="Where to.")
+@click.option("--to", "stage", type=click.Choice(["staging", "production"]), required=True, help="The target stage.")
 @reason(required=True)
 @expected_current
 @dry_run
 @connected
 def promote(session: Session, ref: Reference, stage: Stage, reason: str, dry_run: bool, **expected: Any) -> None:
-    """Move a version up. Entering production archives the version that was there.
+    """Move a version to staging or production. Entering production archives the version that was in it.
 
     \b
     Example:
@@ -72,17 +72,19 @@ def archive(session: Session, ref: Reference, reason: str, leave_vacant: bool, d
 @click.command()
 @click.argument("name", type=MODEL)
 @reason(required=True)
-@click.option("--to", type=click.IntRange(min=1), metavar="NUMBER", help="An earlier holder; default: the previous.")
+@click.option(
+    "--to", type=click.IntRange(min=1), metavar="NUMBER", help="An earlier holder; default: the previous one."
+)
 @click.option(
     "--without-store-check",
     is_flag=True,
-    help="Also while the store does not answer; needs the role responder, and is recorded as such.",
+    help="Roll back even if the store does not respond; requires the role responder, and is recorded.",
 )
 @expected_current
 @dry_run
 @connected
 def rollback(session: Session, name: str, **terms: Any) -> None:
-    """Return production to the version that served before. A store that does not answer is reported within seconds.
+    """Return production to the previous version. A store that does not respond is reported within seconds.
 
     `registry show NAME --moves` lists the versions that it can return to.
 

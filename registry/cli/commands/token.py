@@ -31,8 +31,8 @@ def token() -> None:
 
 @token.command()
 @click.argument("owner")
-@click.option("--role", "roles", multiple=True, required=True, type=ROLES, help="What it may do; repeatable.")
-@click.option("--name", metavar="TEXT", help="What it is for.")
+@click.option("--role", "roles", multiple=True, required=True, type=ROLES, help="A role of the token; repeatable.")
+@click.option("--name", metavar="TEXT", help="The purpose of the token.")
 @click.option("--expires-in-days", type=click.IntRange(1, 365), help="Default: 90.")
 @connected
 def create(session: Session, owner: str, roles: tuple[str, ...], name: str | None, expires_in_days: int | None) -> None:
@@ -59,8 +59,10 @@ def create(session: Session, owner: str, roles: tuple[str, ...], name: str | Non
 
 
 @token.command("list")
-@click.option("--mine", is_flag=True, help="Those that act as you, with any issuer; needs no role.")
-@click.option("--expiring", is_flag=True, help="Valid ones in their last 14 days, or the last fifth of a short life.")
+@click.option("--mine", is_flag=True, help="Tokens of your account, from any issuer; requires no role.")
+@click.option(
+    "--expiring", is_flag=True, help="Valid tokens in their last 14 days, or in the last fifth of a short life."
+)
 @limit(0)
 @connected
 def list_(session: Session, mine: bool, expiring: bool, limit: int) -> None:
@@ -80,11 +82,11 @@ def list_(session: Session, mine: bool, expiring: bool, limit: int) -> None:
 
 
 @token.command("sessions")
-@click.option("--close", is_flag=True, help="Log out of all of them.")
+@click.option("--close", is_flag=True, help="Close all of them.")
 @limit(0)
 @connected
 def browser_sessions(session: Session, close: bool, limit: int) -> None:
-    """List the open browser sessions that act as you.
+    """List the open browser sessions of your account.
 
     \b
     Example:
@@ -101,11 +103,11 @@ def browser_sessions(session: Session, close: bool, limit: int) -> None:
 
 @token.command()
 @click.argument("token_id", metavar="ID")
-@click.option("--mine", is_flag=True, help="One that acts as you, with any issuer; needs no role.")
+@click.option("--mine", is_flag=True, help="A token of your account, from any issuer; requires no role.")
 @reason()
 @connected
 def revoke(session: Session, token_id: str, mine: bool, reason: str | None) -> None:
-    """End a token and the browser sessions that it opened at once. ID may be that of a session.
+    """Revoke a token, and close the browser sessions opened with it. ID can also be that of a session.
 
     \b
     Example:

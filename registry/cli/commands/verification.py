@@ -1,4 +1,4 @@
-"""``registry audit verify``: the sealed log, what the registry answers, or the database, against each other."""
+"""``registry audit verify``: verification of the sealed log, of responses, or of the database."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @log_keys
-@click.option("--state", type=_FILE, help="What was verified, for the next run. [default: one per registry]")
+@click.option("--state", type=_FILE, help="The verified position, for the next run. [default: one file per registry]")
 @click.option("--from-start", is_flag=True, help="Read all entries again, not only those since the last run.")
 @click.option(
     "--file", type=click.Path(exists=True, path_type=Path), help="Verify this archive or directory; needs no server."
 )
-@click.option("--answers", is_flag=True, help="Replay the log and compare it with what the registry answers.")
-@click.option("--local", is_flag=True, help="On the server's machine, with its database and its key.")
-@click.option("--remote", is_flag=True, help="Let the registry do for --model what --local does, up to 10,000 entries.")
+@click.option("--answers", is_flag=True, help="Replay the log and compare it with the responses of the registry.")
+@click.option("--local", is_flag=True, help="Check the rows, on the server's machine, with its database and its key.")
+@click.option("--remote", is_flag=True, help="Run the checks of --local in the registry, up to 10,000 entries.")
 @click.option("--model", metavar="NAME", help="Only models that have or had this name; with --local, else --answers.")
-@click.option("--baseline", is_flag=True, help="Record what earlier releases left out, where nothing is wrong.")
+@click.option("--baseline", is_flag=True, help="If nothing is wrong, record what earlier releases did not record.")
 @click.option(
     "--accept-unsealed",
     is_flag=True,
@@ -46,14 +46,14 @@ def verify(
 ) -> None:
     """Verify the audit log. Needs the role auditor or admin.
 
-    Without an option: read what is new in the sealed log, and check the signature of its checkpoint, that it continues
-    the checkpoint of the last run, every entry, every chain and every text. --answers reads all chains and compares
-    them with what the registry answers. --local, on the server's machine, checks every row that answers are read from.
-    --remote lets the registry itself check the rows of one model.
+    Without an option: read the new entries of the sealed log, and check the signature of its checkpoint, its
+    consistency with the checkpoint of the last run, every entry, every chain and every text. --answers reads all chains
+    and compares them with the responses of the registry. --local, on the server's machine, checks every row that
+    responses are read from. --remote runs these checks in the registry, for one model.
     --baseline, --dev and --data-dir imply --local, and --model alone implies --answers.
 
-    Exits with 0 when everything is as the log says, with 1 when something is not, and with 2 when that cannot be
-    decided: there is no checkpoint, the log is empty, or entries of another release lack what is needed.
+    Exits with 0 when everything agrees with the log, with 1 when something differs, and with 2 when the result is
+    undecided: there is no checkpoint, the log is empty, or entries of another release lack required facts.
 
     The key of the log is the one that its operator published. Without --key the first run trusts the key that the
     registry shows, and later runs trust the same one.

@@ -137,7 +137,7 @@ def files(session: Session, ref: Reference, limit: int) -> None:
 @limit(100)
 @connected
 def metrics(session: Session, ref: Reference, limit: int) -> None:
-    """List every value that was ever measured.
+    """List all measurements of a version.
 
     \b
     Example:
@@ -168,12 +168,12 @@ def notes(session: Session, ref: Reference, limit: int) -> None:
 @click.option(
     "--metric", "values", multiple=True, required=True, type=METRIC, help="E.g. auc=0.95, or f1=0.8@test.csv."
 )
-@click.option("--step", type=click.IntRange(min=0), help="The training step that it was measured at.")
+@click.option("--step", type=click.IntRange(min=0), help="The training step of the measurement.")
 @click.option(
     "--data",
     "--dataset-digest",
     metavar="DATA",
-    help="What it was measured on: a file, a digest, or the version's data.",
+    help="The dataset of the measurement: a file, a digest, or a dataset of the version.",
 )
 @connected
 def measure(session: Session, ref: Reference, values: tuple[Metric, ...], step: int | None, data: str | None) -> None:

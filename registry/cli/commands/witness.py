@@ -18,10 +18,10 @@ from registry.cli.support.session import Session
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="Keeps the last checkpoint. Store it where the registry's operator cannot write.",
+    help="The file with the last checkpoint. Store it where the registry's operator cannot write.",
 )
-@click.option("--every", type=DURATION, default="5m", show_default=True, help="Time between two looks: 30s, 5m, 1h.")
-@click.option("--once", is_flag=True, help="Look once and exit, for a scheduled job.")
+@click.option("--every", type=DURATION, default="5m", show_default=True, help="Time between two checks: 30s, 5m, 1h.")
+@click.option("--once", is_flag=True, help="Check once and exit, for a scheduled job.")
 @click.option(
     "--give-up",
     type=DURATION,

@@ -57,16 +57,16 @@ def connected(function: Callable[..., None]) -> Callable[..., None]:
 
 def reason(*, required: bool = False) -> Callable[[Command], Command]:
     """Add --reason, which the audit log keeps."""
-    return click.option("--reason", required=required, metavar="TEXT", help="Why; the audit log keeps it.")
+    return click.option("--reason", required=required, metavar="TEXT", help="The reason, recorded in the audit log.")
 
 
 def filters(
-    *, action: str = "action, e.g. version.promoted, or version.*", actor: str = "did"
+    *, action: str = "action, e.g. version.promoted, or version.*", actor: str = "entries"
 ) -> Callable[[Command], Command]:
-    """Add --action, --actor, --since, --until and --limit, worded for an *action* and for what the *actor* did."""
+    """Add --action, --actor, --since, --until and --limit, worded for an *action* and for the records of an *actor*."""
     options = (
         click.option("--action", metavar="ACTION", help=f"Only this {action}."),
-        click.option("--actor", metavar="NAME", help=f"Only what this actor {actor}."),
+        click.option("--actor", metavar="NAME", help=f"Only {actor} of this actor."),
         click.option("--since", type=TIME, help="From this time: RFC 3339, a date, or 2h, 7d (ago)."),
         click.option("--until", type=TIME, help="Before this time."),
         limit(100),

@@ -1,4 +1,4 @@
-"""All models at once: what serves, what changed, what needs attention."""
+"""All models: versions in a stage, changes, and versions that need attention."""
 
 from __future__ import annotations
 

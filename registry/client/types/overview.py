@@ -1,4 +1,4 @@
-"""All models at once: what serves and what needs attention."""
+"""All models: versions in a stage, and versions that need attention."""
 
 from __future__ import annotations
 
