@@ -14,7 +14,7 @@ LONGEST = 500  # characters of a text in a cell
 
 
 class Absence(StrEnum):
-    """Why a version has no value.
+    """The reason why a version has no value.
 
     ``absent``: the facts of this kind are recorded, and this one is not among them. ``not_recorded``: none of this kind
     was recorded. ``unknown``: the registry cannot know, as the files are elsewhere or the run had not ended.
@@ -28,7 +28,7 @@ class Absence(StrEnum):
 
 
 class Change(StrEnum):
-    """A cell against that of the first version; ``undecided``: one of both is unknown."""
+    """The change of a cell from the first version; ``undecided``: one of the two values is unknown."""
 
     SAME = "same"
     CHANGED = "changed"
@@ -88,7 +88,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The value of one version, or why it has none."""
+    """The value of one version, or the reason why it has none."""
 
     value: Any
     absence: Absence | None
@@ -98,7 +98,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow:
-    """A fact in each version. ``note`` is for people: the name of the dataset whose digest is the group."""
+    """A fact in each version. ``note`` is the name of the dataset whose digest is the group."""
 
     name: str
     group: str | None
@@ -147,7 +147,7 @@ def lines(sides: Sequence[SectionFacts], *, by_name: bool) -> Iterator[Line]:
 
 
 def compare_lines(name: str, lines: Iterable[Line], *, everything: bool = False) -> Section:
-    """Return the section of the lines that differ, or of *everything*; it holds ``ROWS`` of any number of them."""
+    """Return the section with the rows that differ, or with *everything*; at most ``ROWS`` rows."""
     differing: list[tuple[int, ComparisonRow]] = []
     same: list[tuple[int, ComparisonRow]] = []
     nowhere: dict[Absence, list[str]] = {Absence.NOT_RECORDED: [], Absence.UNKNOWN: []}

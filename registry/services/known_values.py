@@ -1,6 +1,6 @@
-"""Refusal of filter values that nothing has: an empty answer would look as if something had been searched.
+"""Refusal of unknown filter values: an empty response would hide a mistyped value.
 
-Each check is for an answer that is empty: a value that is unknown can have no other. They cost a full answer nothing.
+The checks run for empty results only: an unknown value has no other. Other results need no additional statement.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def list_open(owner_id: str, *, after: tuple[Any, ...] | None = None, limit: int
 
 
 def close_session(session_id: str, *, actor: Actor) -> None:
-    """Close a session of the actor's account; one that is closed already stays so. Raises NotFound."""
+    """Close a session of the actor's account. Idempotent. Raises NotFound."""
     with unit_of_work() as unit:
         chain = audit.lock_chain(unit.session, audit.AUTH)
         token = unit.session.get(Token, session_id, populate_existing=True)
@@ -127,7 +127,7 @@ def recall(outcome: Outcome) -> Outcome:
 
 
 def sweep(session: Session, now: datetime) -> None:
-    """Delete the sessions that expired long ago. The audit log keeps that they were opened and closed."""
+    """Delete the sessions that expired long ago. The audit log keeps their opening and closing."""
     session.execute(delete(Token).where(_IS_SESSION, Token.expires_at < now - SESSIONS_KEPT_FOR))
 
 

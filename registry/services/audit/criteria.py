@@ -65,7 +65,7 @@ def matching(criteria: Criteria) -> Rows:
 
 
 def require_known(session: Session, criteria: Criteria) -> None:
-    """Raise UnknownValue for a model, a version, an account or an action that there is not."""
+    """Raise UnknownValue for a model, a version, an account or an action that does not exist."""
     known_values.require_action(session, criteria.action)
     known_values.require_account(session, criteria.actor)
     known_values.require_model(session, criteria.model)

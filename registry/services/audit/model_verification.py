@@ -1,4 +1,4 @@
-"""Verification of one model while a client waits: its chain, and the rows that answers about it are read from."""
+"""Verification of one model within a request: its chain, and the rows that responses are read from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_FILES = 100_000
 
 
 class VerificationOutcome(StrEnum):
-    """Result of a verification; ``too_long``: it was not begun, because it takes longer than a request may."""
+    """Result of a verification; ``too_long``: not started, because it would exceed the time of a request."""
 
     VERIFIED = "verified"
     DIFFERS = "differs"
@@ -49,7 +49,7 @@ class VerifiedChain:
 
 @dataclass(frozen=True, slots=True)
 class ModelVerification:
-    """The result for the models that have or had a name. ``entries`` and ``files`` are what there was to read."""
+    """The result for the models that have or had a name. ``entries`` and ``files`` are the numbers to read."""
 
     model: str
     at: datetime

@@ -1,4 +1,4 @@
-"""Read the audit log: pages, exports, and the histories of models and versions."""
+"""Reads of the audit log: pages, exports, and the histories of models and versions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def entry(uid: str) -> EntryRecord:
 
 
 def require_exportable(criteria: Criteria) -> None:
-    """Raise UnknownValue as :func:`entries` does: once an export has begun, it is too late."""
+    """Raise UnknownValue as :func:`entries` does, before an export sends its first byte."""
     with reading() as session:
         require_known(session, criteria)
 

@@ -1,4 +1,4 @@
-"""What a page of one version shows besides its record: its neighbours, its folders, and the files that wait."""
+"""Reads for the pages of a version: its neighbours, its folders, and its unverified files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """A file, or a folder with all that is below it: ``files`` files of ``size`` bytes, ``damaged`` of them damaged.
+    """A file, or a folder with its content: ``files`` files of ``size`` bytes, ``damaged`` of them damaged.
 
     ``sha256``, ``media_type`` and ``damage`` are those of a file, and None for a folder.
     """

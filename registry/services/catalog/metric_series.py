@@ -1,4 +1,4 @@
-"""Metrics over the versions of a model: which there are, and the latest value of each in every version."""
+"""Metrics over the versions of a model: their names, and the latest value of each in every version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Begin and end tenures: the one place where a version changes its stage."""
+"""The beginning and the end of tenures; only this module changes the stage of a version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparison: versions by reference, and what differs between them."""
+"""Comparison of versions and of their files, by reference."""
 
 from registry.services.comparison import file_comparison, references, version_comparison
 

@@ -1,4 +1,4 @@
-"""Comparison of a text file in two versions, by its lines and by the packages that it names."""
+"""Comparison of a text file in two versions, by lines and by packages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST = heads.MOST
 
 
 class FileComparisonKind(StrEnum):
-    """How the bytes compare: ``changes`` are listed, or why they are not."""
+    """The result of a comparison: ``changes``, or the reason why no changes are listed."""
 
     CHANGES = "changes"
     SAME = "same"
@@ -52,7 +52,7 @@ class FileComparison:
 
 
 def compare_file(texts: Sequence[str], path: str, *, store: Store) -> FileComparison:
-    """Return what differs in a file between two versions; the store is read for texts of 64 KiB at most.
+    """Return the differences of a file between two versions; reads texts of at most 64 KiB from the store.
 
     Raises Invalid unless there are two references, NotFound when neither version has the file, and NotReady, Conflict,
     BlobsMissing or Unavailable when the bytes cannot be read.

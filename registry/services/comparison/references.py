@@ -1,4 +1,4 @@
-"""References to versions, resolved: ``fraud:9``, ``fraud@champion``, ``fraud#production``, ``fraud``."""
+"""Resolution of references to versions: ``fraud:9``, ``fraud@champion``, ``fraud#production``, ``fraud``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST_NUMBER = 2**31 - 1
 
 
 def parsed(text: str, *, parameter: str) -> Reference:
-    """Return the reference that *text* is. Raises Invalid, which names the *parameter*."""
+    """Parse *text* as a reference. Raises Invalid, which names the *parameter*."""
     try:
         reference = reference_rules.parse(text)
     except ValueError as error:

@@ -25,19 +25,19 @@ FETCHED = 1000  # rows of files at a time
 
 @dataclass(frozen=True, slots=True)
 class VersionComparison:
-    """Versions, of which the first is the baseline, and the sections of what differs or of everything."""
+    """Versions, of which the first is the baseline, and the sections of their differences or of all facts."""
 
     versions: Sequence[ComparedVersion]
     sections: Sequence[Section]
 
     @property
     def same(self) -> bool:
-        """True if the versions have the same files and the same facts, but for when and by whom they were made."""
+        """True if the versions have the same files and facts, except for the time and the actor of registration."""
         return all(section.is_same for section in self.sections if section.name not in compared_facts.INCIDENTAL)
 
 
 def compare(texts: Sequence[str], *, everything: bool = False) -> VersionComparison:
-    """Return the comparison of the versions that the references *texts* name, with the first.
+    """Compare the versions that the references *texts* name with the first of them.
 
     With *everything* it has the rows that are equal, too. Raises Invalid for fewer than two references, for more than
     six, or for one that cannot be read; NotFound for one that names no version.

@@ -56,7 +56,7 @@ def head(model: str, number: int, path: str, *, store: Store, most: int = MOST) 
 
 
 def _require_bytes(file: FileRecord, content: bytes, most: int) -> None:
-    """Raise BlobsMissing for bytes that are not those of the file, as far as they show it."""
+    """Raise BlobsMissing for bytes that are known to differ from those of the file."""
     if file.size > most:
         is_right = len(content) >= most
     else:

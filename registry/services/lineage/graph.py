@@ -1,4 +1,4 @@
-"""The lineage around a version: what went into it, and the versions that derive from it."""
+"""The lineage graph of a version: its inputs, and the versions derived from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEEPEST = 3
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A node of a graph; ``id`` is its place in the graph, and 0 that of the version asked about.
+    """A node of a graph; ``id`` is its index in the graph, 0 for the requested version.
 
     ``model``, ``version``, ``stage`` and ``state`` are those of a version. ``facts`` depend on the kind.
     """

@@ -1,4 +1,4 @@
-"""Impact of data: the versions that used a dataset with a digest, those that serve first."""
+"""Impact of a dataset: the versions that used its digest, those in production first."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ COLUMNS = ("model", "version", "stage", "state", "uses", "production_since", "pr
 
 
 class Use(NamedTuple):
-    """How a version used the data: as which dataset, and for what."""
+    """A use of the data by a version: the name of the dataset, and its role."""
 
     dataset: str
     role: str
 
 
 class TimeSpan(NamedTuple):
-    """A span of time; without an end it goes on."""
+    """A period; ``until`` is None while it lasts."""
 
     since: datetime
     until: datetime | None
@@ -43,7 +43,7 @@ class TimeSpan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AffectedVersion:
-    """A version that used the data; ``production`` is its latest time there, None if it never was."""
+    """A version that used the data; ``production`` is its latest tenure there, None without one."""
 
     model: str
     number: int

@@ -1,4 +1,4 @@
-"""Keep a version's lineage as frozen nodes and edges."""
+"""Storage of the lineage of versions as immutable nodes and edges."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def trace(model: str, number: int) -> VersionRecord:
 
 
 def keep(session: Session, model: Model, version: Version, snapshot: Snapshot) -> list[Edge]:
-    """Store the snapshot around a new version; returns its edges. Raises Invalid when a parent is not there."""
+    """Store the snapshot around a new version; returns its edges. Raises Invalid for a parent that does not exist."""
     parents = _parent_nodes(session, snapshot.parents)  # before the version has a node: it cannot be its own parent
     keyed_nodes = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]
     own, at = (NodeKind.VERSION.value, str(version.id)), version.created_at
@@ -47,7 +47,7 @@ def keep(session: Session, model: Model, version: Version, snapshot: Snapshot) -
 
 
 def extend(session: Session, version: Version, snapshot: Snapshot, *, at: datetime) -> list[Edge]:
-    """Add to a version's lineage what a later snapshot has besides; returns all of its edges, earlier ones too."""
+    """Add the new facts of a later snapshot to a version's lineage; returns all of its edges."""
     own = (NodeKind.VERSION.value, str(version.id))
     edges: list[Edge] = [tuple(row) for row in records.rows(session, _EDGES, version=version.id)]
     keyed_nodes = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]

@@ -1,4 +1,4 @@
-"""What needs attention: versions that are damaged, wait for long, failed, or serve without recorded origin."""
+"""Versions that need attention: damaged, pending for too long, failed, or without recorded lineage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RECENTLY = timedelta(days=7)
 
 
 class ConcernKind(StrEnum):
-    """``damaged`` and ``unrecorded`` are about versions in production."""
+    """Kinds of concerns; ``damaged`` and ``unrecorded`` apply to versions in production."""
 
     DAMAGED = "damaged"
     WAITING = "waiting"
@@ -31,7 +31,7 @@ class ConcernKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """One version that needs attention; ``text`` says why. ``since`` is None where that is not known."""
+    """One version that needs attention; ``text`` is the reason. ``since`` is None if unknown."""
 
     kind: ConcernKind
     model: str
@@ -42,16 +42,16 @@ class Concern:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """All that needs attention, the most urgent first. ``more`` are the kinds of which there are more than MOST."""
+    """The versions that need attention, the most urgent first. ``more`` are the kinds with more than MOST versions."""
 
     items: Sequence[Concern]
     more: Sequence[ConcernKind]
 
 
 def list_() -> Attention:
-    """Return the versions that need attention now, MOST of each kind.
+    """Return the versions that need attention now, at most MOST of each kind.
 
-    A version waits for long when it is pending for PENDING_LONG, and failed recently within RECENTLY.
+    Versions are listed that are pending for longer than PENDING_LONG, or failed within RECENTLY.
     """
     with reading() as session:
         moment = leases.now(session)

@@ -1,4 +1,4 @@
-"""Work that waits for workers: how much of each kind, and since when."""
+"""Work that waits for workers, with count and age by kind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class WaitingWork:
-    """One kind of work; ``since`` is the time of the oldest that waits, None when none does."""
+    """One kind of waiting work; ``since`` is the time of the oldest item, None without one."""
 
     name: str
     what: str
@@ -35,7 +35,7 @@ class WaitingWork:
 
 
 def look(session: Session) -> Sequence[WaitingWork]:
-    """Return what waits, one statement a kind, each over an index of what is not done."""
+    """Return the waiting work, with one statement for each kind, over an index of unfinished work."""
     found = []
     for name, what, where, since in _KINDS:
         count, oldest = session.execute(select(func.count(), func.min(since)).where(where)).one()

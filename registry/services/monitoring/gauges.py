@@ -45,7 +45,7 @@ class Gauge:
 
 
 def look() -> list[Gauge]:
-    """Look at everything once, for a few seconds at most. Raises Unavailable."""
+    """Return the gauges, read within a few seconds. Raises Unavailable."""
     return bounded_calls.start("database's count", _read_gauges).result(PATIENCE_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""The state of the background work and of what is stored, for the people who use the registry."""
+"""The state of background work and stored files, for users of the registry."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Overview:
 
 
 def look() -> Overview:
-    """Look at everything once. Scans no large table. Raises Unavailable, also when it takes too long."""
+    """Return the present state. Scans no large table. Raises Unavailable, also on timeout."""
     return bounded_calls.start("overview", _look_at_all).result(PATIENCE_SECONDS)
 
 

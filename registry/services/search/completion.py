@@ -1,4 +1,4 @@
-"""Completion of filters by the names and values that the registry has."""
+"""Completion of filters with stored names and values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from registry.services.search import known_terms
 
 
 class Of(StrEnum):
-    """What a filter is about."""
+    """The kind of objects that a filter selects."""
 
     VERSIONS = "versions"
     MODELS = "models"
@@ -61,7 +61,7 @@ _DATASETS_OF_METRICS = beginnings.distinct(VersionMetric.dataset_digest)
 
 
 def complete(text: str, *, of: Of = Of.VERSIONS, caret: int | None = None) -> Completion:
-    """Return what can stand at the caret, by default the end, of an unfinished filter; 12 suggestions at most."""
+    """Return at most 12 suggestions for the caret, by default the end, of an unfinished filter."""
     at = len(text) if caret is None else min(caret, len(text))
     kind = _KINDS[of]
     place = suggest.place(kind.vocabulary, text, at)
@@ -70,14 +70,14 @@ def complete(text: str, *, of: Of = Of.VERSIONS, caret: int | None = None) -> Co
 
 
 def model_names(begin: str) -> list[str]:
-    """Return names of live models that begin with a text, at most 12."""
+    """Return at most 12 names of live models that begin with a text."""
     if not _can_begin(begin):
         return []
     return [row[0] for row in look_up(_MODEL_NAMES, **_parameters(begin))]
 
 
 def _found(kind: _Kind, place: Opening) -> Iterator[Suggestion]:
-    """Yield the suggestions that the database has, read in one round trip."""
+    """Yield the suggestions from the database, read in one round trip."""
     if not _can_begin(place.begin):
         return
     if place.values_of is not None:

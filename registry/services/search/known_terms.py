@@ -1,4 +1,4 @@
-"""Refusal of searches for names and keys that nothing has, and of orders by them."""
+"""Refusal of searches and orders by names and keys that do not exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search models and versions: in MLflow's dialect for its face, in the native one for ours."""
+"""Search of models and versions, in MLflow's filter language and in the native one."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Moved:
 
 
 def recall(outcome: Outcome) -> Moved:
-    """Return what an earlier request moved, with the version as it is now."""
+    """Return the move of an earlier request, with the present state of the version."""
     number, source, target, kind, displaced = outcome["move"]
     decided = Move(number, Stage(source), Stage(target), kind and TransitionKind(kind), displaced=displaced)
     at = outcome["at"] and datetime.fromisoformat(outcome["at"])
@@ -101,7 +101,7 @@ def finish(
     sought: TransitionKind,
     entry: str | None = None,
 ) -> Answer[Moved]:
-    """Return what the unit of work moves, and let it count that; *at* is None when it writes nothing."""
+    """Return the move of the unit of work, and count it after the commit; *at* is None if nothing is written."""
     unit.after_commit(partial(move_counts.count_move, decided, sought=sought, is_done=at is not None))
     unit.remember(
         model=version.model_id,

@@ -1,6 +1,6 @@
-"""Choices: where a version can move, and where production can roll back to, without a question to the store.
+"""Possible moves of a version and targets of a rollback, computed without a request to the store.
 
-Each is the result of the plan that the move itself makes, for rows of one reading.
+Each result comes from the function that plans the move itself, for rows of one transaction.
 """
 
 from __future__ import annotations
@@ -29,10 +29,9 @@ _VACATING = StageChange(reason="", dry_run=True, leave_vacant=True)
 
 @dataclass(frozen=True, slots=True)
 class StageOption:
-    """A stage that the version could enter: the ``move``, or the first ``refusal`` by the state of things.
+    """A stage that the version could enter: the ``move``, or the first ``refusal``.
 
-    ``forbidden`` is the refusal for want of a permission, whatever the state. ``leave_vacant``: it moves with that
-    option only.
+    ``forbidden`` is the refusal for a missing permission, in any state. ``leave_vacant``: the move needs that option.
     """
 
     stage: Stage
@@ -43,7 +42,7 @@ class StageOption:
 
     @property
     def allowed(self) -> bool:
-        """Whether a request would be done, as far as the store need not be asked."""
+        """Whether a request would succeed, apart from the check of the store."""
         return self.move is not None and self.forbidden is None
 
 
@@ -76,7 +75,7 @@ class WayBack:
 
 @dataclass(frozen=True, slots=True)
 class WaysBack:
-    """Where a rollback of production leads: by default to version ``target``, or ``refusal`` is why to none.
+    """The targets of a rollback of production: by default version ``target``, or the ``refusal`` if there is none.
 
     ``earlier`` are the versions that held production, the latest holder first, without those that hold it now: as many
     as had one of the latest ``LISTED`` tenures, and the target. ``more`` is set when there are others.
@@ -91,7 +90,7 @@ class WaysBack:
 
 
 def options(model: str, number: int, *, actor: Actor) -> Options:
-    """Return what a move of the version to each other stage would do, and what refuses it. Raises NotFound."""
+    """Return the effect or the refusal of a move of the version to each other stage. Raises NotFound."""
     with reading(snapshot=True) as session:
         model_row = catalog.model(session, model)
         version = catalog.version(session, model_row, number)
@@ -128,7 +127,7 @@ def _lack(actor: Actor, model: Model, version: Version, target: Stage) -> Forbid
 
 
 def ways_back(model: str) -> WaysBack:
-    """Return where a rollback of the model's production leads by default, and its other targets. Raises NotFound."""
+    """Return the default target of a rollback of the model's production, and the other targets. Raises NotFound."""
     with reading(snapshot=True) as session:
         model_row = catalog.model(session, model)
         holder = governance.production_holder(session, model_row)

@@ -1,4 +1,4 @@
-"""Counts for the monitor: transitions and uploads, counted after their commit."""
+"""Metrics of transitions and uploads, counted after their commit."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def count_move(move: Move, *, sought: TransitionKind, is_done: bool) -> None:
 
 
 def arrived(sizes: Sequence[int]) -> None:
-    """Count uploads whose bytes have arrived, whether a worker is still to read them or not."""
+    """Count uploads whose bytes have arrived, including those that a worker has yet to verify."""
     if sizes:
         meters().uploads.labels("arrived").inc(len(sizes))
         meters().upload_bytes.inc(sum(sizes))
 
 
 def refused(number: int) -> None:
-    """Count uploads of which other bytes arrived than were announced."""
+    """Count uploads whose bytes differ from the announced digest or size."""
     meters().uploads.labels("refused").inc(number)
 
 

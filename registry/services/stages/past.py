@@ -1,4 +1,4 @@
-"""Tenures of stages: every version that held one, since when, until when and why."""
+"""Tenures of stages, present and past."""
 
 from __future__ import annotations
 

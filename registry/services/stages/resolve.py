@@ -31,7 +31,7 @@ _TENURE = FixedStatement(governance.covering(select(Tenure.id).where(_HELD), Ten
 
 
 def holders(model: str) -> dict[str, list[HolderRecord]]:
-    """Return who holds staging and production now, latest entrant first, ``HOLDERS`` at most. Raises NotFound."""
+    """Return the versions in staging and production, latest entrant first, at most ``HOLDERS``. Raises NotFound."""
     with reading() as session:
         model_row = catalog.model(session, model)
         statement = governance.select_holders().where(

@@ -93,7 +93,7 @@ class _LeadsElsewhere(Exception):
 def _roll_back_to(
     checked: int, model: str, change: StageChange, to: int | None, *, actor: Actor, claim: Claim | None
 ) -> Moved:
-    """Roll back, if that still leads to the version whose bytes were checked."""
+    """Roll back, if the target is still the version whose bytes were checked."""
     with unit_of_work(claim) as unit:
         rolled_back = _roll_back_locked(unit, checked, model, change, to, actor=actor)
     return rolled_back.value

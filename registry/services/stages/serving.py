@@ -1,4 +1,4 @@
-"""The inventory: which versions hold a stage over all models, now and at an instant."""
+"""The inventory: the versions that hold a stage over all models, now or at an instant."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def serving(
 
 
 def export(stage: Stage, *, as_of: datetime | None = None, filter: str = "") -> Iterator[ServingRecord]:
-    """Return all that :func:`serving` returns, read in pages, so that memory stays constant. Raises as it does."""
+    """Return an iterator over all items of :func:`serving`, read in pages. Raises as it does, at once."""
     first = serving(stage, as_of=as_of, filter=filter, limit=EXPORT_PAGE)
     return _all_pages(first, lambda after: serving(stage, as_of=as_of, filter=filter, after=after, limit=EXPORT_PAGE))
 
