@@ -41,7 +41,7 @@ class AuditQuery(HistoryQuery):
         metadata=about("Only entries about this version of `model`, and those of others that displaced it.")
     )
     request_id = Text(
-        least=1, most=64, metadata=about("Only what this request did: the `X-Request-Id` of its response.")
+        least=1, most=64, metadata=about("Only entries of this request: the `X-Request-Id` of its response.")
     )
     resumed = Text(
         data_key="after",
@@ -97,14 +97,14 @@ class EntryView(View):
 
     id = fields.String(**output("The id of the entry."))
     at = Instant(**output("When it happened."))
-    action = fields.String(**output("What was done, like `version.promoted`."))
-    actor = fields.Nested(ActorView, **output("Who did it."))
+    action = fields.String(**output("The action, for example `version.promoted`."))
+    actor = fields.Nested(ActorView, **output("The actor."))
     model = fields.String(**output("The name of the model, as it was then.", null=True))
     version = fields.Integer(**output("The number of the version.", null=True))
     related_version = fields.Integer(**output("The version that was displaced or rolled back.", null=True))
     token = fields.String(**output("The id of the token that was created or revoked.", null=True))
-    before = fields.Dict(**output("What was changed, as it was before."))
-    after = fields.Dict(**output("What was changed, as it is since."))
+    before = fields.Dict(**output("The changed facts before the change."))
+    after = fields.Dict(**output("The changed facts after the change."))
     reason = fields.String(**output("Why it was done.", null=True))
     texts = fields.Dict(
         keys=fields.String(),
@@ -148,7 +148,7 @@ class ChainEntryView(View):
     chain = fields.String(**output("The chain that the entry is part of."))
     seq = fields.Integer(**output("Its place in the chain, counted from 1."))
     id = fields.String(**output("The id of the entry."))
-    action = fields.String(**output("What was done."))
+    action = fields.String(**output("The action."))
     actor = fields.String(**output("The id of the actor's account."))
     leaf_hash = fields.String(**output("The hash of the entry."))
     body = fields.Function(
@@ -181,8 +181,8 @@ class VerifiedChainView(View):
     published = fields.Integer(
         **output("How many of its entries, from the first one, are under the latest published checkpoint.")
     )
-    problems = fields.List(fields.String(), **output("What differs from the log."))
-    uncovered = fields.List(fields.String(), **output("What entries of other releases or keys leave undecided."))
+    problems = fields.List(fields.String(), **output("Differences from the log."))
+    uncovered = fields.List(fields.String(), **output("Facts that entries of other releases or keys leave undecided."))
     redacted = fields.Integer(**output("How many texts were erased, each by an entry."))
     baseline = fields.String(**output("When the latest baseline was recorded.", null=True))
 

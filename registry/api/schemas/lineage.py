@@ -135,7 +135,7 @@ class DatasetBody(Strict):
         metadata=about("Digests of the data, like `sha256:…` or `md5:…`: any of them identifies it."),
     )
     uri = Text(most=lineage_limits.URI_LENGTH, allow_none=True, metadata=about("Where the data is."))
-    role = fields.String(validate=ROLES, metadata=about("What it was used for; by default, `other`."))
+    role = fields.String(validate=ROLES, metadata=about("Its role for the version; by default, `other`."))
     rows = WholeNumber(allow_none=True, metadata=about("How many rows it has."))
     schema = Document(allow_none=True, metadata=about("A description of its columns, of any form."))
 
@@ -208,7 +208,7 @@ class DatasetView(View):
     name = fields.String(**output("The name of the data, for people."))
     digests = fields.List(fields.String(), **output("Digests of the data: any of them identifies it."))
     uri = fields.String(**output("Where the data is.", null=True))
-    role = fields.String(**output(f"What it was used for: {one_of(DatasetRole)}."))
+    role = fields.String(**output(f"Its role for the version: {one_of(DatasetRole)}."))
     rows = fields.Integer(**output("How many rows it has.", null=True))
     schema = fields.Dict(**output("A description of its columns.", null=True))
 
@@ -243,7 +243,7 @@ class GraphNodeView(View):
     digests = fields.List(fields.String(), **output("The digests that it is found by."))
     facts = fields.Dict(
         keys=fields.String(),
-        **output("What else is recorded, by kind: like `commit` of code, `uri` of a dataset, `url` of a run."),
+        **output("Further recorded facts, by kind: for example `commit` of code, `uri` of a dataset, `url` of a run."),
     )
 
 
@@ -255,11 +255,11 @@ class GraphEdgeView(View):
     kind = fields.String(
         **output(f"The relation of the source to the target: {one_of(EdgeKind)}; later releases may add others.")
     )
-    role = fields.String(**output("What a dataset was used for.", null=True))
+    role = fields.String(**output("The role of a dataset.", null=True))
 
 
 class GraphView(View):
-    """What went into a version, and what derives from it."""
+    """The inputs of a version, and the versions derived from it."""
 
     depth = fields.Integer(**output("The number of steps from the version, in both directions."))
     nodes = fields.List(fields.Nested(GraphNodeView), **output(f"At most {graph.MOST_NODES} nodes, the nearest first."))
@@ -316,7 +316,7 @@ class UseView(View):
     """How a version used data."""
 
     dataset = fields.String(**output("The name of the dataset, as it was registered."))
-    role = fields.String(**output(f"What it was used for: {one_of(DatasetRole)}."))
+    role = fields.String(**output(f"Its role for the version: {one_of(DatasetRole)}."))
 
 
 class SpanView(View):
@@ -341,5 +341,5 @@ class AffectedView(View):
 AffectedPage = page_of(
     AffectedView,
     "AffectedPage",
-    warnings=fields.List(fields.String(), **output("What to know about the list.", dump_default=list)),
+    warnings=fields.List(fields.String(), **output("Notes on the list.", dump_default=list)),
 )

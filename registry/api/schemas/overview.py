@@ -1,4 +1,4 @@
-"""What serves, what changed and what needs attention on the wire, over all models."""
+"""Wire format of the inventory, of changes, and of versions that need attention."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class InventoryQuery(PageQuery):
 
 
 class ServingView(HolderView):
-    """A version that holds the stage, or held it: since when, and who put it there and why."""
+    """A version that holds the stage, or held it, with the start of its tenure, the actor and the reason."""
 
     VERSIONED = False
 

@@ -91,7 +91,7 @@ class MovedView(View):
     dry_run = fields.Boolean(**output("Whether nothing was written because the request was a dry run."))
     at = Instant(**output("When it moved; null where it did not.", null=True))
     version = fields.Nested(VersionView, **output("The version after the move; in a dry run, as it is."))
-    warnings = fields.List(fields.String(), **output("What was not checked; empty when everything was."))
+    warnings = fields.List(fields.String(), **output("Checks that were not made; empty if all were."))
     entry = fields.String(
         **output("The audit entry of the move; null where there is none, as for one that an earlier release made.",
                  null=True)
@@ -99,7 +99,7 @@ class MovedView(View):
 
 
 class HolderView(View):
-    """The version that holds, or held, the stage: since when, and who put it there and why."""
+    """The version that holds, or held, the stage, with the start of its tenure, the actor and the reason."""
 
     VERSIONED = True
 
@@ -147,7 +147,7 @@ class TenureQuery(PageQuery):
 
 
 class TenureView(HolderView):
-    """A span during which a version held a stage: who began it and why, and who ended it and why."""
+    """A period in which a version held a stage, with the actors and reasons of its start and end."""
 
     ended_kind = fields.String(**output(f"How it ended: {one_of(TransitionKind)}; null while it lasts.", null=True))
     ended_entry = fields.String(**output("The audit entry of its end; null while it lasts.", null=True))
@@ -167,7 +167,7 @@ class OptionRefusalView(View):
     """Why a move is refused, as the problem document of the request would have it."""
 
     code = fields.String(**output("The kind of the refusal."))
-    detail = fields.String(**output("What is refused and what to do."))
+    detail = fields.String(**output("The refusal and its remedy."))
 
 
 class OptionMoveView(View):
@@ -178,19 +178,17 @@ class OptionMoveView(View):
 
 
 class StageOptionView(View):
-    """What a request to move the version to the stage would get, as far as the store need not be asked."""
+    """The result of a request to move the version to the stage, apart from the check of the store."""
 
     stage = fields.String(**output("The stage."))
     allowed = fields.Boolean(**output("Whether the request would be done."))
     leave_vacant = fields.Boolean(**output("Whether it would be done with `leave_vacant: true` only."))
-    move = fields.Nested(
-        OptionMoveView, **output("What would be moved; null where the state of things refuses it.", null=True)
-    )
+    move = fields.Nested(OptionMoveView, **output("The move; null if `refusal` is set.", null=True))
     refusal = fields.Nested(
-        OptionRefusalView, **output("Why the state of things refuses it; null where it does not.", null=True)
+        OptionRefusalView, **output("The refusal for the present state; null without one.", null=True)
     )
     forbidden = fields.Nested(
-        OptionRefusalView, **output("The permission that the caller lacks for it; null where none is.", null=True)
+        OptionRefusalView, **output("The refusal for a missing permission; null without one.", null=True)
     )
 
 

@@ -33,7 +33,7 @@ from registry.http.access import requires
 from registry.services import audit, sealed_log
 from registry.services.audit import Criteria, ModelVerification, Position
 
-blueprint = Blueprint("audit", __name__, url_prefix="/api/v1", description="Who did what, when and why.")
+blueprint = Blueprint("audit", __name__, url_prefix="/api/v1", description="The audit log.")
 NEXT_AFTER, WAITING = "X-Audit-Next-After", "X-Audit-Waiting"
 EXPORTS = {"application/x-ndjson": "jsonl", "text/csv": "csv"}
 
@@ -44,7 +44,7 @@ EXPORTS = {"application/x-ndjson": "jsonl", "text/csv": "csv"}
 @blueprint.response(200, EntryPage, example=audit_examples.HISTORY)
 @requires(Permission.MODEL_READ)
 def list_model_history(query: dict[str, Any], model: str) -> dict[str, Any]:
-    """List what happened to a model, newest first."""
+    """List the history of a model, newest first."""
     return paged(audit.model_history(model, **query))
 
 
@@ -54,7 +54,7 @@ def list_model_history(query: dict[str, Any], model: str) -> dict[str, Any]:
 @blueprint.response(200, EntryPage)
 @requires(Permission.MODEL_READ)
 def list_version_history(query: dict[str, Any], model: str, number: int) -> dict[str, Any]:
-    """List what happened to a version, newest first."""
+    """List the history of a version, newest first."""
     return paged(audit.version_history(model, number, **query))
 
 
@@ -62,7 +62,7 @@ def list_version_history(query: dict[str, Any], model: str, number: int) -> dict
 @blueprint.response(200, ModelVerificationView, example=audit_examples.VERIFIED)
 @requires(Permission.AUDIT_READ)
 def verify_model_history(model: str) -> ModelVerification:
-    """Verify the history of the models that have or had this name, and what is stored of them, now."""
+    """Verify the history of the models that have or had this name, and their stored rows."""
     return audit.verify_model(model)
 
 

@@ -37,7 +37,7 @@ from registry.services.comparison.file_comparison import FileComparison
 from registry.services.comparison.version_comparison import VersionComparison
 from registry.services.usage.downloads import Way
 
-blueprint = Blueprint("comparison", __name__, url_prefix="/api/v1", description="What differs between versions.")
+blueprint = Blueprint("comparison", __name__, url_prefix="/api/v1", description="Differences between versions.")
 CSV = "text/csv"
 CSV_COLUMNS = ("version", "stage", "state", "created_at")
 

@@ -14,7 +14,9 @@ from registry.http.access import requires
 from registry.http.context import adapters
 from registry.services.usage import downloads
 
-blueprint = Blueprint("downloads", __name__, url_prefix="/api/v1", description="Who downloaded which version.")
+blueprint = Blueprint(
+    "downloads", __name__, url_prefix="/api/v1", description="Counts of downloads by account and version."
+)
 
 
 @blueprint.route("/downloads")

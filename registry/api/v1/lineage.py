@@ -28,7 +28,7 @@ blueprint = Blueprint("lineage", __name__, url_prefix="/api/v1/lineage", descrip
 def list_impact(query: dict[str, Any]) -> Any:
     """List the versions that used data with a digest: production first, then staging, then the others.
 
-    In each, the newest come first. Data is what a registration names as datasets of the version.
+    In each, the newest come first. The datasets of a version are those named at its registration.
     """
     if query.pop("format", None) is None:
         return paged(impact.impact(**query))

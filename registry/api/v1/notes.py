@@ -1,4 +1,4 @@
-"""Notes: comments on versions, by those who may read them."""
+"""Notes: comments on versions."""
 
 from __future__ import annotations
 

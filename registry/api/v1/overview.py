@@ -1,4 +1,4 @@
-"""The registry over all models: what serves, what changed, what needs attention."""
+"""All models: versions in a stage, changes, and versions that need attention."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ from registry.services.monitoring import attention
 from registry.services.monitoring.attention import Attention
 from registry.services.stages import serving
 
-blueprint = Blueprint("overview", __name__, url_prefix="/api/v1", description="All models: what serves, what changed.")
+blueprint = Blueprint(
+    "overview",
+    __name__,
+    url_prefix="/api/v1",
+    description="All models: versions in a stage, changes, and versions that need attention.",
+)
 
 
 @blueprint.route("/inventory")
@@ -66,7 +71,7 @@ def list_inventory(query: dict[str, Any]) -> Any:
 @blueprint.response(200, ModelChangesPage, example=audit_examples.CHANGES, headers=ETAG)
 @requires(Permission.MODEL_READ)
 def list_changes(query: dict[str, Any]) -> dict[str, Any]:
-    """List what happened to models, newest first.
+    """List the changes of models, newest first.
 
     Poll it with If-None-Match and without a filter: 304 means that the first page is the same.
     """

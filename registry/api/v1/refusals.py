@@ -14,7 +14,7 @@ from registry.http.access import requires
 from registry.http.context import adapters
 from registry.services.usage import refusals
 
-blueprint = Blueprint("refusals", __name__, url_prefix="/api/v1", description="What was refused to whom.")
+blueprint = Blueprint("refusals", __name__, url_prefix="/api/v1", description="Counts of refused requests.")
 
 
 @blueprint.route("/refusals")

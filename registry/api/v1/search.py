@@ -1,4 +1,4 @@
-"""Search: models and versions by what is known of them."""
+"""Search of models and versions."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def search_versions_by_body(body: dict[str, Any]) -> dict[str, Any]:
 @requires(Permission.MODEL_READ)
 @replicable
 def complete_filter(query: dict[str, Any]) -> Completion:
-    """Suggest what can stand next in an unfinished filter: keys, operators, and values that the registry has.
+    """Suggest the next part of an unfinished filter: keys, operators, and stored values.
 
     Values are suggested for `name`, tags, `run.id`, datasets, stages, states and lifecycles.
     """

@@ -1,4 +1,4 @@
-"""Stages: promote, demote, archive, roll back; who holds what, now and then."""
+"""Stages: promotion, demotion, archiving, rollback, and the holders of stages, present and past."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def roll_back(body: tuple[StageChange, int | None], model: str) -> Moved:
 @requires(Permission.MODEL_READ)
 @replicable
 def get_stages(model: str) -> dict[str, Any]:
-    """Show who holds staging and production."""
+    """Show the versions in staging and production."""
     return {"model": model, "stages": resolve.holders(model)}
 
 
@@ -98,7 +98,7 @@ def get_stages(model: str) -> dict[str, Any]:
 @replicable
 @polled(lambda model, stage: etag_of_tenure(resolve.tenure_of(model, Stage(stage))))
 def get_stage_holder(query: dict[str, Any], model: str, stage: str) -> HolderRecord:
-    """Show who holds a stage, or held it at an instant.
+    """Show the version that holds a stage, or held it at an instant.
 
     Poll it with If-None-Match: 304 means that the same version still holds it.
     """
@@ -127,9 +127,9 @@ def list_tenures(query: dict[str, Any], model: str) -> Any:
 @blueprint.response(200, StageOptionsView, example=examples.OPTIONS)
 @requires(Permission.MODEL_READ)
 def get_stage_options(model: str, number: int) -> Options:
-    """Show what a move of the version to each other stage would do, and what refuses it.
+    """Show the effect or the refusal of a move of the version to each other stage.
 
-    The files of the version are not looked for in the store; a dry run of the move does that.
+    Does not check the files of the version in the store; a dry run of the move does.
     """
     return choices.options(model, number, actor=current_actor())
 
@@ -140,6 +140,6 @@ def get_stage_options(model: str, number: int) -> Options:
 def get_rollback_targets(model: str) -> WaysBack:
     """Show where a rollback of production leads, and which other versions it can lead to.
 
-    Files are not looked for in the store; a dry run of the rollback does that.
+    Does not check files in the store; a dry run of the rollback does.
     """
     return choices.ways_back(model)

@@ -1,4 +1,4 @@
-"""Identity: API tokens, browser sessions, and who I am."""
+"""Identity: API tokens, browser sessions, and the caller."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ from registry.http.context import adapters, current_actor, current_claim, curren
 from registry.services.accounts import accounts, sessions
 from registry.services.idempotency import Outcome
 
-blueprint = Blueprint("tokens", __name__, url_prefix="/api/v1", description="API tokens, and who the caller is.")
+blueprint = Blueprint(
+    "tokens", __name__, url_prefix="/api/v1", description="API tokens, and the identity of the caller."
+)
 
 
 @blueprint.route("/me")
 @blueprint.response(200, MeView, example=examples.ME)
 @requires(Permission.SELF_READ)
 def get_me() -> dict[str, Any]:
-    """Show who I am and what I may do."""
+    """Show the account, the roles and the permissions of the caller."""
     actor, credential = current_actor(), current_credential()
     return {
         "id": actor.id,

@@ -65,7 +65,7 @@ def announce_uploads(body: dict[str, Any]) -> Batch:
 @blueprint.response(200, UploadBatchView, recall=announcement.recall_many)
 @requires(Permission.FILE_UPLOAD)
 def complete_uploads(body: list[str]) -> Batch:
-    """Verify what was sent of many uploads; each has a state and a reason."""
+    """Verify the sent bytes of many uploads; each has a state and a reason."""
     return completion.complete_many(body, actor=current_actor(), store=store(), claim=current_claim())
 
 
@@ -104,7 +104,7 @@ def list_upload_parts(upload: UUID) -> ArrivedParts:
 @blueprint.response(200, UploadView, example=examples.VERIFIED_UPLOAD, recall=announcement.recall)
 @requires(Permission.FILE_UPLOAD)
 def complete_upload(upload: UUID) -> Announced:
-    """Verify what was sent, or leave it to a worker when it is large."""
+    """Verify the sent bytes; large ones are left to a worker."""
     return completion.complete(str(upload), actor=current_actor(), store=store(), claim=current_claim())
 
 
@@ -113,5 +113,5 @@ def complete_upload(upload: UUID) -> Announced:
 @blueprint.response(200, UploadView, recall=announcement.recall)
 @requires(Permission.FILE_UPLOAD)
 def abort_upload(upload: UUID) -> Announced:
-    """Give up an upload, and delete what arrived of it."""
+    """Abort an upload, and delete its bytes."""
     return announcement.abort(str(upload), actor=current_actor(), store=store(), claim=current_claim())
