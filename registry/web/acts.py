@@ -52,8 +52,8 @@ def act(
 
     *do* takes the loaded fields and the claim of the form's key. A second submission of the same form does nothing:
     *recall* returns the result of the first, and the browser is sent to the same place. *done* may also return a page,
-    for what is shown only once. A refusal shows the form again
-    with what was typed.
+    for a result that is shown only once. A refusal renders the form again
+    with the typed values.
     """
     if request.method != "POST":
         shown.key = secrets.token_urlsafe(16)

@@ -73,7 +73,7 @@ def changed_description(form: Mapping[str, Any], current: str) -> str | None:
 
 
 def tag_rows(values: MultiDict[str, str], current: Mapping[str, str]) -> Sequence[tuple[str, str]]:
-    """Return the rows of a form: what was sent, else the current tags, and some to fill in."""
+    """Return the rows of a form: the sent rows, else the current tags, and some empty rows."""
     if "tag_key" in values:
         sent = zip(values.getlist("tag_key"), values.getlist("tag_value"), strict=False)
         return [*islice(filter(any, sent), MOST_ROWS), ("", "")]

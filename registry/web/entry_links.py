@@ -1,4 +1,4 @@
-"""Links to audit entries: to the page of one for those who may read the log, to its place in a history for others."""
+"""Links to audit entries: to the entry for readers of the audit log, to its place in a history for others."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Crumb:
 
 @dataclass(frozen=True, slots=True)
 class WebRefusal:
-    """What was refused, in the words of its error; ``title`` is the words before the colon.
+    """A refusal with the text of its error; ``title`` is the part before the colon.
 
     ``uncertain``: it is not known whether the act was done, because the connection to the database was lost.
     ``retry_after`` is the number of seconds after which the same request may succeed.
@@ -35,7 +35,7 @@ class WebRefusal:
 
 
 class WebPage:
-    """What a template shows. A subclass sets the template, the title, and the API path and command of the page.
+    """The data of a template. A subclass sets the template, the title, and the API path and command of the page.
 
     ``api`` is the path below ``/api/v1`` that answers with the same, ``command`` the command line that prints or does
     the same; "" where there is none. A page with a form has what was sent in ``values``, the mistakes by field in
@@ -54,5 +54,5 @@ class WebPage:
 
     @property
     def fresh(self) -> bool:
-        """Return whether the form may show what was chosen: not after another change came first."""
+        """Return whether the form keeps the choice: False after another change came first."""
         return self.refusal is None or self.refusal.code != "stale"

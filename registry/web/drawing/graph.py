@@ -121,7 +121,7 @@ def _without_cycles(count: int, edges: Edges) -> Edges:
 
 
 def _ranked(count: int, edges: Edges) -> list[list[int]]:
-    """Return the nodes in columns: each right of those before it, and inputs next to what they lead to."""
+    """Return the nodes in columns: each to the right of its predecessors, inputs next to their successors."""
     before, following = _neighbours((target, source) for source, target in edges), _neighbours(edges)
     waiting = [len(before.get(node, ())) for node in range(count)]
     column = [0] * count

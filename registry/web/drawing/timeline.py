@@ -1,4 +1,4 @@
-"""The picture of who served when: tenures in, coordinates out.
+"""Layout of the timeline of tenures.
 
 Production is above, one lane as a rule; several versions may hold it at once in lifecycle ``open``. Staging is below. A
 tenure that finds no free lane is left out of the picture.

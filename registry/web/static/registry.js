@@ -1,4 +1,4 @@
-// What pages do with JavaScript. Every page works without it.
+// Enhancements of the pages. Every page works without JavaScript.
 "use strict";
 (() => {
   const live = () => document.getElementById("live");
@@ -101,7 +101,7 @@
     if (shown) shown.textContent = at;
   });
 
-  // What could not be answered.
+  // Failed requests.
   document.addEventListener("htmx:error", () => say("The request failed; nothing was changed."));
   document.addEventListener("htmx:response:error", () => say("The request failed; nothing was changed."));
 

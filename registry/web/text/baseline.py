@@ -13,7 +13,7 @@ from registry.db.records import EvaluationRecord, VersionRecord
 class MetricLine:
     """The latest values of a metric; None where a version has none.
 
-    ``difference`` is that of two finite values on the same data. ``dataset`` is what the value was measured on, and
+    ``difference`` is that of two finite values on the same data. ``dataset`` is the dataset of the value, and
     ``on_other_data`` is set where that of the baseline is another.
     """
 

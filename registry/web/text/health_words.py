@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from registry.services.monitoring.checks import Check
 
-# What each check means: while it holds, and while it does not.
+# The sentence of each check while it holds, and while it fails.
 SENTENCES: Mapping[str, tuple[str, str]] = {
     "database": ("The database answers.", "The database does not answer."),
     "migrations": ("The schema of the database fits this release.", "The schema of the database does not fit."),
@@ -32,7 +32,7 @@ _QUIET = frozenset({"ok", ""})
 
 @dataclass(frozen=True, slots=True)
 class HealthLine:
-    """A check in a sentence; ``state`` is good, warning or bad, ``detail`` what was found, ``fix`` what to do."""
+    """A check as a sentence; ``state`` is good, warning or bad, ``detail`` the finding, ``fix`` the remedy."""
 
     name: str
     state: str

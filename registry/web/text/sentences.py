@@ -16,7 +16,7 @@ from registry.web.text.phrase_parts import Phrase, PhraseReference
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What an entry records. ``known`` is False when this release has no phrase for it: the parts are then its JSON."""
+    """The sentence of an entry. ``known`` is False if this release has no phrase for it; the parts are then JSON."""
 
     parts: tuple[str | PhraseReference, ...]
     known: bool = True

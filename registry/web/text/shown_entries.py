@@ -38,7 +38,7 @@ class ShownEntry:
 
     @property
     def facts(self) -> Sequence[tuple[str, str]]:
-        """What was changed, as labels and JSON."""
+        """The recorded facts, as labels and JSON."""
         record = self.record
         named = (("before", record.before), ("after", record.after), ("digests", record.digests))
         texts = ("texts", {name: text for name, text in record.texts.items() if name not in {"reason", "owner"}})

@@ -108,7 +108,7 @@ def clean(text: object) -> str:
 
 
 def editable(text: object) -> str:
-    """Return a text as a field of a form holds it: with the line ends of HTML, and without what HTML cannot hold."""
+    """Return a text for a form field: with the line ends of HTML, and without characters that HTML forbids."""
     plain = str(text).replace("\r\n", "\n").replace("\r", "\n")
     if plain.isascii() and plain.isprintable():
         return plain
@@ -116,7 +116,7 @@ def editable(text: object) -> str:
 
 
 def folded(text: str) -> tuple[str, str]:
-    """Return what a page shows of a text at once, and the rest of it."""
+    """Return the part of a text that a page shows, and the folded rest."""
     return text[:MOST_TEXT], text[MOST_TEXT:]
 
 
@@ -135,7 +135,7 @@ def _is_marked(character: str) -> bool:
 
 
 def _is_forbidden(code: int) -> bool:
-    """Return whether HTML forbids the character: controls but white space, surrogates, and what is no character."""
+    """Return whether HTML forbids the character: controls except white space, surrogates and noncharacters."""
     if code < 0x20 or 0x7F <= code <= 0x9F:
         return chr(code) not in "\t\n\f"
     return 0xD800 <= code <= 0xDFFF or 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE

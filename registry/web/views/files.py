@@ -58,7 +58,7 @@ class FilesPage(VersionTab):
 
     @cached_property
     def entries(self) -> Listed[ManifestEntry]:
-        """Return a page of what is in the folder, by name."""
+        """Return a page of the entries of the folder, by name."""
         position = cursors.position(self.cursor)
         after = str(position[0]) if position else None
         return browsing.folder(self.version.model, self.version.number, self.folder, after=after, limit=ROWS)
@@ -71,7 +71,7 @@ class FilesPage(VersionTab):
 
     @property
     def empty_text(self) -> str:
-        """Return why there is no file."""
+        """Return the text for a folder without files."""
         if self.version.manifest_digest is None:
             return "The files of this version are not recorded."
         return "This version has no files." if not self.cursor else "There are no more files."

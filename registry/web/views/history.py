@@ -56,7 +56,7 @@ class FilterText(fields.Field["str | None"]):
         return self.read(text) if text else None
 
     def read(self, text: str) -> Any:
-        """Return what the text stands for. Raises ValidationError."""
+        """Return the value of the text. Raises ValidationError."""
         return text
 
 

@@ -107,9 +107,9 @@ def home() -> Response:
 
 
 def _tag() -> str:
-    """Return the ETag of the page, by the latest changes and what needs attention.
+    """Return the ETag of the page, from the latest changes and the versions that need attention.
 
-    What needs attention is kept for some seconds: it is not changed by entries of models alone, and polls are frequent.
+    The attention list is cached for some seconds: it changes without entries of models, and polls are frequent.
     """
     kept: dict[str, float | str] = current_app.extensions.setdefault(_KEPT, {})
     if float(kept.get("until", 0.0)) < time.monotonic():

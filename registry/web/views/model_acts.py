@@ -61,7 +61,7 @@ class NewModelPage(WebPage):
 class EditPage(WebPage):
     """The form for the description and the tags of a model or a version.
 
-    ``stored`` is what was saved in the meantime, where the form was refused because of that.
+    ``stored`` is the record that was saved in the meantime, if the form was refused for that reason.
     """
 
     template = "edit.html"
@@ -76,7 +76,7 @@ class EditPage(WebPage):
 
     @property
     def row_version(self) -> str:
-        """Return the row version of what the form shows: the present one, once what is stored is shown with it."""
+        """Return the row version of the shown record: the present one, once the stored record is shown."""
         opened = self.values.get("row_version") if self.stored is None else None
         return opened or str(self.record.row_version)
 

@@ -31,7 +31,7 @@ from registry.web.version_table import VersionTable
 
 
 class ModelQuery(forms.WebQuery):
-    """What the page of a model shows of its versions."""
+    """The query of the page of a model."""
 
     stage = fields.String(load_default=None, validate=validate.OneOf([stage.value for stage in Stage]))
     cursor = fields.String(load_default=None)

@@ -50,7 +50,7 @@ _UNFIT = re.compile("[^\t\n -~\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U
 
 
 class FoundWebQuery(forms.WebQuery):
-    """A search; ``q`` is what the search box at the top sends."""
+    """A search; ``q`` is the text of the search box in the header."""
 
     q = fields.String(load_default=None)
     filter = fields.String(load_default="")
@@ -107,12 +107,12 @@ class FoundPage(WebPage):
 
     @property
     def box(self) -> str:
-        """Return what was typed, without characters that no page can have."""
+        """Return the typed text, without characters that HTML forbids."""
         return _UNFIT.sub("\ufffd", self.typed)
 
     @property
     def order(self) -> str:
-        """Return the order, without characters that no page can have."""
+        """Return the order, without characters that HTML forbids."""
         return _UNFIT.sub("\ufffd", self.order_by)
 
     @property
@@ -249,7 +249,7 @@ def search_versions() -> BaseResponse:
 @blueprint.get("/search/complete")
 @requires(Permission.MODEL_READ)
 def complete() -> Response:
-    """Return suggestions for a search box as JSON: those of the API, and before them models with such names."""
+    """Return suggestions for a search box as JSON: matching names of models, then the suggestions of the API."""
     query = forms.query(CompletionWebQuery)
     text = query["q"]
     found = completion.complete(text, of=Of(query["of"]), caret=query["caret"])
@@ -263,7 +263,7 @@ def complete() -> Response:
 
 
 def _jump(text: str) -> BaseResponse | None:
-    """Return a redirect to what a reference or a digest names; None for another text. Raises NotFound."""
+    """Return a redirect to the page that a reference or a digest names; None for another text. Raises NotFound."""
     match search_texts.meaning(text):
         case NamedReference(reference):
             return redirect(_address_of(reference))
@@ -284,7 +284,7 @@ def _address_of(reference: Reference) -> str:
 
 
 def _is_about_models(text: str) -> bool:
-    """Return whether the text is a part of a model's name, or a filter that only models have the keys of."""
+    """Return whether the text is a part of a model's name, or a filter with keys of models only."""
     meant = search_texts.meaning(text)
     if isinstance(meant, SearchFilter):
         return not _can_be_read(keys.VERSIONS, text) and _can_be_read(keys.MODELS, text)

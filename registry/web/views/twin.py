@@ -1,7 +1,7 @@
 """The JSON behind the pages: the API's own answers, for the session of a browser.
 
 ``/json/models/fraud`` runs the view of ``/api/v1/models/fraud`` with its permission, its checks of the request and its
-refusals. The API itself never takes a session. Only what the API reads is answered: nothing is written here.
+refusals. The API itself never takes a session. It serves read operations only.
 """
 
 from __future__ import annotations
