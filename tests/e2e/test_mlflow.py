@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.forked_processes import serving
+from tests.support.forked_processes import mlflow_server, serving
 from tests.support.mlflow_environments import MLFLOW, mlflow_python
 from tests.support.mlflow_server import MlflowServer, running_mlflow
 from tests.support.polling import eventually
@@ -67,11 +66,9 @@ class Team:
         return version
 
     def _python(self, script: str, *arguments: str, env: dict[str, str]) -> str:
-        command = [str(mlflow_python(MLFLOW)), str(SCRIPTS / script), *arguments]
         settings = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "GIT_PYTHON_REFRESH": "quiet"}
-        done = subprocess.run(
-            command, cwd=self.home, env=env | settings, capture_output=True, text=True, timeout=240, check=False
-        )
+        server = mlflow_server(mlflow_python(MLFLOW))
+        done = server.run(SCRIPTS / script, *arguments, cwd=self.home, env=env | settings)
         assert done.returncode == 0, done.stderr[-4000:]
         return done.stdout
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import SECRET
 from tests.support.databases import Database
+from tests.support.forked_processes import mlflow_server
 from tests.support.mlflow_environments import MLFLOW, MLFLOW_OLD, mlflow_python
 from tests.support.registry_builder import named_run
 from tests.support.servers import Launcher, running_fleet
@@ -34,9 +34,7 @@ def test_a_client_moves_a_protected_alias_with_the_role_and_to_verified_versions
         for role in ("writer", "promoter"):
             token = database.tokens[role]
             env = {**os.environ, "MLFLOW_TRACKING_TOKEN": token, "GIT_PYTHON_REFRESH": "quiet"}
-            done = subprocess.run(
-                [python, PROGRAM, fleet.server.url], env=env, capture_output=True, text=True, check=False, timeout=240
-            )
+            done = mlflow_server(python).run(PROGRAM, fleet.server.url, cwd=tmp_path, env=env)
             assert done.returncode == 0, done.stderr[-4000:]
             found[role] = json.loads(done.stdout.splitlines()[-1])
 

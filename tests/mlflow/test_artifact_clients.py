@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from registry.services.artifacts.mlflow_sources import location_of
 from tests.conftest import SECRET
 from tests.support.databases import Database
+from tests.support.forked_processes import mlflow_server
 from tests.support.mlflow_environments import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
 from tests.support.processes import environment
 from tests.support.servers import Fleet, Launcher, running_fleet
@@ -22,7 +22,6 @@ from tests.support.servers import Fleet, Launcher, running_fleet
 pytestmark = pytest.mark.share(4)
 
 PROGRAM = Path(__file__).with_name("artifact_client.py")
-PATIENCE = 240
 MIB = 1 << 20
 FILES = {
     "MLmodel": b"flavors: {}\n",
@@ -93,15 +92,7 @@ def run(python: Path, fleet: Fleet, uri: str, folder: Path, **variables: str) ->
     )
     for name in [name for name in env if name.startswith("AWS_")]:
         del env[name]
-    done = subprocess.run(
-        [python, PROGRAM, uri, folder, target],
-        capture_output=True,
-        text=True,
-        cwd=home,
-        env=env,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = mlflow_server(python).run(PROGRAM, uri, folder, target, cwd=home, env=env)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]), target
 
@@ -211,8 +202,7 @@ def test_a_version_is_downloaded_from_the_address_that_shows_it(
     address = f"{fleet.server.url}/api/2.0/mlflow-artifacts/artifacts/{location_of(model, 1)}"
     env = environment(HOME=str(tmp_path), MLFLOW_TRACKING_TOKEN=fleet.token)
 
-    command = [python, "-c", READ, address, tmp_path / "got"]
-    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = mlflow_server(python).run("-c", READ, address, tmp_path / "got", cwd=tmp_path, env=env)
 
     assert done.returncode == 0, done.stderr
     assert files(tmp_path / "got" / "1") == FILES

@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import SECRET
 from tests.support.databases import Database
+from tests.support.forked_processes import Forked
 from tests.support.mlflow_environments import MLFLOW_2
 from tests.support.plugin_environment import PluginEnvironment, plugin_environment
 from tests.support.polling import eventually
@@ -121,8 +122,8 @@ class Mover:
         assert out, err
         return code, json.loads(out)
 
-    def begin(self, *arguments: str) -> Any:
-        return self._plugged.start("-W", "ignore", "-m", "registry.cli.main", *arguments, **self.variables)
+    def begin(self, *arguments: str) -> Forked:
+        return self._plugged.begin_registry(*arguments, **self.variables)
 
 
 @pytest.fixture
@@ -223,7 +224,7 @@ def test_a_killed_import_goes_on(move: Mover, source: str) -> None:
         process = move.begin("import", "mlflow", "--from", source, "--model", "fraud")
         eventually(lambda: caller("GET", "/models/fraud/versions/2").status_code == 200, "two versions are there")
         process.kill()
-        process.communicate()
+        process.wait()
 
         _, report = move("import", "mlflow", "--from", source, "--model", "fraud")
 

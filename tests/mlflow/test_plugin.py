@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ import requests
 
 from tests.conftest import SECRET
 from tests.support.databases import Database
+from tests.support.forked_processes import mlflow_server
 from tests.support.mlflow_environments import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
 from tests.support.mlflow_server import MlflowServer, running_mlflow
 from tests.support.plugin_environment import PATIENCE, PluginEnvironment, plugin_environment
@@ -264,9 +264,8 @@ def test_one_uri_is_enough_with_mlflows_own_server_in_front(
     newest: PluginEnvironment, fleet: Fleet, database: Database, tmp_path: Path
 ) -> None:
     with running_mlflow(tmp_path / "front", python=newest.python, registry=f"registry+{fleet.server.url}") as front:
-        told = _with_one_uri([mlflow_python(MLFLOW), Path(__file__).with_name("one_uri.py")], front, fleet.token)
-        old = [mlflow_python(MLFLOW_2, skinny=True), "-W", "ignore", "-c", OLD, "old"]
-        told_old = _with_one_uri(old, front, fleet.token)
+        told = _with_one_uri(front, fleet.token, mlflow_python(MLFLOW), Path(__file__).with_name("one_uri.py"))
+        told_old = _with_one_uri(front, fleet.token, mlflow_python(MLFLOW_2, skinny=True), "-c", OLD, "old")
         statuses, actors = _as_each_caller(front, fleet, database)
         log = (front.folder / "log").read_text()
 
@@ -288,7 +287,7 @@ def test_one_uri_is_enough_with_mlflows_own_server_in_front(
     assert not [token for token in database.tokens.values() if token in log]
 
 
-def _with_one_uri(command: list[Any], front: MlflowServer, token: str) -> Any:
+def _with_one_uri(front: MlflowServer, token: str, python: Path, *arguments: str | Path) -> Any:
     """What a client's program prints that is given the server's address and a token, and nothing else."""
     home = front.folder / "home"
     home.mkdir(exist_ok=True)
@@ -300,9 +299,7 @@ def _with_one_uri(command: list[Any], front: MlflowServer, token: str) -> Any:
         MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
         GIT_PYTHON_REFRESH="quiet",
     )
-    done = subprocess.run(
-        command, cwd=home, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    done = mlflow_server(python).run(*arguments, cwd=home, env=variables, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

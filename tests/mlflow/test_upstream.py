@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,12 @@ from registry.app import create_app
 from registry.config import Settings, Tracking
 from registry.db.session import db
 from tests.support.databases import Database
+from tests.support.forked_processes import mlflow_server
 from tests.support.importer import Importer
 from tests.support.mlflow_api import MlflowApi
 from tests.support.mlflow_environments import MLFLOW, mlflow_python
 from tests.support.mlflow_server import MlflowServer, running_mlflow
+from tests.support.processes import environment
 
 pytestmark = pytest.mark.share(3)
 
@@ -40,7 +41,8 @@ with mlflow.start_run() as run:
     source = "s3://data/train.parquet"
     mlflow.log_input(mlflow.data.from_pandas(data, name="train-set", source=source), context="training")
     model = LogisticRegression(C=0.5).fit(data[["a"]], data["y"])
-    info = mlflow.sklearn.log_model(model, name="model", input_example=data[["a"]])
+    info = mlflow.sklearn.log_model(model, name="model", input_example=data[["a"]],
+                                    pip_requirements=["scikit-learn"])  # guessing them takes ten seconds
     mlflow.log_text("hi", "old/style/model.txt")
 print(json.dumps({"run": run.info.run_id, "model": info.model_id, "artifacts": run.info.artifact_uri}))
 """
@@ -67,9 +69,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     with running_mlflow(tmp_path_factory.mktemp("mlflow")) as server:
         script = server.folder / "train.py"
         script.write_text(TRAIN)
-        done = subprocess.run(
-            [mlflow_python(MLFLOW), script, server.url], cwd=server.folder, capture_output=True, text=True, check=False
-        )
+        env = environment(HOME=str(server.folder), GIT_PYTHON_REFRESH="quiet")
+        done = mlflow_server(mlflow_python(MLFLOW)).run(script, server.url, cwd=server.folder, env=env)
         assert done.returncode == 0, done.stderr
         yield Trained(server, **json.loads(done.stdout.splitlines()[-1]))
 

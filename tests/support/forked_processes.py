@@ -21,11 +21,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from tests.support.processes import await_ready, die_with_parent
+from tests.support.processes import await_ready, die_with_parent, environment
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
@@ -34,6 +34,11 @@ _IMPORTS = (
     *("registry.cli.main", "registry.serve", "registry.worker", "registry.front.worker", "registry.db.migrate"),
     *("registry.storage.s3", "registry.storage.s3_source"),
     *("psycopg", "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite"),
+)
+_IMPORTS_WITH_MLFLOW = (
+    *("mlflow", "mlflow.sklearn", "mlflow.pyfunc", "mlflow.artifacts", "sklearn.linear_model", "pandas"),
+    *("mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store"),
+    *("alembic.command", "registry.cli.main"),
 )
 
 
@@ -74,14 +79,24 @@ class Forked:
 
 
 class ForkServer:
-    """Forks programs on demand, and takes them along when it ends."""
+    """Forks programs on demand, and takes them along when it ends.
 
-    def __init__(self) -> None:
+    They are programs of *interpreter*, which has imported those of *modules* that it has. Without modules it has
+    imported what programs of ours need.
+    """
+
+    def __init__(
+        self,
+        interpreter: Sequence[str | Path] = (sys.executable,),
+        modules: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.forked_processes", str(theirs.fileno())],
+                [*interpreter, "-m", "tests.support.forked_processes", str(theirs.fileno()), *modules],
                 cwd=ROOT,
+                env=env,
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
@@ -137,9 +152,23 @@ class ForkServer:
 @functools.cache
 def server() -> ForkServer:
     """Return the fork server of this process, which ends with it; the main thread must be the first that asks."""
+    return _kept(ForkServer)
+
+
+@functools.cache
+def mlflow_server(python: Path) -> ForkServer:
+    """Return the fork server of an MLflow's Python, which imports MLflow once: each program would for two seconds.
+
+    Its programs do not print warnings. Called by the main thread, as ``server``.
+    """
+    env = environment(MLFLOW_DISABLE_TELEMETRY="true", GIT_PYTHON_REFRESH="quiet", OPENBLAS_NUM_THREADS="1")
+    return _kept(lambda: ForkServer([python, "-W", "ignore"], _IMPORTS_WITH_MLFLOW, env))
+
+
+def _kept(start: Callable[[], ForkServer]) -> ForkServer:
     # The kernel ends a child with the thread that has started it.
     assert threading.current_thread() is threading.main_thread()
-    started = ForkServer()
+    started = start()
     atexit.register(started.close)
     return started
 
@@ -275,6 +304,12 @@ def _run(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    preload()
+    if modules := sys.argv[2:]:
+        sys.path.remove(str(ROOT))  # the registry is the one that is installed there
+        for name in modules:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+    else:
+        preload()
     gc.freeze()
     _serve(socket.socket(fileno=int(sys.argv[1])))

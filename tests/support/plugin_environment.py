@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.forked_processes import Forked, mlflow_server
 from tests.support.mlflow_environments import mlflow_python
 from tests.support.processes import environment
 
@@ -30,35 +31,39 @@ class PluginEnvironment:
 
     def run(self, program: str, *arguments: str, **variables: str) -> Any:
         """The last line that a program prints, which is JSON; it must succeed."""
-        done = self.start("-W", "ignore", "-c", program, *arguments, **variables)
-        out, err = done.communicate(timeout=PATIENCE)
-        assert done.returncode == 0, f"{out}\n{err}"
-        return json.loads(out.splitlines()[-1])
+        done = self._run("-c", program, *arguments, **variables)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return json.loads(done.stdout.splitlines()[-1])
 
     def registry(self, *arguments: str, **variables: str) -> tuple[int, str, str]:
         """Exit code, output and errors of one command line."""
-        done = self.start("-W", "ignore", "-m", "registry.cli.main", *arguments, **variables)
-        out, err = done.communicate(timeout=PATIENCE)
-        return done.returncode, out, err
+        done = self._run("-m", "registry.cli.main", *arguments, **variables)
+        return done.returncode, done.stdout, done.stderr
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        """Python with these arguments, not waited for."""
-        known: Mapping[str, str] = {
+    def begin_registry(self, *arguments: str, **variables: str) -> Forked:
+        """Start one command line and return, without its output."""
+        with Path(os.devnull).open("r+b") as nothing:
+            return mlflow_server(self.python).start(
+                ["-m", "registry.cli.main", *arguments],
+                cwd=self.folder,
+                env=self._environment(variables),
+                streams=[nothing.fileno()] * 3,
+            )
+
+    def _run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        env = self._environment(variables)
+        return mlflow_server(self.python).run(*arguments, cwd=self.folder, env=env, timeout=PATIENCE)
+
+    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        return {
             **environment(),
             "HOME": str(self.folder),
             "XDG_CONFIG_HOME": str(self.folder / "config"),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
             "GIT_PYTHON_REFRESH": "quiet",
+            **variables,
         }
-        return subprocess.Popen(
-            [str(self.python), *arguments],
-            cwd=self.folder,
-            env={**known, **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
 
 def plugin_environment(
