@@ -92,6 +92,8 @@ def postgres_and_s3(place: Path, server: str, s3: S3Server) -> Iterator[Site]:
         yield Site(place, env | {"REGISTRY_TOKEN": json.loads(made.stdout)["token"]}, "you")
 
 
+# The embedded default always runs; the same commands over PostgreSQL and S3 take another half minute.
+@pytest.mark.share(4)
 def test_the_tutorial_prints_what_its_pages_show_and_removes_what_it_wrote(
     service: AbstractContextManager[Site], place: Path
 ) -> None:
