@@ -169,7 +169,7 @@ class Settings:
         32 * MIB,
         least=0,
         most=64 * 1024 * MIB,
-        about="of versions as JSON that each process keeps for lists and searches",
+        about="of versions, as JSON and as rows of pages, that each process keeps",
     )
     inline_bytes: int = byte_count(
         inline_bytes.MOST_BYTES,

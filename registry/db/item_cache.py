@@ -19,11 +19,13 @@ _OVERHEAD = 550  # bytes: the objects around the JSON of an item
 class Rendering:
     """How a face shows an item: ``render`` returns the JSON of a record.
 
-    Renderings with one ``name`` return the same JSON for the same record.
+    Renderings with one ``name`` return the same JSON for the same record. With ``field_names``, it is that of a
+    document of these fields.
     """
 
     name: str
     render: Callable[[Any], bytes]
+    field_names: frozenset[str] | None = None
 
 
 class ItemCache:

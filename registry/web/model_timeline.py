@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
-from itertools import chain
 
 from registry.db import times
 from registry.db.records import TenureRecord
@@ -42,9 +41,7 @@ class ModelTimeline:
     @cached_property
     def tenures(self) -> list[TenureRecord]:
         """Return the tenures of the window, newest first: of each stage the latest DRAWN."""
-        pages = (past.tenures(self.model, stage=stage, limit=DRAWN) for stage in (Stage.PRODUCTION, Stage.STAGING))
-        found = chain.from_iterable(page.items for page in pages)
-        return sorted(found, key=lambda one: (one.since, one.tenure), reverse=True)
+        return past.latest(self.model, Stage.PRODUCTION, Stage.STAGING, each=DRAWN)
 
     @cached_property
     def drawn(self) -> Timeline[TenureRecord]:

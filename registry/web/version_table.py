@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from registry.db.records import LineageRecord
 from registry.db.records import Page as Listed
 from registry.domain.stages import Stage
 from registry.http import cursors
-from registry.rules.references import Reference
 from registry.services.catalog import versions
+from registry.web import version_rows
 from registry.web.addresses import url_for
 from registry.web.metrics_over_versions import DEFAULT_LAST
+from registry.web.version_rows import VersionRow
 
 ROWS = 50
 MOST_METRICS = 3
-FIELDS = (
-    "number", "state", "stage", "rolled_back", "damaged", "manifest_digest", "aliases", "metrics", "lineage",
-    "created_at", "created_by",
-)  # fmt: skip
 
 
 class VersionTable:
@@ -33,16 +29,19 @@ class VersionTable:
 
     @cached_property
     def page(self) -> Listed[Any]:
-        """Return the rows, with the fields of FIELDS."""
-        after = cursors.position(self._cursor)
-        return versions.list_(self.model, stage=self.stage, after=after, limit=ROWS, field_names=FIELDS)
+        """Return the versions as :mod:`version_rows` renders them."""
+        after, rendering = cursors.position(self._cursor), version_rows.rendering(self.model)
+        return versions.list_(self.model, stage=self.stage, after=after, limit=ROWS, rendering=rendering)
+
+    @cached_property
+    def rows(self) -> Sequence[VersionRow]:
+        """Return the rows of the table."""
+        return version_rows.rows(self.page.items)
 
     @cached_property
     def metrics(self) -> Sequence[str]:
         """Return the metrics that have a column: the one that was asked for, then by name."""
-        names = sorted(
-            {name for row in self.page.items for name in row["metrics"]}, key=lambda name: (name != self.metric, name)
-        )
+        names = sorted(set().union(*(row.metrics for row in self.rows)), key=lambda name: (name != self.metric, name))
         return names[:MOST_METRICS]
 
     @property
@@ -60,32 +59,3 @@ class VersionTable:
     def address(self, **query: str | None) -> str:
         """Return the address of the table with another query; the chart of the metric stays the same."""
         return url_for("model", **{**self._kept, **query}, _anchor="versions")
-
-    def reference(self, row: Mapping[str, Any]) -> str:
-        """Return the reference of a version for a comparison."""
-        return str(Reference(self.model, version=row["number"]))
-
-    @cached_property
-    def _version_prefix(self) -> str:
-        return url_for("version", model=self.model, number=1).removesuffix("1")
-
-    def version_address(self, number: int) -> str:
-        """Return the address of the page of a version; Flask makes one address for all rows."""
-        return f"{self._version_prefix}{number}"
-
-    def notes(self, row: Mapping[str, Any]) -> Sequence[str]:
-        """Return the gaps in the lineage of a version."""
-        lineage: LineageRecord = row["lineage"]
-        notes = []
-        if lineage.code and lineage.code.get("dirty"):
-            notes.append("uncommitted")
-        if not lineage.datasets:
-            notes.append("no data recorded")
-        return notes
-
-    def origin(self, row: Mapping[str, Any]) -> str:
-        """Return the commit and the run, in short."""
-        lineage: LineageRecord = row["lineage"]
-        commit = ((lineage.code or {}).get("commit") or "")[:8]
-        run = f"run {lineage.run['id'][:24]}" if lineage.run else ""
-        return " · ".join(part for part in (commit, run) if part)

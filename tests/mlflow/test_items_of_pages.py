@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,11 +16,10 @@ from tests.support.api import Api
 from tests.support.mlflow_api import MlflowApi
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
+from tests.support.version_changes import VERSION, VERSION_CHANGES
 
 ALL = ",".join(VersionView().fields)
 DATASET = "sha256:" + "2" * 64
-BECAUSE = {"reason": "because"}
-VERSION = "/models/fraud/versions"
 
 
 @pytest.fixture
@@ -52,42 +50,9 @@ def check_pages(api: Api, mlflow_api: MlflowApi, *models: str) -> None:
     assert page == [mlflow_api.get(one["version"], one["name"]) for one in page]
 
 
-def put(api: Api, path: str, **body: Any) -> None:
-    expect(None, api.put(f"/models/fraud{path}", {**body, **BECAUSE}))
-
-
-CHANGES: dict[str, Callable[[Api, MlflowApi], Any]] = {
-    "nothing": lambda api, mlflow_api: None,
-    "description": lambda api, mlflow_api: expect(200, api.patch(f"{VERSION}/1", {"description": "new"})),
-    "tags": lambda api, mlflow_api: expect(200, api.patch(f"{VERSION}/1", {"tags": {"team": None, "a": "b"}})),
-    "mlflow tag": lambda api, mlflow_api: mlflow_api.make(
-        "POST", "/model-versions/set-tag", name="fraud", version="1", key="k", value="v"
-    ),
-    "metrics": lambda api, mlflow_api: expect(201, api.post(f"{VERSION}/2/metrics", {"metrics": {"f1": 0.5}})),
-    "alias set": lambda api, mlflow_api: put(api, "/aliases/best", version=2),
-    "alias moved": lambda api, mlflow_api: put(api, "/aliases/champion", version=2),
-    "alias moved back": lambda api, mlflow_api: put(api, "/aliases/champion", version=1),
-    "alias deleted": lambda api, mlflow_api: expect(200, api.delete("/models/fraud/aliases/best?reason=x")),
-    "staging": lambda api, mlflow_api: put(api, "/versions/2/stage", stage="staging"),
-    "promotion": lambda api, mlflow_api: put(api, "/versions/2/stage", stage="production"),
-    "rollback": lambda api, mlflow_api: expect(200, api.post("/models/fraud/rollback", BECAUSE)),
-    "same name": lambda api, mlflow_api: mlflow_api.make(
-        "POST", "/registered-models/rename", name="fraud", new_name="fraud"
-    ),
-    "parent renamed": lambda api, mlflow_api: mlflow_api.make(
-        "POST", "/registered-models/rename", name="base", new_name="basis"
-    ),
-    "parent named back": lambda api, mlflow_api: mlflow_api.make(
-        "POST", "/registered-models/rename", name="basis", new_name="base"
-    ),
-    "deleted": lambda api, mlflow_api: expect(200, api.delete(f"{VERSION}/2?reason=x")),
-    "restored": lambda api, mlflow_api: expect(200, api.post(f"{VERSION}/2/restore", BECAUSE)),
-}
-
-
 @pytest.mark.usefixtures("stocked")
 def test_pages_show_each_version_as_it_is_after_every_change(app: Flask, api: Api, mlflow_api: MlflowApi) -> None:
-    for name, change in CHANGES.items():
+    for name, change in VERSION_CHANGES.items():
         change(api, mlflow_api)
         check_pages(api, mlflow_api, "basis" if name == "parent renamed" else "base", "fraud")
 

@@ -14,7 +14,7 @@ from registry.db.item_cache import Rendering
 from registry.db.models import Account, Model, Version
 from registry.db.queries import artifacts, catalog, pages, records, rendered_pages, row_sizes
 from registry.db.queries.pages import Details, Fitting, Sorted, Statements
-from registry.db.queries.rendered_pages import KeyedStatements, Rendered
+from registry.db.queries.rendered_pages import Items, KeyedStatements, Rendered
 
 Document = dict[str, Any]
 FieldNames = frozenset[str] | None
@@ -59,7 +59,17 @@ def versions(field_names: Collection[str] | None, rendering: Rendering | None) -
     """
     if field_names is not None:
         return _fields_of_versions(frozenset(field_names))
-    return (records.VERSIONS, records.version_records) if rendering is None else (Rendered(VERSIONS, rendering), list)
+    if rendering is None:
+        return records.VERSIONS, records.version_records
+    return Rendered(_items_of_versions(rendering.field_names), rendering), list
+
+
+@functools.lru_cache(64)
+def _items_of_versions(field_names: FieldNames) -> Items:
+    if field_names is None:
+        return VERSIONS
+    details, render = _fields_of_versions(field_names)
+    return rendered_pages.items(details, render, VERSIONS.revision, VERSIONS.is_fixed)
 
 
 @functools.lru_cache(64)
@@ -79,13 +89,14 @@ def read_versions(session: Session, shown: Details | Rendered, values: Mapping[s
     """Read a page of the versions of the model named ``model``, newest first; the other *values* narrow it."""
     narrowing = frozenset(values) - {"model"}
     if isinstance(shown, Rendered):
-        return rendered_pages.read(session, shown.rendering, _version_keys(narrowing), values, limit=limit)
+        statements = _version_keys(shown.items, narrowing)
+        return rendered_pages.read(session, shown.rendering, statements, values, limit=limit)
     return pages.read(session, _version_page(shown, narrowing), values, limit=limit)
 
 
 @functools.lru_cache(64)
-def _version_keys(narrowing: frozenset[str]) -> KeyedStatements:
-    return rendered_pages.bounded(VERSIONS, _versions_of_model(narrowing), NEWEST)
+def _version_keys(items: Items, narrowing: frozenset[str]) -> KeyedStatements:
+    return rendered_pages.bounded(items, _versions_of_model(narrowing), NEWEST)
 
 
 @functools.lru_cache(64)

@@ -14,7 +14,7 @@ from registry.db.base import Rows
 from registry.db.batch import Answer, Query
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, Model, Version
-from registry.db.queries import artifacts, json_columns, pages, row_sizes
+from registry.db.queries import artifacts, catalog, json_columns, pages, row_sizes
 from registry.db.records import EvaluationRecord, LineageRecord, ModelRecord, Page, VersionRecord
 from registry.db.write_session import writing
 from registry.domain.lineage import NodeKind
@@ -92,6 +92,7 @@ def of_versions(columns: dict[str, Any]) -> Rows:
 MODELS = pages.details(of_models(MODEL_COLUMNS), Model.id, row_sizes.model, name="models")
 VERSIONS = pages.details(of_versions(VERSION_COLUMNS), Version.id, row_sizes.version, name="versions")
 _ONE_MODEL = FixedStatement(of_models(MODEL_COLUMNS).where(Model.id == bindparam("id")))
+NAMED_MODEL = FixedStatement(of_models(MODEL_COLUMNS).where(Model.id == catalog.model_id(bindparam("model"))))
 _ONE_VERSION = FixedStatement(of_versions(VERSION_COLUMNS).where(Version.id == bindparam("id")))
 _NUMBERED_VERSION = FixedStatement(
     of_versions(VERSION_COLUMNS).where(Version.model_id == bindparam("model"), Version.number == bindparam("number"))

@@ -18,7 +18,7 @@ from registry.db.bulk_insert import insert_whole
 from registry.db.models import FormerName, Model, Tenure, Version
 from registry.db.queries import catalog, lists, pages, records
 from registry.db.records import ModelRecord, Page
-from registry.db.session import reading
+from registry.db.session import look_up, reading
 from registry.domain import confusables, sizes, validation
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import AuditEntryDraft
@@ -140,6 +140,8 @@ def recall(outcome: Outcome) -> ModelRecord:
 
 def describe(name: str) -> ModelRecord:
     """Return the model of that name, live or deleted last. Raises NotFound."""
+    if model_records := records.model_records(look_up(records.NAMED_MODEL, model=name)):
+        return model_records[0]
     with reading() as session:
         return records.model_record(session, catalog.model(session, name))
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from registry.db.batch import Query
 from registry.db.queries import catalog, governance, records
 from registry.db.records import Page, TenureRecord
-from registry.db.session import look_up, reading
+from registry.db.session import look_up, look_up_together, reading
 from registry.domain import clock
 from registry.domain.stages import Stage
 
@@ -33,6 +34,15 @@ def tenures(
             catalog.model(session, model)
     shown = found[:limit]
     return Page(shown, _place_in_list(shown[-1]) if len(found) > limit else None)
+
+
+def latest(model: str, *stages: Stage, each: int) -> list[TenureRecord]:
+    """Return the latest *each* tenures of each of the stages, newest first; none for a model that does not exist."""
+    statement = governance.tenures_of(one_stage=True, goes_on=False)
+    queries = [Query(statement, model=model, stage=stage.value, most=each) for stage in stages]
+    look_up_together(*queries)
+    found = [TenureRecord(*row) for query in queries for row in query.rows]
+    return sorted(found, key=lambda tenure: (tenure.since, tenure.tenure), reverse=True)
 
 
 def export(model: str, *, stage: Stage | None = None) -> Iterator[TenureRecord]:

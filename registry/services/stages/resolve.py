@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Tenure
-from registry.db.queries import catalog, governance, records
+from registry.db.queries import catalog, governance
 from registry.db.records import HolderRecord
 from registry.db.session import look_up, reading
 from registry.domain import clock
@@ -30,19 +30,29 @@ _HOLDER = FixedStatement(governance.covering(governance.select_holders().where(_
 _TENURE = FixedStatement(governance.covering(select(Tenure.id).where(_HELD), Tenure, None))
 
 
+_HOLDERS = FixedStatement(
+    governance.select_holders()
+    .where(
+        Tenure.model_id == catalog.model_id(bindparam("model")),
+        Tenure.ended_at.is_(None),
+        Tenure.stage != Stage.ARCHIVED.value,
+    )
+    .order_by(Tenure.stage, Tenure.started_at.desc(), Tenure.id.desc())  # production first
+    .limit(HOLDERS)
+)
+
+
 def holders(model: str) -> dict[str, list[HolderRecord]]:
     """Return the versions in staging and production, latest entrant first, at most ``HOLDERS``. Raises NotFound."""
-    with reading() as session:
-        model_row = catalog.model(session, model)
-        statement = governance.select_holders().where(
-            Tenure.model_id == model_row.id, Tenure.ended_at.is_(None), Tenure.stage != Stage.ARCHIVED.value
-        )
-        holders_by_stage: dict[str, list[HolderRecord]] = {Stage.STAGING.value: [], Stage.PRODUCTION.value: []}
-        order = (Tenure.stage, Tenure.started_at.desc(), Tenure.id.desc())  # production first
-        for row in records.rows(session, statement.order_by(*order).limit(HOLDERS)):
-            holder = HolderRecord(*row)
-            holders_by_stage[holder.stage].append(holder)
-        return holders_by_stage
+    holders_by_stage: dict[str, list[HolderRecord]] = {Stage.STAGING.value: [], Stage.PRODUCTION.value: []}
+    rows = look_up(_HOLDERS, model=model)
+    if not rows:
+        with reading() as session:
+            catalog.model(session, model)
+    for row in rows:
+        holder = HolderRecord(*row)
+        holders_by_stage[holder.stage].append(holder)
+    return holders_by_stage
 
 
 def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> HolderRecord:
