@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
+import importlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -37,6 +41,7 @@ for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
 os.environ["REGISTRY_RETRY_SECONDS"] = "5"  # in CI and elsewhere
 # Images set this. Every server, client and command that a test starts would compile all that it imports anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 # Begun first, so that no worker is left with one of them when the others have done.
@@ -56,6 +61,23 @@ def pytest_configure(config: pytest.Config) -> None:
     examples = 100 if config.getoption("--every-variant") else 25
     settings.register_profile("registry", deadline=None, max_examples=examples)
     settings.load_profile("registry")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Import a share of the test files in each of xdist's workers: compiling them takes longer than importing them.
+
+    A worker then collects with what the others compiled. All compiled every file when all collected in one order.
+    """
+    worker: dict[str, Any] | None = getattr(session.config, "workerinput", None)
+    if worker is None:
+        return
+    root = session.config.rootpath
+    files = sorted(file for name in session.config.args for file in (root / name).rglob("test_*.py"))
+    number = int(worker["workerid"].removeprefix("gw"))
+    for file in files[number :: worker["workercount"]]:
+        # Collection imports again what failed, and reports it.
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
 
 
 @pytest.hookimpl(trylast=True)
