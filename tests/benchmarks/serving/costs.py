@@ -21,14 +21,11 @@ class Memory:
 
 def tree(root: int) -> list[int]:
     """The process and its descendants."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                parents.setdefault(int(_stat(int(entry.name))[1]), []).append(int(entry.name))
     found = [root]
     for process in found:
-        found += parents.get(process, [])
+        with suppress(OSError):
+            for children in Path(f"/proc/{process}/task").glob("*/children"):
+                found += map(int, children.read_text().split())
     return found
 
 
