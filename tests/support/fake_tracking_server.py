@@ -153,6 +153,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body that follows its headers would wait for the client's delayed ACK
 
     def do_GET(self) -> None:
         upstream = self.server.upstream
