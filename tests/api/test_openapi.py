@@ -313,7 +313,7 @@ def test_the_docs_are_read_without_any_other_host(world: World) -> None:
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_the_service_keeps_to_its_document(tag: str, app: Flask, world: World) -> None:
-    fuzz(tag, app, world, examples=5)
+    fuzz(tag, app, world, examples=3)
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ class Case:
 
     ``path`` and the texts of ``headers`` may name parts of the world: ``{upload}``. ``token`` names one of its
     tokens, or is None for none. ``json`` is encoded, ``raw`` is sent as it is. ``environ`` goes past the client's
-    own checks, as a server hands over what a stranger sent.
+    own checks, as a server hands over what a stranger sent. ``at`` is the place in the body that ``errors`` must name.
     """
 
     id: str
@@ -38,6 +38,7 @@ class Case:
     token: str | None = "all"
     environ: Mapping[str, Any] = field(default_factory=dict)
     writes: bool = False
+    at: Sequence[Any] = ()
 
     def send(self, world: World) -> TestResponse:
         """The reply of the app to the request."""
@@ -101,6 +102,15 @@ def faults(case: Case, response: TestResponse, world: World) -> list[str]:
         found.append(f"has the code {problem['code']} instead of {case.code}: {problem['detail'][:200]}")
     if problem["status"] != case.status or not problem["title"] or not problem["detail"]:
         found.append(f"is incomplete: {problem}")
+    if case.at and not _named(problem.get("errors"), case.at):
+        found.append(f"does not name the place {case.at}: {problem.get('errors')}")
     if not problem["request_id"] or problem["request_id"] != response.headers.get("X-Request-Id"):
         found.append(f"has the request id {problem['request_id']!r}")
     return found
+
+
+def _named(errors: Any, at: Sequence[Any]) -> bool:
+    """Return whether *errors* has the place *at*; those of a mapping's values are below ``value``."""
+    for step in at:
+        errors = errors.get(str(step), errors.get("value", {}).get(str(step))) if errors else None
+    return bool(errors)
