@@ -16,6 +16,13 @@ import pytest
 def test_a_fault(database, fault):
     pass
 """
+LONG = """
+import pytest
+
+@pytest.mark.share(0)
+def test_a_long_one():
+    pass
+"""
 
 
 @pytest.fixture
@@ -34,6 +41,18 @@ def test_a_run_prints_how_many_variants_it_left_out_and_how_to_run_them(suite: p
 
     result.assert_outcomes(passed=1, deselected=None if workers == "1" else 5)
     result.stdout.fnmatch_lines(["5 further variants * left out. *--every-variant*"])
+
+
+@pytest.mark.parametrize(("selection", "passed"), [(["api"], 0), (["--every-variant"], 1), (["api/test_long.py"], 1)])
+def test_a_test_without_any_share_runs_when_it_is_asked_for(
+    suite: pytest.Pytester, selection: list[str], passed: int
+) -> None:
+    (suite.path / "api" / "test_faults.py").unlink()
+    (suite.path / "api" / "test_long.py").write_text(LONG)
+
+    result = suite.runpytest_inprocess(*PLUGIN, "-n", "0", *selection)
+
+    result.assert_outcomes(passed=passed, deselected=1 - passed)
 
 
 @pytest.mark.parametrize(

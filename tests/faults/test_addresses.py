@@ -81,6 +81,7 @@ def test_addresses_that_expire_while_a_client_sends_and_fetches_are_renewed(
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.share(0)  # the test above always waits for an address to expire
 def test_an_expired_address_is_tried_once_and_then_renewed(
     open_service: Callable[..., DamageableService],
     make_invariants: Callable[..., Invariants],

@@ -171,6 +171,7 @@ def test_requests_into_a_black_hole_end_and_leave_their_threads_free(
 
 
 @pytest.mark.fault("F16")
+@pytest.mark.share(0)  # it waits for the same limits as the black hole
 def test_a_statement_whose_answer_never_comes_is_given_up(
     caller: Caller, fleet: Fleet, line: NetworkProxy, audit_reader: AuditReader, record_property: Record
 ) -> None:

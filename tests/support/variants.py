@@ -2,7 +2,8 @@
 
 Every test runs over one database, chosen by its name, and in its first variant. Of the other variants (the second
 database, stores, clients, faults) one in n runs, the same ones in each run. ``SHARES`` and ``PAIRS`` set n for a
-directory, the mark ``share(n)`` for a module or a test; ``share(1)`` runs all.
+directory, the mark ``share(n)`` for a module or a test; ``share(1)`` runs all. ``share(0)`` leaves out the first
+variant too: of a test that is long, beside others of its kind that always run.
 
 A test file or a test that is named on the command line runs in all its variants, and so does what ``-k`` or ``--lf``
 selects. ``--every-variant`` runs all variants of all tests.
@@ -40,6 +41,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         test = item.nodeid.partition("[")[0]
         if item.get_closest_marker("slow") or item.session.isinitpath(item.path):
             chosen.append(item)
+        elif _is_left_out(item):
+            left_out.append(item)
         elif _is_chosen_of_its_pair(item) and (test not in seen or _is_in_share(item)):
             chosen.append(item)
             seen.add(test)
@@ -67,9 +70,13 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if left_out := config.stash.get(_LEFT_OUT, 0):
         terminalreporter.write_line(
-            f"{left_out} further variants of these tests were left out. "
+            f"{left_out} further variants of the tests were left out. "
             "Run all of them with --every-variant, or those of one file or test by naming it."
         )
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    return _share(item, 1) == 0
 
 
 def _is_chosen_of_its_pair(item: pytest.Item) -> bool:
