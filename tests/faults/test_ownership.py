@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,11 +22,12 @@ from registry.domain.errors import ForeignStore
 from registry.storage.keys import IDENTITY
 from tests.conftest import SECRET
 from tests.faults.conftest import StartFleet
+from tests.support.crashes import command
 from tests.support.damageable_service import DamageableService, sha256
 from tests.support.databases import Database
 from tests.support.invariants import Invariants
 from tests.support.polling import eventually
-from tests.support.processes import SCRIPTS, environment
+from tests.support.processes import environment
 from tests.support.registry_builder import named_run
 from tests.support.replies import expect
 from tests.support.servers import Fleet
@@ -244,11 +244,8 @@ def test_a_service_does_not_start_with_an_empty_store_in_place_of_the_configured
     service.registry.model("fraud").version(files=[service.brought(service.small)])
     wrong = open_registry(url_of(service), service.place | {"storage_url": (tmp_path / "wrong").as_uri()})
 
-    served = subprocess.run(
-        [SCRIPTS / "registry", "serve", "--bind", "127.0.0.1:1"],
-        env={**environment(), **wrong.settings, "REGISTRY_DATA_DIR": str(tmp_path / "data")},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    variables = environment(**wrong.settings, REGISTRY_DATA_DIR=str(tmp_path / "data"))
+    served = command("serve", "--bind", "127.0.0.1:1", cwd=tmp_path, env=variables)
 
     assert (served.returncode, "none of 1 objects that this registry has stored" in served.stderr) == (REFUSED, True)
     assert list((tmp_path / "wrong").iterdir()) == []

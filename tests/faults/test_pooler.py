@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -12,9 +11,10 @@ import pytest
 
 from tests.conftest import SECRET
 from tests.faults.conftest import StartFleet
+from tests.support.crashes import command
 from tests.support.databases import Database
 from tests.support.pgbouncer import pooled
-from tests.support.processes import SCRIPTS, environment
+from tests.support.processes import environment
 from tests.support.registry_builder import named_run
 from tests.support.servers import Caller
 
@@ -71,10 +71,7 @@ def registry(tmp_path: Path) -> Callable[..., str]:
 
     def run(*arguments: str, url: str, status: int = 0) -> str:
         variables = {"REGISTRY_DATABASE_URL": url, "REGISTRY_SECRET_KEY": SECRET, "REGISTRY_DATA_DIR": str(tmp_path)}
-        done = subprocess.run(
-            [SCRIPTS / "registry", *arguments], cwd=tmp_path, env=environment(**variables), capture_output=True,
-            text=True, timeout=120, check=False,
-        )  # fmt: skip
+        done = command(*arguments, cwd=tmp_path, env=environment(**variables))
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr
 
