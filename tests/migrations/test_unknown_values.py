@@ -81,6 +81,7 @@ def test_the_way_down_makes_unknown_texts_empty_again_and_keeps_all_others(datab
     assert migrate.check(database.url) == []
 
 
+@pytest.mark.share(64)  # what a column holds does not depend on the database
 def test_the_release_before_finds_the_rows_of_this_one_whole(
     database: Database, stocked: Flask, tmp_path: Path
 ) -> None:
