@@ -17,8 +17,8 @@ class Absence(StrEnum):
     """The reason why a version has no value.
 
     ``absent``: the facts of this kind are recorded, and this one is not among them. ``not_recorded``: none of this kind
-    was recorded. ``unknown``: the registry cannot know, as the files are elsewhere or the run had not ended.
-    ``deleted``: it was there, and is gone: with a deleted version, or with bytes that were purged.
+    was recorded. ``unknown``: not determined, because the files are elsewhere or the run had not ended.
+    ``deleted``: removed with a deleted version, or with purged bytes.
     """
 
     ABSENT = "absent"

@@ -159,7 +159,7 @@ class PositionLost(Conflict):
 
 
 class NotSealed(Conflict):
-    """The audit entry has no position under a published checkpoint yet, so that nothing proves it."""
+    """The audit entry has no position covered by a published checkpoint yet, so that nothing proves it."""
 
     code = "not_sealed"
 

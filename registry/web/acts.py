@@ -50,10 +50,9 @@ def act(
 ) -> Response:
     """Render the form, or execute it and redirect.
 
-    *do* takes the loaded fields and the claim of the form's key. A second submission of the same form does nothing:
+    *do* takes the loaded fields and the claim of the form's key. A second submission of the same form changes nothing:
     *recall* returns the result of the first, and the browser is sent to the same place. *done* may also return a page,
-    for a result that is shown only once. A refusal renders the form again
-    with the typed values.
+    for a result that is shown only once. A refusal renders the form again with the typed values.
     """
     if request.method != "POST":
         shown.key = secrets.token_urlsafe(16)

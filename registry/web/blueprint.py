@@ -30,7 +30,7 @@ HEADERS = {
 
 
 class WebBlueprint(flask.Blueprint):
-    """A blueprint whose views are called again when the database undid their transaction."""
+    """A blueprint whose views are retried after the database rolled back their transaction."""
 
     def route(self, rule: str, **options: Any) -> Decorator:  # type: ignore[override]  # of untyped views
         """Add a route as Flask does."""

@@ -1,7 +1,7 @@
 """Protection of forms against requests that pages of other sites make (cross-site request forgery).
 
-Two tests, both needed: the browser says that the request comes from a page of ours (``Sec-Fetch-Site``, or ``Origin``
-where a browser does not send it), and the form holds a token that this service signed for the session.
+Two checks, both required: a header names this registry as the origin (``Sec-Fetch-Site``, or ``Origin`` if a browser
+does not send it), and the form contains a token that this service signed for the session.
 Source: https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 

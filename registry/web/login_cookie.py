@@ -25,9 +25,9 @@ _UNSENT = "Nothing was sent: your session has ended. Log in, then send the form 
 
 
 def keep(response: Response, opened: SessionRecord) -> None:
-    """Let the browser keep the session until it ends.
+    """Set the session cookie until the session ends.
 
-    Browsers take the cookie over HTTPS, or on this machine, and send it to this host alone; no script reads it.
+    Browsers accept it over HTTPS or from localhost, and send it to this host only. Scripts cannot read it.
     """
     rest = int((opened.expires_at - times.now()).total_seconds())
     response.set_cookie(

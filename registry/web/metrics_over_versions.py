@@ -21,7 +21,7 @@ MARKED = {stage.value: stage.value for stage in SERVING}
 
 
 class MetricPicture:
-    """The latest values of one metric in the latest versions of a model, as a picture. Deleted versions are left out.
+    """The latest values of one metric in the latest versions of a model, as a chart. Deleted versions are omitted.
 
     Without a *key* it is the first metric by name.
     """

@@ -37,9 +37,9 @@ class WebRefusal:
 class WebPage:
     """The data of a template. A subclass sets the template, the title, and the API path and command of the page.
 
-    ``api`` is the path below ``/api/v1`` that answers with the same, ``command`` the command line that prints or does
-    the same; "" where there is none. A page with a form has what was sent in ``values``, the mistakes by field in
-    ``errors``, and why the act was refused in ``refusal``.
+    ``api`` is the equivalent path below ``/api/v1``, ``command`` the equivalent command line; "" if there is none. A
+    page with a form has the sent fields in ``values``, the errors by field in ``errors``, and the refusal in
+    ``refusal``.
     """
 
     template: ClassVar[str]

@@ -14,9 +14,9 @@ _TARGET = re.compile(r"#([a-z][a-z0-9-]{0,63})\Z")
 
 
 def page(shown: WebPage, *, tag: str | None = None, status: int = 200) -> Response:
-    """Return the page, or the block of it that htmx asks for.
+    """Return the page, or the block of it that htmx requests.
 
-    *tag* is an ETag of all that the page shows and that changes: a request that has it is answered with 304.
+    *tag* is an ETag of all that the page shows and that changes: a request that has it gets 304.
     """
     if tag is not None and request.if_none_match.contains_weak(tag.strip('"')):
         return Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})

@@ -40,7 +40,7 @@ class VersionTable:
 
     @cached_property
     def metrics(self) -> Sequence[str]:
-        """Return the metrics that have a column: the one that was asked for, then by name."""
+        """Return the metrics that have a column: the requested one, then by name."""
         names = sorted(set().union(*(row.metrics for row in self.rows)), key=lambda name: (name != self.metric, name))
         return names[:MOST_METRICS]
 

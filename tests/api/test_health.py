@@ -68,7 +68,7 @@ def test_a_process_of_a_forked_log_serves_on_and_says_so(
     document = expect(200, anonymous.get("/readyz"))
 
     assert (before["status"], before["checks"]["audit_log"]["ok"]) == ("ready", True)
-    assert "are under a published checkpoint" in before["checks"]["audit_log"]["detail"]
+    assert "are covered by a published checkpoint" in before["checks"]["audit_log"]["detail"]
     assert document["status"] == "degraded"
     assert document["checks"]["audit_log"]["ok"] is False
     assert "registry audit new-epoch" in document["checks"]["audit_log"]["detail"]

@@ -158,7 +158,7 @@ class Load:
 
 
 def await_sealed(app: Flask) -> None:
-    """Return when every entry has a position under a published checkpoint."""
+    """Return when every entry has a position covered by a published checkpoint."""
 
     def is_sealed() -> bool:
         with app.app_context(), reading(snapshot=True) as session:

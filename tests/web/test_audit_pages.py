@@ -110,7 +110,7 @@ def test_an_entry_has_a_page_with_its_proof(site: RegistryBuilder, visitor: Flas
     assert "No proof is available" in unsealed.text
     assert "No proof is available" not in sealed.text
     assert "c2sp.org/tlog-proof@v1" in sealed.text
-    assert "under the published checkpoint of" in sealed.text
+    assert "covered by the published checkpoint of" in sealed.text
     assert f"registry audit proof {latest['id']}" in sealed.text
     assert latest["leaf_hash"] in sealed.text
     assert f"/audit/{latest['id']}" in browse(visitor, "/audit").links

@@ -179,7 +179,7 @@ class VerifiedChainView(View):
     entries = fields.Integer(**output("How many entries were read."))
     head = fields.String(**output("The leaf hash of the latest entry, as the model has it."))
     published = fields.Integer(
-        **output("How many of its entries, from the first one, are under the latest published checkpoint.")
+        **output("How many of its entries, from the first one, are covered by the latest published checkpoint.")
     )
     problems = fields.List(fields.String(), **output("Differences from the log."))
     uncovered = fields.List(fields.String(), **output("Facts that entries of other releases or keys leave undecided."))

@@ -130,7 +130,7 @@ def _show_verification(session: Session, verification: ModelVerificationView) ->
         for chain in verification["chains"]:
             output.line(
                 f"{chain['chain']} ({chain['name']}): {chain['entries']} entries, "
-                f"{chain['published']} under a published checkpoint, head {chain['head']}"
+                f"{chain['published']} covered by a published checkpoint, head {chain['head']}"
             )
             for problem in chain["problems"]:
                 output.line(f"{chain['name']}: {problem}")

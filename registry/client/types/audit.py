@@ -101,7 +101,7 @@ class SealedPage(TypedDict):
 
 
 class VerifiedChainView(TypedDict):
-    """The result for the chain of one model; ``published`` entries are under the latest published checkpoint."""
+    """The result for the chain of one model; ``published`` entries are covered by the latest published checkpoint."""
 
     chain: str
     name: str

@@ -33,7 +33,7 @@ class VerificationOutcome(StrEnum):
 class VerifiedChain:
     """The chain of one model: the result of its verification, the hash of its latest entry, and how much is sealed.
 
-    ``published`` is how many of its entries, from the first one, are under the latest published checkpoint.
+    ``published`` is how many of its entries, from the first one, are covered by the latest published checkpoint.
     """
 
     chain: str
@@ -117,7 +117,7 @@ def _judge(chains: Sequence[VerifiedChain]) -> VerificationOutcome:
 
 
 def _published(session: Session, own: ColumnElement[bool]) -> int:
-    """Return the number of the last of a model's *own* entries that is under the latest published checkpoint, or 0."""
+    """Return the number of the last of a model's *own* entries covered by the latest published checkpoint, or 0."""
     size = (
         select(func.max(SignedCheckpoint.size))
         .join(Tree, and_(Tree.origin == SignedCheckpoint.origin, SignedCheckpoint.published_at.is_not(None)))

@@ -36,7 +36,7 @@ def series(
 ) -> Page[MeasuredVersionRecord]:
     """Return the model's versions, newest first, each with the latest value of the *keys* that it has, on any data.
 
-    Deleted versions are among them. Raises NotFound.
+    Includes deleted versions. Raises NotFound.
     """
     distinct = list(dict.fromkeys(keys))[:KEYS_MOST] or [""]  # no metric has an empty name
     values: dict[str, Any] = {f"key_{place}": key for place, key in enumerate(distinct)}
@@ -61,7 +61,7 @@ def series(
 def values(model: str, key: str, *, limit: int) -> Sequence[Any]:
     """Return number, stage and latest value (None without one) of the versions that are not deleted, newest first.
 
-    As :func:`series` for one metric, without what a picture does not need. Raises NotFound.
+    As :func:`series` for one metric, with the columns of a chart only. Raises NotFound.
     """
     rows = look_up(_VALUES, model=model, key=key, most=limit)
     if not rows:

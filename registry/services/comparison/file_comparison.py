@@ -37,7 +37,7 @@ class FileComparisonKind(StrEnum):
 class FileComparison:
     """A file in two versions. ``digests`` are its SHA-256 in each, None where it is absent.
 
-    ``packages`` is None for a file that is no requirements or lock file. ``omitted`` counts lines beyond the first.
+    ``packages`` is None for a file that is not a requirements or lock file. ``omitted`` counts lines beyond the first.
     ``read`` names the versions whose bytes were read.
     """
 

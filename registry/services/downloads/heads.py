@@ -32,7 +32,7 @@ class Head:
 def head(model: str, number: int, path: str, *, store: Store, most: int = MOST) -> Head:
     """Return at most *most* of the first bytes of a file of a ready version.
 
-    The store is asked for no more than one chunk beyond them. Raises NotFound, NotReady, Conflict when the version is
+    Reads at most one further chunk from the store. Raises NotFound, NotReady, Conflict when the version is
     deleted, BlobsMissing when the bytes are missing or wrong, or Unavailable.
     """
     with reading() as session:

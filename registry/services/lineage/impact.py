@@ -59,7 +59,7 @@ def impact(
 ) -> Page[AffectedVersion]:
     """Return versions that used the data: production first, then staging, then the others; the newest first.
 
-    Deleted ones are among them. Raises Invalid for a text that is no digest.
+    Includes deleted versions. Raises Invalid if the text is not a digest.
     """
     sought = stored(digest)
     values: dict[str, Any] = {"digest": sought, "limit": limit + 1}

@@ -19,8 +19,8 @@ _KINDS = (
      Upload.state == literal_column("'uploaded'"), Upload.created_at),
     ("artifacts", "Files of the artifact area that wait for a worker to hash them",
      Artifact.sha256.is_(None), Artifact.created_at),
-    ("imports", "Imports that wait for a worker or are under way", _OPEN_IMPORT, Import.created_at),
-    ("run_refreshes", "Unfinished runs whose end is waited for", _WAITING_REFRESH, RunRefresh.created_at),
+    ("imports", "Imports that wait for a worker or are running", _OPEN_IMPORT, Import.created_at),
+    ("run_refreshes", "Unfinished runs whose end is not recorded yet", _WAITING_REFRESH, RunRefresh.created_at),
 )  # fmt: skip
 
 

@@ -55,4 +55,4 @@ def judge(log: LogStanding, moment: datetime) -> Check:
     if log.unpublished_since is not None and moment - log.unpublished_since > PATIENCE:
         since = clock.wire(log.unpublished_since)
         return Check(True, f"entries since {since} are under no published checkpoint", f"{SEAL_FIX} {KEY_FIX}")
-    return Check(True, f"{log.size} entries are sealed, {log.published} are under a published checkpoint")
+    return Check(True, f"{log.size} entries are sealed, {log.published} are covered by a published checkpoint")

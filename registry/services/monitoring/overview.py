@@ -39,7 +39,7 @@ class DamagedFile:
 class Overview:
     """The state at one instant, ``at``, of the database's clock.
 
-    ``parked`` counts the jobs that were given up, by kind. ``damaged`` has the first MOST_DAMAGED files of versions
+    ``parked`` is the number of parked jobs by kind. ``damaged`` has the first MOST_DAMAGED files of versions
     whose bytes are missing or corrupt. ``counts`` are those of ``counted_at``, by name and label; None: never counted.
     ``unsealed`` is the number of audit entries without a position. The fork of the ``log`` is not examined.
     """

@@ -21,11 +21,11 @@ MOST_COUNTED = 100_000
 class LogStanding:
     """Numbers and times of the log.
 
-    ``size`` entries have a position, ``published`` of them are under a published checkpoint, the latest of which is of
-    ``published_at``. ``unsealed_since`` is the time of the oldest entry without a position, ``unpublished_since`` that
-    of the oldest one that has a position and is under no published checkpoint.
+    ``size`` is the number of entries with a position, ``published`` that of entries covered by a published checkpoint.
+    ``published_at`` is the time of the latest checkpoint. ``unsealed_since`` is the time of the oldest entry without a
+    position, ``unpublished_since`` that of the oldest entry with a position that no published checkpoint covers.
 
-    ``fork`` is why the log does not continue what was published; None while it does, and where that was not examined.
+    ``fork`` is why the log does not continue the published log; None while it does, and if it was not examined.
     """
 
     origin: str

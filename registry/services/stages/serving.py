@@ -59,7 +59,7 @@ def serving(
     """Return the versions that hold *stage*, or held it *as_of*, by model; several of a model are the newest first.
 
     The filter is that of models, as they are now. Warnings give the reason for an empty list about the past, and name
-    models of which the past is not certain. Raises Invalid, for an instant to come too, or UnknownValue.
+    models of which the past is not certain. Raises Invalid, also for a future instant, or UnknownValue.
     """
     governance.require_past(as_of)
     term = native.parse(keys.MODELS, filter)

@@ -23,7 +23,7 @@ class PlotValue(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlotDot:
-    """A version in the picture."""
+    """A version in the chart."""
 
     x: float
     y: float
@@ -34,7 +34,7 @@ class PlotDot:
 
 @dataclass(frozen=True, slots=True)
 class PlotTick:
-    """A place of an axis, with its text."""
+    """A tick of an axis, with its text."""
 
     at: float
     text: str
@@ -45,7 +45,7 @@ class Plot:
     """Coordinates in a box of ``WIDTH`` by ``HEIGHT``.
 
     ``lines`` are the points of each run of versions without a gap, as SVG writes them. ``dots`` are all versions, or
-    the marked ones alone where there are many.
+    only the marked ones if there are many.
     """
 
     lines: Sequence[str]
@@ -56,7 +56,7 @@ class Plot:
 
 
 def plot(points: Sequence[PlotValue]) -> Plot:
-    """Return the picture of versions in the order of their numbers, oldest first; the lowest value is at the bottom."""
+    """Return the chart of versions, oldest first; the lowest value is at the bottom."""
     finite = [point.value for point in points if point.value is not None and math.isfinite(point.value)]
     if not finite:
         return Plot((), (), (), (), len(points))

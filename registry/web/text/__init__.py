@@ -1,1 +1,1 @@
-"""Texts of pages: words for values, and the rendering of texts that come from strangers."""
+"""Texts of pages: words for values, and the rendering of untrusted texts."""

@@ -1,4 +1,4 @@
-"""Markdown of strangers as HTML: without markup, pictures or scripts of theirs, and with links that are marked so.
+"""Untrusted Markdown as HTML, without embedded markup, images or scripts, and with marked links.
 
 The only module that returns markup to the templates. The parser writes no HTML of the text, and what it wrote is
 cleaned by an independent parser (nh3). A text that would take long to parse is returned as plain text.

@@ -32,7 +32,7 @@ class TextPreview:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A row of a safetensors header; ``size`` is None where the entry does not say it."""
+    """A row of a safetensors header; ``size`` is None if the entry has none."""
 
     name: str
     dtype: str
@@ -70,7 +70,7 @@ NO_PREVIEW = NoPreview("No preview of this type.")
 
 
 def wanted(path: str) -> int:
-    """Return how many of the first bytes of a file its preview needs."""
+    """Return the number of leading bytes of a file that its preview needs."""
     return HEADER_BYTES + _LENGTH if _is_safetensors(path) else TEXT_BYTES
 
 
@@ -97,7 +97,7 @@ def fields(document: Mapping[Any, Any]) -> FieldsPreview:
 
 
 def _brackets(content: bytes) -> int:
-    """Return how many brackets are open at once at most."""
+    """Return the greatest depth of brackets."""
     deepest = depth = 0
     for byte in content:
         if byte in b"[{":

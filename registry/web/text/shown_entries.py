@@ -28,12 +28,12 @@ class ShownEntry:
         if self.published is None:
             return f"position {position}; no checkpoint of the log is published"
         if position < self.published:
-            return f"position {position}, under the published checkpoint of {self.published} entries"
+            return f"position {position}, covered by the published checkpoint of {self.published} entries"
         return f"position {position}; the next checkpoint will cover it"
 
     @property
     def is_provable(self) -> bool:
-        """Return whether a proof of the entry can be had."""
+        """Return whether a proof of the entry is available."""
         return self.published is not None and self.record.position is not None and self.record.position < self.published
 
     @property

@@ -1,4 +1,4 @@
-"""The audit log: searched by a form, exported, and one entry with its proof."""
+"""The audit log with its filter and exports, and one entry with its proof."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class AuditLogPage(FilteredEntries):
 
     @property
     def exports(self) -> Mapping[str, str]:
-        """Return the API's path of each export of all that match, by its name."""
+        """Return the API path of each export of the matching entries, by its name."""
         return {text: api_path("audit", **self.criteria, format=form) for form, text in EXPORTS.items()}
 
 

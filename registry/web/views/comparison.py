@@ -107,7 +107,7 @@ class ComparisonPage(WebPage):
 
     @property
     def toggled(self) -> str:
-        """Return the address of the same versions with all facts, or with the differences alone."""
+        """Return the address of the same versions with all facts, or with the differences only."""
         return _comparison_address(self.texts, everything=not self.everything)
 
     def based_on(self, place: int) -> str:

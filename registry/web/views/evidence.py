@@ -84,13 +84,13 @@ class EvidencePage(WebPage):
 
     @cached_property
     def history(self) -> EvidenceTable[ShownEntry]:
-        """Return the version's entries, newest first, with whether each is under the published checkpoint."""
+        """Return the version's entries, newest first, and whether the published checkpoint covers each."""
         found = self._all(lambda after: audit.version_history(*self._own, Criteria(), after=after, limit=_AT_ONCE))
         return EvidenceTable(shown_entries.shown(found.rows, self.log.published), found.are_more)
 
     @cached_property
     def tenures(self) -> EvidenceTable[TenureRecord]:
-        """Return the spans in which the version held a stage, newest first."""
+        """Return the tenures of the version, newest first."""
         every = past.export(self.version.model)
         own = [one for one in islice(every, MOST_TENURES) if one.number == self.version.number]
         return EvidenceTable(own[:MOST_ROWS], len(own) > MOST_ROWS or next(every, None) is not None)

@@ -102,7 +102,7 @@ class FilePage(VersionTab):
 
     @cached_property
     def preview(self) -> Preview:
-        """Return the preview, or why there is none; ``unavailable`` is set when the store does not answer."""
+        """Return the preview, or the reason why there is none; sets ``unavailable`` if the store does not respond."""
         if not self.may_download:
             return NoPreview("Viewing or downloading the file requires the permission file:download.")
         path, most = self.file.path, preview.wanted(self.file.path)
@@ -160,7 +160,7 @@ def _download(model: str, number: int, path: str) -> Response:
 
 
 def _folder_of_that_name(model: str, number: int, path: str, error: RegistryError) -> Response:
-    """Send the browser to the folder of that path; raise *error* when there is none."""
+    """Redirect to the folder of that path; raise *error* if there is none."""
     try:
         browsing.folder(model, number, path, limit=1)
     except NotFound:
@@ -170,7 +170,7 @@ def _folder_of_that_name(model: str, number: int, path: str, error: RegistryErro
 
 
 def _folder_crumbs(version: VersionRecord, folder: str, *, is_last: bool) -> Sequence[Crumb]:
-    """Return the way to a folder: the list of files, and each folder above it."""
+    """Return the breadcrumb of a folder: the list of files, and each folder above it."""
     place: Mapping[str, Any] = {"model": version.model, "number": version.number}
     parts = folder.split("/") if folder else []
     crumbs = [Crumb("Files", url_for("files", **place))]

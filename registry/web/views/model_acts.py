@@ -204,7 +204,7 @@ def lifecycle(model: str) -> Response:
 
 
 def _placed(shown: Any, model: str, last: str, *words: str) -> Any:
-    """Return the page with its way, its command and its JSON."""
+    """Set the breadcrumb, the command and the API path of the page, and return it."""
     shown.crumbs = crumbs(model, Crumb(last))
     shown.command = command(*words)
     shown.api = api_path("models", model)

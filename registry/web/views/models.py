@@ -41,7 +41,7 @@ class ModelQuery(forms.WebQuery):
 
 
 def crumbs(model: str, *others: Crumb) -> Sequence[Crumb]:
-    """Return the way to a page below that of a model."""
+    """Return the breadcrumb of a page below that of a model."""
     if not others:
         return (_root(), Crumb(model))
     return (_root(), Crumb(model, url_for("model", model=model)), *others)

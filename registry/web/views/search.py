@@ -122,7 +122,7 @@ class FoundPage(WebPage):
 
     @property
     def marked(self) -> tuple[str, str, str] | None:
-        """Return the filter in three parts: before, at and after the column of the mistake; None without one."""
+        """Return the filter in three parts: before, at and after the column of the error; None without one."""
         named = _COLUMN.search(self.refusal.detail) if self.refusal else None
         if named is None or self.filter != self.typed or "order_by" in self.refusal.extras.get("errors", {}):  # type: ignore[union-attr]  # there is one
             return None
@@ -172,7 +172,7 @@ class ModelsPage(FoundPage):
         )
 
     def _list_deleted(self, after: tuple[Any, ...] | None) -> Listed[Any]:
-        """Return a page of the deleted models, whose cursors the list of live models does not take, nor the reverse."""
+        """Return a page of the deleted models. Its cursors are invalid in the list of live models, and the reverse."""
         if self.typed:
             raise Invalid.field(
                 "filter", "does not apply to deleted models; remove it, or search the models that are not deleted"

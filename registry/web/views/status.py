@@ -47,7 +47,7 @@ class StatusPage(WebPage):
 
     @property
     def checks(self) -> Sequence[HealthLine]:
-        """Return the checks of readiness in sentences; if asked for, also those that operators read."""
+        """Return the readiness checks as sentences; on request, also those for operators."""
         checks = self.readiness
         if self.is_examined:
             checks = health.further(checks, store(), upstreams())

@@ -1,4 +1,4 @@
-"""The JSON behind the pages: the API's own answers, for the session of a browser.
+"""The JSON of the pages: responses of the API for browser sessions.
 
 ``/json/models/fraud`` runs the view of ``/api/v1/models/fraud`` with its permission, its checks of the request and its
 refusals. The API itself never takes a session. It serves read operations only.
@@ -22,7 +22,7 @@ from registry.web.blueprint import HEADERS, blueprint
 @blueprint.get("/json/<path:rest>")
 @requires(Permission.SELF_READ)  # the API's view has its own permission
 def twin(rest: str) -> Response:
-    """Answer as the API does at this path.
+    """Return the response of the API for this path.
 
     The request becomes one to the API: its gates, its errors, its line in the log and its metrics are that of the API.
     """

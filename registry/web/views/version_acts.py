@@ -88,7 +88,7 @@ def address_of(model: str, number: int) -> str:
 
 
 def way_to(model: str, number: int, last: str) -> Any:
-    """Return the way to a page below that of a version."""
+    """Return the breadcrumb of a page below that of a version."""
     return crumbs(model, Crumb(f"v{number}", address_of(model, number)), Crumb(last))
 
 

@@ -113,7 +113,7 @@ def test_a_registry_verifies_one_model_itself_and_entries_are_found_by_version_a
     assert [one["id"] for one in same] == [found[0]["id"]]
     assert found[0]["leaf_hash"] in shown.out
     assert (whole.code, verified["outcome"], verified["chains"][0]["published"]) == (0, "verified", 4)
-    assert "4 entries, 4 under a published checkpoint" in whole.out
+    assert "4 entries, 4 covered by a published checkpoint" in whole.out
     assert changed.code == 1
     assert "fraud: its lifecycle is 'open', the log has 'enforced'" in changed.out
     assert run_cli("audit", "--version", "1").code == 2
