@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import SECRET
 from tests.support.databases import Database
 from tests.support.forked_processes import Forked
-from tests.support.mlflow_environments import MLFLOW_2
+from tests.support.mlflow_environments import MLFLOW_2, new_mlflow_database
 from tests.support.plugin_environment import PluginEnvironment, plugin_environment
 from tests.support.polling import eventually
 from tests.support.registry_builder import named_run
@@ -104,6 +104,7 @@ def fleet(databases: Callable[[str], Database], launcher: Launcher, tmp_path: Pa
 @pytest.fixture(scope="module")
 def source(newest: PluginEnvironment) -> str:
     """The URI of an MLflow registry with several models."""
+    new_mlflow_database(newest.folder / "source.db")
     uri = f"sqlite:///{newest.folder}/source.db"
     newest.run(SEED, uri, str(newest.folder / "source"))
     return uri

@@ -16,7 +16,7 @@ import requests
 from tests.conftest import SECRET
 from tests.support.databases import Database
 from tests.support.forked_processes import mlflow_server
-from tests.support.mlflow_environments import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
+from tests.support.mlflow_environments import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python, new_mlflow_database
 from tests.support.mlflow_server import MlflowServer, running_mlflow
 from tests.support.plugin_environment import PATIENCE, PluginEnvironment, plugin_environment
 from tests.support.processes import environment
@@ -167,6 +167,8 @@ def variables(fleet: Fleet) -> dict[str, str]:
 def test_training_registering_and_loading_work_unchanged_and_the_files_and_their_lineage_come_along(
     newest: PluginEnvironment, fleet: Fleet, variables: dict[str, str]
 ) -> None:
+    new_mlflow_database(newest.folder / "tracking.db")
+
     told = newest.run(TRAIN, f"sqlite:///{newest.folder}/tracking.db", **variables)
 
     with fleet.caller() as caller:
@@ -249,7 +251,7 @@ except mlflow.exceptions.MlflowException as error:
     print(json.dumps(error.error_code))
 """
 
-    told = newest.run(program, MLFLOW_REGISTRY_URI=f"registry+{fleet.server.url}", MLFLOW_TRACKING_URI="sqlite:///t.db")
+    told = newest.run(program, MLFLOW_REGISTRY_URI=f"registry+{fleet.server.url}", MLFLOW_TRACKING_URI="http://no.test")
 
     assert told == "UNAUTHENTICATED"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-from tests.support.mlflow_environments import MLFLOW, mlflow_python
+from tests.support.mlflow_environments import MLFLOW, mlflow_python, new_mlflow_database
 from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import die_with_parent
@@ -50,6 +50,7 @@ def running_mlflow(folder: Path, *, python: Path | None = None, registry: str | 
     Afterwards nothing of it is left running.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    new_mlflow_database(folder / "mlflow.db")
     python, port = python or mlflow_python(MLFLOW), free_port()
     found = MlflowServer(f"http://127.0.0.1:{port}", folder)
     command = [
