@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -12,13 +12,20 @@ from registry.domain.comparison import Change
 
 Form = Callable[[str], Iterator[tuple[str, str]]]
 PACKAGES = 500  # that are listed
-_LONGEST = 200  # characters of a version
+FILE_BYTES = 4 * 1024 * 1024  # twice the lock file of a large project; two are read in one request
+MOST_NAMED = 20_000  # packages of a file: a bound of memory, some ten times those of a large project
+_MOST_LINES = 200_000  # a bound of time: about half a second
+_JSON_VALUES = 100_000  # a bound of memory, too: a parsed value takes up to 100 times its text
+_LONGEST = 200  # characters of a name, and of versions
 _NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
-_REQUIREMENT = re.compile(rf"{_NAME}\s*(?:\[[^\]]*\])?\s*((?:[=<>!~@]|\()[^;#]*)?(?:[;#].*)?\Z", re.ASCII)
-_CONDA = re.compile(rf"\s*-\s*[\"']?(?:[\w.-]+::)?{_NAME}\s*([=<>!~][^\"'#]*)?[\"']?\s*(?:#.*)?\Z", re.ASCII)
+# Adjacent repetitions are possessive: a line of spaces would take quadratic time otherwise.
+_REQUIREMENT = re.compile(rf"{_NAME}\s*+(?:\[[^\]]*\])?\s*+((?:[=<>!~@]|\()[^;#]*+)?(?:[;#].*)?\Z", re.ASCII)
+_CONDA = re.compile(rf"\s*-\s*[\"']?(?:[\w.-]+::)?{_NAME}\s*+([=<>!~][^\"'#]*+)?[\"']?\s*+(?:#.*)?\Z", re.ASCII)
 _ENTRY = re.compile(r"(name|version)\s*=\s*\"([^\"]*)\"\s*\Z")
+_CONDA_ENTRY = re.compile(r"(?:- |  )(name|version):\s*+[\"']?([^\"'\s#]++)[\"']?\s*\Z")
+_PYLOCK = re.compile(r"pylock(?:\.[^.]+)?\.toml\Z")  # PEP 751
 _SEPARATORS = re.compile(r"[-_.]+")
-_HASHES = re.compile(r"\s+--hash.*|\s*\\\Z")
+_HASHES = re.compile(r"\s--hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +38,17 @@ class ComparedPackage:
     change: Change
 
 
-def compare_packages(path: str, first: str, other: str) -> list[ComparedPackage] | None:
-    """Return the packages that differ, by name; None for a file of another form, or one that names none."""
-    before, after = packages(path, first), packages(path, other)
-    if before is None or after is None or not (before or after):
-        return None
+class TooManyPackages(Exception):
+    """The file names more packages, or has more lines, than are read."""
+
+
+def is_named(path: str) -> bool:
+    """Return whether a file of this name is a requirements or lock file."""
+    return _form(path) is not None
+
+
+def compare_packages(before: Mapping[str, str], after: Mapping[str, str]) -> list[ComparedPackage]:
+    """Return the packages that differ, by name."""
     return [
         ComparedPackage(name, before.get(name), after.get(name), _kind(before.get(name), after.get(name)))
         for name in sorted(before.keys() | after.keys())
@@ -43,16 +56,24 @@ def compare_packages(path: str, first: str, other: str) -> list[ComparedPackage]
     ]
 
 
-def packages(path: str, text: str) -> dict[str, str] | None:
-    """Return the version of each package that the file names; None for a file of another form."""
+def packages(path: str, text: str) -> dict[str, str]:
+    """Return the versions of each package that a requirements or lock file names, in time linear in its length.
+
+    Raises TooManyPackages.
+    """
     form = _form(path)
-    if form is None:
-        return None
     found: dict[str, str] = {}
-    for name, version in form(text):
-        key = _SEPARATORS.sub("-", name).lower()
-        versions = [found[key]] if key in found else []
-        found[key] = ", ".join([*versions, version.strip() or "any"])[:_LONGEST]
+    for name, pinned in form(text) if form else ():
+        if len(name) > _LONGEST:
+            continue
+        key, version = _SEPARATORS.sub("-", name).lower(), (pinned.strip() or "any")[:_LONGEST]
+        known = found.get(key)
+        if known is None:
+            found[key] = version
+        elif version not in known.split(", "):  # a lock file repeats a package for each platform
+            found[key] = f"{known}, {version}"[:_LONGEST]
+        if len(found) > MOST_NAMED:
+            raise TooManyPackages
     return found
 
 
@@ -64,8 +85,10 @@ def _form(path: str) -> Form | None:
     name = PurePosixPath(path).name.lower()
     if name == "pipfile.lock":
         return _pipfile
-    if name in {"uv.lock", "poetry.lock", "pdm.lock"}:
+    if name in {"uv.lock", "poetry.lock", "pdm.lock"} or _PYLOCK.match(name):
         return _toml_lock
+    if name.endswith(("conda-lock.yml", "conda-lock.yaml")):
+        return _conda_lock
     if name in {"conda.yaml", "conda.yml", "environment.yaml", "environment.yml", "python_env.yaml"}:
         return _conda
     if name.endswith((".txt", ".in", ".lock")) and "require" in name:
@@ -73,22 +96,47 @@ def _form(path: str) -> Form | None:
     return None
 
 
+def _lines(text: str) -> Iterator[str]:
+    """Return the lines of a text one by one: a list of short ones takes many times the memory of the text.
+
+    Raises TooManyPackages.
+    """
+    if text.count("\n") > _MOST_LINES:
+        raise TooManyPackages
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield text[start:end].rstrip("\r")
+        start = end + 1
+
+
 def _requirements(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
-        if match := _REQUIREMENT.match(_HASHES.sub("", line.strip())):
+    for line in _lines(text):
+        requirement = _HASHES.split(line, maxsplit=1)[0].strip().removesuffix("\\").rstrip()
+        if match := _REQUIREMENT.match(requirement):
             yield match[1], (match[2] or "").strip().removeprefix("==")
 
 
 def _conda(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
+    for line in _lines(text):
         if match := _CONDA.match(line):
             yield match[1], (match[2] or "").strip().lstrip("=")
 
 
 def _toml_lock(text: str) -> Iterator[tuple[str, str]]:
+    return _entries(text, _ENTRY)
+
+
+def _conda_lock(text: str) -> Iterator[tuple[str, str]]:
+    return _entries(text, _CONDA_ENTRY)
+
+
+def _entries(text: str, form: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """Return the name and the version of each entry that has them in two lines, one after the other."""
     name = None
-    for line in text.splitlines():
-        match = _ENTRY.match(line)
+    for line in _lines(text):
+        match = form.match(line)
         if match is None:
             name = None
         elif match[1] == "name":
@@ -99,6 +147,8 @@ def _toml_lock(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _pipfile(text: str) -> Iterator[tuple[str, str]]:
+    if sum(map(text.count, ",[{")) > _JSON_VALUES:
+        raise TooManyPackages
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):

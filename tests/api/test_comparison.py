@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from registry.domain.pinned_packages import FILE_BYTES
 from tests.support.api import Api
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
@@ -186,3 +187,33 @@ def test_a_text_file_is_compared_line_by_line_and_by_package(api: Api, registry:
     compare_file(":2", "../x", 422)
     expect(200, api.delete(f"{fraud.path}/versions/2"))
     compare_file(":2", "requirements.txt", 409)
+
+
+def test_a_lock_file_of_two_megabytes_is_compared_by_package(api: Api, registry: RegistryBuilder) -> None:
+    fraud = registry.model("fraud")
+    for newer in (0, 501):
+        fraud.version(files=[registry.file(_lock_file(newer).encode(), "uv.lock")])
+    fraud.version(files=[registry.file(b"a" * (FILE_BYTES + 1), "uv.lock")])
+    fraud.version(files=[registry.file("\n".join(f"{n:x}" for n in range(30_000)).encode(), "requirements.txt")])
+    fraud.version(files=[registry.file(b"numpy==2", "requirements.txt")])
+
+    def compare_file(first: int, other: int, path: str) -> Any:
+        return expect(200, api.get(f"/compare/file?v=fraud:{first}&v=fraud:{other}&path={path}"))
+
+    assert len(_lock_file(0)) > 2_000_000
+    compared = compare_file(1, 2, "uv.lock")
+    assert (compared["kind"], compared["hunks"], compared["omitted_packages"]) == ("large", [], 1)
+    assert compared["packages"][0] == {"name": "package-00000", "first": "1.0", "other": "2.0", "change": "changed"}
+    assert len(compared["packages"]) == 500
+    too_large, too_many = compare_file(1, 3, "uv.lock"), compare_file(4, 5, "requirements.txt")
+    assert [(one["kind"], one["packages"]) for one in (too_large, too_many)] == [("large", None)] * 2
+
+
+def _lock_file(newer: int) -> str:
+    """Return a lock file of more than 2 MB, whose first packages are newer."""
+    wheel = f'    {{ url = "https://example.com/{"w" * 60}.whl", hash = "{TRAIN}" }},\n'
+    versions = ["2.0"] * newer + ["1.0"] * (1200 - newer)
+    return "".join(
+        f'[[package]]\nname = "package-{number:05}"\nversion = "{version}"\nwheels = [\n{wheel * 11}]\n'
+        for number, version in enumerate(versions)
+    )

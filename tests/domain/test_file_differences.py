@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from registry.domain import pinned_packages, text_differences
 from registry.domain.comparison import Change
+from registry.domain.pinned_packages import FILE_BYTES, TooManyPackages
 from registry.domain.text_differences import TooManySteps
 
 TEXTS = st.lists(st.sampled_from(["a", "b", "c", "", "\u2028x"]), max_size=30).map("\n".join)
@@ -60,14 +61,66 @@ def test_lines_that_repeat_in_different_orders_are_refused_in_bounded_time() -> 
             [("a", "1", "2")],
         ),
         ("Pipfile.lock", '{"default": {"a": {"version": "==1"}}}', '{"develop": {"a": {}}}', [("a", "1", "any")]),
-        ("Pipfile.lock", "[" * 100_000, "no json", None),
-        ("model.py", "a==1", "a==2", None),
-        ("requirements.txt", "", "\u0661==\u0662", None),
+        ("Pipfile.lock", "[" * 100_000, "no json", []),
+        (
+            "linux.conda-lock.yml",
+            "version: 1\npackage:\n"
+            "- name: NumPy\n  version: '1.26'\n  platform: linux-64\n"
+            "- name: numpy\n  version: '1.26'\n  platform: osx-64\n",
+            "package:\n- name: numpy\n  version: 1.26\n- name: numpy\n  version: '2.0'\n  dependencies:\n    name: x\n",
+            [("numpy", "1.26", "1.26, 2.0")],
+        ),
+        ("pylock.toml", '[[packages]]\nname = "a"\r\nversion = "1"', "", [("a", "1", None)]),
+        ("requirements.txt", f"{'a' * 201}==1", "", []),
+        ("requirements.txt", "", "\u0661==\u0662", []),
     ],
 )
 def test_lists_of_packages_are_compared_by_package(
-    path: str, first: str, other: str, differences: list[tuple[str, str | None, str | None]] | None
+    path: str, first: str, other: str, differences: list[tuple[str, str | None, str | None]]
 ) -> None:
-    found = pinned_packages.compare_packages(path, first, other)
+    before, after = (pinned_packages.packages(path, text) for text in (first, other))
 
-    assert (found and [(one.name, one.first, one.other) for one in found]) == differences
+    found = pinned_packages.compare_packages(before, after)
+
+    assert pinned_packages.is_named(path)
+    assert [(one.name, one.first, one.other) for one in found] == differences
+
+
+@pytest.mark.parametrize("path", ["model.py", "lock", "notes.txt", "my-pylock.toml", "pylock.a.b.toml", "conda-lock"])
+def test_a_file_of_another_name_is_no_list_of_packages(path: str) -> None:
+    assert not pinned_packages.is_named(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("requirements.txt", "\n".join(f"{number:x}" for number in range(30_000))),
+        ("Pipfile.lock", "[" + "[]," * 60_000 + "1]"),
+        ("uv.lock", "\n" * 200_001),
+    ],
+)
+def test_a_file_of_too_many_packages_is_refused(path: str, text: str) -> None:
+    with pytest.raises(TooManyPackages):
+        pinned_packages.packages(path, text)
+
+
+# Each takes hours where the time grows with the square of the length; the suite's timeout ends it before.
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("requirements.txt", "a" + " " * FILE_BYTES + "&"),
+        ("requirements.txt", "a==1" + " " * FILE_BYTES + "--hush"),
+        ("requirements.txt", "a" + "." * FILE_BYTES),
+        ("requirements.txt", "a" + "[" * FILE_BYTES),
+        ("conda.yaml", "- a=1" + " " * FILE_BYTES + "'&"),
+        ("conda.yaml", "- a" + " " * FILE_BYTES + "&"),
+        ("conda.yaml", " " * FILE_BYTES + "&"),
+        ("conda.yaml", "- " + "a:" * (FILE_BYTES // 2)),
+        ("uv.lock", "name =" + " " * FILE_BYTES + '"'),
+        ("uv.lock", 'name = "' + " " * FILE_BYTES),
+        ("conda-lock.yml", "- name:" + " " * FILE_BYTES + '"'),
+        ("conda-lock.yml", "- name: a" + "\t" * FILE_BYTES + "b"),
+    ],
+)
+def test_a_hostile_list_of_packages_is_read_in_linear_time(path: str, line: str) -> None:
+    assert list(pinned_packages.packages(path, line)) in ([], ["a"])

@@ -78,6 +78,20 @@ def test_a_comparison_shows_what_differs_and_says_what_does_not(site: RegistryBu
     assert "+a==1.1" in file.text
 
 
+def test_packages_of_a_large_lock_file_are_compared_and_its_lines_are_not(
+    site: RegistryBuilder, visitor: FlaskClient
+) -> None:
+    for number in (1, 2):
+        lock = f'[[package]]\nname = "numpy"\nversion = "{number}"\n'.ljust(70_000, "#").encode()
+        site.model("fraud").version(files=[site.file(lock, "uv.lock"), site.file(lock, "notes.txt")])
+
+    (changes,) = led(browse(visitor, "/compare?v=fraud:1&v=fraud:2"), "changes")
+    seen = browse(visitor, changes or "")
+
+    assert cells(seen, "numpy") == ["1", "≠ 2"]
+    assert "more than 64 KiB; its lines are not compared here" in seen.text
+
+
 def test_versions_are_chosen_from_a_model_or_by_reference(site: RegistryBuilder, visitor: FlaskClient) -> None:
     arrange(site, MODEL)
     two = f"{quote(MODEL)}:2"

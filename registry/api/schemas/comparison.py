@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.domain.comparison import LEAST, MOST, ROWS, Absence, CellKind, Change
-from registry.domain.pinned_packages import PACKAGES
+from registry.domain.pinned_packages import FILE_BYTES, MOST_NAMED, PACKAGES
 from registry.domain.text_differences import LINES
 from registry.http.fields import Choice, Instant, Listed, Strict, Text, View, about, one_of, output
 from registry.rules import paths
@@ -231,7 +231,7 @@ class FileComparisonView(View):
         validate=Choice([one.value for one in FileComparisonKind]),
         **output(
             "`changes`: they are listed; `same`: the bytes are equal; `binary`: it is no UTF-8 text; `large`: it has "
-            "more than 64 KiB; `repetitive`: its lines repeat too often to be compared."
+            "more than 64 KiB, only packages are compared; `repetitive`: its lines repeat too often to be compared."
         ),
     )
     hunks = fields.List(fields.Nested(HunkView), **output(f"The changed lines; {LINES} at most."))
@@ -239,7 +239,9 @@ class FileComparisonView(View):
     packages = fields.List(
         fields.Nested(ComparedPackageView),
         **output(
-            f"The packages that differ, {PACKAGES} at most; null for a file that is no requirements or lock file.",
+            f"The packages that differ, {PACKAGES} at most; null for a file that is no requirements or lock file, has "
+            f"more than {FILE_BYTES // 2**20} MiB, or names more than {MOST_NAMED:,} packages.",
             null=True,
         ),
     )
+    omitted_packages = fields.Integer(**output("How many further packages differ."))

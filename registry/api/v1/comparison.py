@@ -65,7 +65,7 @@ def compare_versions(query: dict[str, Any]) -> VersionComparison:
 def compare_file(query: dict[str, Any]) -> FileComparison:
     """Compare a text file of at most 64 KiB in two versions, line by line.
 
-    Requirements and lock files are also compared package by package.
+    Requirements and lock files are also compared package by package, up to 4 MiB.
     """
     compared = file_comparison.compare_file(**query, store=store())
     for model, number in compared.read:

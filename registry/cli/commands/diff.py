@@ -25,7 +25,7 @@ SIGNS = {"same": " ", "changed": "~", "added": "+", "removed": "-", "undecided":
 KINDS = {
     "same": "the same in both versions",
     "binary": "no text; its lines cannot be compared",
-    "large": "more than 64 KiB; pull both versions to compare it",
+    "large": "more than 64 KiB; pull both versions to compare its lines",
     "repetitive": "its lines repeat too often to be compared; pull both versions to compare it",
 }
 
@@ -97,6 +97,8 @@ def _show_file(file: FileComparisonView) -> None:
         output.line()
         rows = [[one["name"], one["first"], one["other"]] for one in file["packages"]]
         tables.table(("package", *file["references"]), rows, empty="")
+    if omitted := file["omitted_packages"]:
+        output.note(f"{output.count(omitted, 'further package')} not shown.")
 
 
 def _comparison_rows(comparison: ComparisonView, *, terminal: bool) -> Iterator[list[object]]:

@@ -111,7 +111,7 @@ class ComparedPackageView(TypedDict):
 
 
 class FileComparisonView(TypedDict):
-    """A file in two versions. ``packages`` is None for a file that is no requirements or lock file."""
+    """A file in two versions. ``packages`` is None for one that is no requirements or lock file, or too large."""
 
     path: str
     references: list[str]
@@ -120,3 +120,4 @@ class FileComparisonView(TypedDict):
     hunks: list[HunkView]
     omitted: int
     packages: list[ComparedPackageView] | None
+    omitted_packages: int

@@ -141,7 +141,8 @@ class ComparisonPage(WebPage):
         if row.kind is not CellKind.FILE or place == 0 or not self.may_read:
             return None
         cells = (row.cells[0], row.cells[place])
-        if cells[1].change is not Change.CHANGED or any(_size(cell) > file_comparison.MOST for cell in cells):
+        sizes = [_size(cell) for cell in cells]
+        if cells[1].change is not Change.CHANGED or not file_comparison.is_comparable(row.name, sizes):
             return None
         return url_for("compare_file", v=[self.texts[0], self.texts[place]], path=row.name)
 

@@ -16,6 +16,7 @@ from registry.db.bulk_insert import insert_rows
 from registry.db.models import Account, Artifact
 from registry.db.session import reading, transaction
 from registry.domain import clock
+from registry.domain.pinned_packages import FILE_BYTES, MOST_NAMED
 from registry.domain.sizes import DESCRIPTION_LENGTH, NOTE_LENGTH
 from registry.http.bodies import MANIFEST_VALUES, PART_BYTES
 from registry.rules import inline_bytes
@@ -73,6 +74,9 @@ def fill(app: Flask, registry: RegistryBuilder) -> dict[str, Any]:
     expect(201, registry.client.put("/models/big/aliases/champion", {"version": 1}))
     for _ in range(90):
         expect(201, registry.client.post("/models/big/versions/1/notes", {"text": "\x01" * NOTE_LENGTH}))
+    for number in range(2):
+        content = lock_file(number)
+        registry.model("locked").version(files=[registry.file(content, "requirements.txt")])
     registry.model("wide").version(files=manifest(file), metrics=METRICS)
     with app.app_context():
         with reading() as session:
@@ -87,6 +91,12 @@ def fill(app: Flask, registry: RegistryBuilder) -> dict[str, Any]:
             insert_rows(session, Artifact, rows)
     seal_all(app)
     return file
+
+
+def lock_file(number: int) -> bytes:
+    """As many packages as are kept of a file that is as large as one that is read, in the widest encoding in memory."""
+    lines = "".join(f"{'p' * 90}{place:05}=={number}.{'1' * 90}\n" for place in range(MOST_NAMED))
+    return ("# \U0001f600\n" + lines).encode().ljust(FILE_BYTES, b"#")
 
 
 def manifest(file: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -116,7 +126,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "audit.list_version_history": Case("GET", f"{BIG}/versions/1/history?limit=200"),
         "comparison.compare_versions": Case("GET", "/api/v1/compare?all=true&" + "&".join(
             f"v={name}" for name in ("wide:1", "big:1", "big:2", "big:3", "big:4", "big:5"))),
-        "comparison.compare_file": Case("GET", "/api/v1/compare/file?v=big:1&v=big:2&path=0.bin"),
+        "comparison.compare_file": Case("GET", "/api/v1/compare/file?v=locked:1&v=locked:2&path=requirements.txt"),
         "comparison.diff_versions": Case("GET", f"{BIG}/versions/1/diff/2?all=true"),
         "comparison.list_metric_series": Case("GET", "/api/v1/models/wide/metrics?limit=200"),
         "overview.list_attention": Case("GET", "/api/v1/attention"),
