@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -9,11 +11,14 @@ from flask import Request, g, request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from werkzeug.datastructures import MultiDict
 
+from registry.db import times
 from registry.domain.errors import Invalid, Malformed
 from registry.http import bodies
+from registry.rules.time_texts import read_moment
 
 MOST_FIELDS = 20_000
 _KEPT = "web_form"
+_PICKED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?\Z")
 
 
 class WebForm(Schema):
@@ -25,6 +30,19 @@ class WebForm(Schema):
 
 class WebQuery(WebForm):
     """Base of the queries of pages: unknown arguments are ignored, because links get decorated."""
+
+
+class MomentField(fields.Field[Any]):
+    """A time as the command line takes it, or as a browser's field of dates sends it, in UTC; None for an empty one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text = str(value).strip()
+        if not text:
+            return None
+        try:
+            return read_moment(f"{text}Z" if _PICKED.match(text) else text, now=times.now())
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
 
 
 def sent(req: Request) -> MultiDict[str, str]:

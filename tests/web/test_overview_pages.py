@@ -15,6 +15,7 @@ from registry.config import Settings
 from tests.support.databases import Database
 from tests.support.pages import Seen, browse
 from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 from tests.web.conftest import client_of
 from tests.web.world import DATA
 
@@ -71,6 +72,51 @@ def test_the_first_page_shows_what_serves_what_waits_and_what_changed(
         ["fraud:1", "unrecorded", "it is in production without training data"]
     ]
     assert rows(after, 2)[0][2:] == ["rolled fraud back from 2 to 1", "p99 latency doubled"]
+
+
+def test_the_first_page_shows_a_team_and_an_instant(site: RegistryBuilder, visitor: FlaskClient) -> None:
+    site.create_model("ours", tags={"team": "o'risk"})
+    site.create_model("idle", tags={"team": "idle"})
+    site.model("ours").version("production")
+    site.model("ours").version("production")
+    site.model("theirs").version("production")
+    (since,) = [
+        item["since"] for item in expect(200, site.client.get("/models/ours/tenures?stage=production"))["items"]
+    ][1:]
+
+    team = browse(visitor, "/?team=o'risk")
+    past = browse(visitor, "/", query_string={"team": "o'risk", "as_of": since})
+    idle = browse(visitor, "/?team=idle")
+    early = browse(visitor, "/?as_of=2001-01-01")
+
+    assert [option.get("value") for option in team.all("option")] == ["", "idle", "o'risk"]
+    assert [row[:2] for row in rows(team)] == [["ours", "v2"]]
+    assert [row[:2] + row[5:] for row in rows(past)] == [["ours", "v1", "v2"]]
+    assert [option.get("value") for option in past.all("option", selected="")] == ["o'risk"]
+    live = str(past.one("div", id="overview").get("data-live"))
+    assert rows(browse(visitor, live)) == rows(past)
+    assert "No version of a model with the tag team=idle is in production." in idle.text
+    assert "the first to hold it began at" in early.text
+    (all_of_them,) = [link for link in past.links if link.startswith("/inventory?as_of")]
+    assert [row[:3] for row in rows(browse(visitor, all_of_them))] == [["ours", "v1", "v2"]]
+
+
+def test_the_first_page_refuses_an_unknown_team_and_an_instant_to_come(
+    site: RegistryBuilder, visitor: FlaskClient
+) -> None:
+    site.model("fraud").version("production")
+    without = browse(visitor, "/?team=risk", status=422)
+    site.create_model("ours", tags={"team": "risk"})
+    wrong = {
+        "team": ["risks", "a\0b", "x" * 20_000], "as_of": ["yesterday", "2999-01-01", "\u0661h"],
+    }  # fmt: skip
+
+    assert without.one("span", id="e-team").text == "no model has the tag team=risk"
+    for name, values in wrong.items():
+        for value in values:
+            seen = browse(visitor, "/", query_string={name: value}, status=422)
+            assert seen.one("span", id=f"e-{name}").text
+            assert "Needs attention" in seen.text
 
 
 def test_the_first_page_is_polled_by_what_changed_last(site: RegistryBuilder, visitor: FlaskClient) -> None:

@@ -106,7 +106,12 @@ def named(place: Opening, field: str, names: Iterable[str]) -> list[Suggestion]:
 
 def valued(place: Opening, values: Iterable[str]) -> list[Suggestion]:
     """Return values as the dialect quotes them, without those that are too long for a list."""
-    return [_suggestion(place, _in_quotes(value), SuggestionKind.VALUE) for value in values if _is_shown(value)]
+    return [_suggestion(place, in_quotes(value), SuggestionKind.VALUE) for value in values if _is_shown(value)]
+
+
+def in_quotes(value: str) -> str:
+    """Return a value as the dialect quotes it."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 def spaced(place: Opening) -> list[Suggestion]:
@@ -120,10 +125,6 @@ def _suggestion(place: Opening, text: str, kind: SuggestionKind) -> Suggestion:
 
 def _is_shown(value: str) -> bool:
     return len(value) <= MOST_TEXT and value.isprintable()
-
-
-def _in_quotes(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _entry_text(name: str) -> str | None:
@@ -289,7 +290,7 @@ class _Reader:
         exact = self._state is _Expected.ITEM or self._operator in _CHOSEN
         if self._field.choices and exact:
             choices = tuple(
-                Suggestion(_in_quotes(choice), SuggestionKind.VALUE)
+                Suggestion(in_quotes(choice), SuggestionKind.VALUE)
                 for choice in map(str, self._field.choices)
                 if choice.startswith(begin.lower())
             )

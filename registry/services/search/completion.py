@@ -76,6 +76,12 @@ def model_names(begin: str) -> list[str]:
     return [row[0] for row in look_up(_MODEL_NAMES, **_parameters(begin))]
 
 
+def model_tag_values(key: str, *, limit: int) -> list[str]:
+    """Return the first values of a tag of models in their order, without those of 64 characters or more."""
+    rows = look_up(_values_of_tag(ModelTag), entry=key, **_parameters("") | {"limit": limit})
+    return [row[0] for row in rows if len(row[0]) < search_terms.PREFIX]
+
+
 def _found(kind: _Kind, place: Opening) -> Iterator[Suggestion]:
     """Yield the suggestions from the database, read in one round trip."""
     if not _can_begin(place.begin):

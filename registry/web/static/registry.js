@@ -60,8 +60,10 @@
   document.addEventListener("close", (event) => { if (event.target === dialog()) dialog().replaceChildren(); }, true);
 
   // Live parts: every 10 s while the tab is seen, every 60 s after ten quiet minutes.
+  const isFilledIn = (part) => [...part.querySelectorAll("input, textarea")].some((field) => field.value !== field.defaultValue)
+    || [...part.querySelectorAll("option")].some((option) => option.selected !== option.defaultSelected);
   const pollLive = async (part) => {
-    if (document.hidden || dialog()?.open || part.contains(document.activeElement)) return;
+    if (document.hidden || dialog()?.open || part.contains(document.activeElement) || isFilledIn(part)) return;
     let reply;
     try {
       const headers = { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": `div#${part.id}`, "If-None-Match": part.dataset.tag };

@@ -28,7 +28,6 @@ from registry.web.errors import refusal_of
 from registry.web.pages import WebPage
 from registry.web.rendering import page
 from registry.web.text.sentences import Sentence, sentence
-from registry.web.views.inventory import MomentField
 
 ROWS = 50
 CRITERIA = ("actor", "action", "model", "since", "until")
@@ -40,8 +39,8 @@ class ChangesPageQuery(forms.WebQuery):
     actor = Text(load_default="", most=255)
     action = Text(load_default="", most=64)
     model = Text(load_default="", most=names.MODEL_NAME_LENGTH)
-    since = MomentField(load_default=None)
-    until = MomentField(load_default=None)
+    since = forms.MomentField(load_default=None)
+    until = forms.MomentField(load_default=None)
     cursor = fields.String(load_default=None)
 
 

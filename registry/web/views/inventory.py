@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -10,11 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from flask import Response, redirect, request, stream_with_context
-from marshmallow import ValidationError, fields, validate
+from marshmallow import fields, validate
 from werkzeug import Response as BaseResponse
 from werkzeug.datastructures import MultiDict
 
-from registry.db import times
 from registry.db.records import Page as Listed
 from registry.db.records import ServingRecord
 from registry.domain import clock
@@ -26,7 +24,6 @@ from registry.http import cursors
 from registry.http.access import requires
 from registry.http.fields import Text
 from registry.rules import csv_cells
-from registry.rules.time_texts import read_moment
 from registry.services.stages import serving
 from registry.services.stages.serving import Instants
 from registry.web import forms
@@ -38,29 +35,15 @@ from registry.web.rendering import page
 
 ROWS = 50
 STEPS = 12  # changes on each side of the instant
-_PICKED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?\Z")
 _COLUMNS = ("model", "named", "stage", "number", "since", "until", "actor", "reason", "entry", "now",
             "manifest_digest", "kind", "damaged", "uncertain")  # fmt: skip
-
-
-class MomentField(fields.Field["datetime | None"]):
-    """A time as the command line takes it, or as a browser's field of dates sends it, in UTC; None for an empty one."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
-        text = str(value).strip()
-        if not text:
-            return None
-        try:
-            return read_moment(f"{text}Z" if _PICKED.match(text) else text, now=times.now())
-        except ValueError as error:
-            raise ValidationError(str(error)) from error
 
 
 class InventoryPageQuery(forms.WebQuery):
     """The instant, the stage and the models that are shown; ``step`` is a place among the changes around ``around``."""
 
-    as_of = MomentField(load_default=None)
-    around = MomentField(load_default=None)
+    as_of = forms.MomentField(load_default=None)
+    around = forms.MomentField(load_default=None)
     step = fields.Integer(load_default=None, validate=validate.Range(0, 2 * STEPS))
     stage = fields.String(
         load_default=Stage.PRODUCTION.value, validate=validate.OneOf(sorted(stage.value for stage in SERVING))
@@ -117,15 +100,11 @@ class StageInventoryPage(WebPage):
 
     @property
     def command(self) -> str:  # type: ignore[override]  # made of the query
-        words = ["--stage", self.query["stage"]] if self.query["stage"] != Stage.PRODUCTION.value else []
-        words += ["--as-of", clock.wire(self.as_of)] if self.as_of else []
-        words += ["--filter", self.query["filter"]] if self.query["filter"] else []
-        return command("registry", "inventory", *words)
+        return inventory_command(self.query["stage"], self.as_of, self.query["filter"])
 
     @property
     def api(self) -> str:  # type: ignore[override]  # made of the query
-        as_of = clock.wire(self.as_of) if self.as_of else None
-        return api_path("inventory", stage=self.query["stage"], as_of=as_of, filter=self.query["filter"] or None)
+        return inventory_api(self.query["stage"], self.as_of, self.query["filter"])
 
     def at(self, as_of: datetime | None, **others: Any) -> str:
         """Return the address of this page at another instant; None for now."""
@@ -163,6 +142,19 @@ class StageInventoryPage(WebPage):
 
     def _refuse(self, error: RegistryError, errors: Mapping[str, Sequence[str]]) -> None:
         self.refusal, self.errors = refusal_of(error), errors
+
+
+def inventory_command(stage: str, as_of: datetime | None, filter: str) -> str:
+    """Return the command that prints who held the stage."""
+    words = ["--stage", stage] if stage != Stage.PRODUCTION.value else []
+    words += ["--as-of", clock.wire(as_of)] if as_of else []
+    words += ["--filter", filter] if filter else []
+    return command("registry", "inventory", *words)
+
+
+def inventory_api(stage: str, as_of: datetime | None, filter: str) -> str:
+    """Return the API's path to the same."""
+    return api_path("inventory", stage=stage, as_of=clock.wire(as_of) if as_of else None, filter=filter or None)
 
 
 @blueprint.get("/inventory")
