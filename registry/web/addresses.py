@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import flask
-from flask import current_app
+from flask import current_app, request
 
 from registry.http.context import below_prefix, settings
 
@@ -20,6 +20,11 @@ def url_for(endpoint: str, **values: Any) -> str:
     *endpoint* is that of Flask, with or without ``web.`` before it.
     """
     return below_prefix(flask.url_for(endpoint if "." in endpoint else f"web.{endpoint}", **values))
+
+
+def here() -> str:
+    """Return the path of the page of the request, without its query."""
+    return url_for(str(request.endpoint), **(request.view_args or {}))
 
 
 def has_page(endpoint: str) -> bool:

@@ -9,7 +9,7 @@ from flask import Flask, g, request
 from registry.db import times
 from registry.domain.access import Permission
 from registry.http.context import absolute, below_prefix, settings
-from registry.web import addresses, assets, csrf, notices
+from registry.web import addresses, assets, csrf, notices, rendering
 from registry.web.blueprint import blueprint
 from registry.web.text import markdown, stage_words, words
 
@@ -52,6 +52,8 @@ def prepare(app: Flask) -> None:
         local_times=lambda: request.cookies.get(TIMES_COOKIE) == "local",
         development=lambda: settings().dev,
         actor=lambda: g.get("actor"),
+        here=addresses.here,
+        in_dialog=rendering.in_dialog,
         absolute=absolute,
         command_line=addresses.command,
         api_address=lambda path: f"{addresses.API}{path}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from werkzeug.datastructures import MultiDict
@@ -51,6 +52,16 @@ class WebPage:
     values: MultiDict[str, str] = MultiDict()
     errors: Mapping[str, Sequence[str]] = {}
     refusal: WebRefusal | None = None
+
+    @property
+    def back(self) -> str | None:
+        """Return the address of the page above this one."""
+        return next((crumb.href for crumb in reversed(self.crumbs) if crumb.href), None)
+
+    @property
+    def again(self) -> bool:
+        """Return whether the store or the database did not respond, so that the same form can be sent again."""
+        return self.refusal is not None and self.refusal.status == HTTPStatus.SERVICE_UNAVAILABLE
 
     @property
     def fresh(self) -> bool:

@@ -38,10 +38,21 @@ def is_partial() -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
+def in_dialog() -> bool:
+    """Return whether the response is shown in the dialog of another page."""
+    return is_partial() and _requested_target() == "dialog"
+
+
+def _requested_target() -> str | None:
+    """Return the id of the element that the request replaces."""
+    target = _TARGET.search(request.headers.get("HX-Target", ""))
+    return target[1] if target else None
+
+
 def _requested_block(template: str) -> str | None:
     """Return the block that the request replaces; None for the whole page."""
     if request.headers.get("HX-Request-Type") != "partial":
         return None
-    target = _TARGET.search(request.headers.get("HX-Target", ""))
-    name = target[1].replace("-", "_") if target else None
+    target = _requested_target()
+    name = target.replace("-", "_") if target else None
     return name if name in current_app.jinja_env.get_template(template).blocks else None

@@ -117,7 +117,7 @@ def test_a_dialog_gets_the_form_alone_and_is_led_on_by_a_header(
     assert "<html" not in opened
     assert files == "✓ Files of version 2: the only one is in the store."
     assert (wrong.status_code, done.status_code) == (422, 204)
-    assert 'aria-describedby="e-reason"' in wrong.text
+    assert 'aria-describedby="e-dialog-reason"' in wrong.text
     assert "the history shows it" in wrong.text
     assert done.headers["HX-Redirect"] == FRAUD
     assert site.model("fraud").stages()[2] == "production"

@@ -163,8 +163,8 @@ class FileComparisonPage(WebPage):
     def __init__(self, texts: Sequence[str], path: str) -> None:
         self.file = file_comparison.compare_file(texts, path, store=store())
         self.title = f"{path}: {' → '.join(texts)}"
-        self.back = _comparison_address(texts, everything=False)
-        self.crumbs = (_models(), Crumb("Compare", self.back), Crumb(path))
+        self.comparison = _comparison_address(texts, everything=False)
+        self.crumbs = (_models(), Crumb("Compare", self.comparison), Crumb(path))
         options = ["--"] if any(text.startswith("-") for text in texts) else []
         self.command = command("registry", "diff", "--file", path, *options, *texts)
         self.api = "/compare/file?" + _versions_query(texts, path=path)

@@ -26,7 +26,6 @@ from registry.web.blueprint import blueprint
 from registry.web.entry_links import entry_address
 from registry.web.environment import may
 from registry.web.pages import Crumb, WebPage
-from registry.web.rendering import is_partial
 from registry.web.stage_forms import MoveForm, RollbackForm
 from registry.web.text import stage_words
 from registry.web.views.models import crumbs
@@ -43,21 +42,12 @@ class MoveQuery(forms.WebQuery):
 
 
 class ActOnStages(WebPage):
-    """A form about stages, shown in a dialog or as a whole page."""
+    """A form about stages."""
 
     def __init__(self, model: ModelRecord, query: dict[str, str]) -> None:
         self.model = model
         self.chosen = query["to"]
         self.checks = bool(query["check"])
-
-    @property
-    def in_dialog(self) -> bool:
-        return is_partial()
-
-    @property
-    def again(self) -> bool:
-        """Return whether the store or the database did not respond, so that the same form can be sent again."""
-        return self.refusal is not None and self.refusal.status == 503
 
     @property
     def missing(self) -> Sequence[str]:

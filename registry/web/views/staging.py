@@ -27,7 +27,6 @@ from registry.web.acts import Done, act
 from registry.web.addresses import api_path, command, url_for
 from registry.web.blueprint import blueprint
 from registry.web.pages import Crumb, WebPage
-from registry.web.rendering import is_partial
 from registry.web.stage_forms import Reason, VersionNumber
 from registry.web.views.models import crumbs
 
@@ -67,10 +66,6 @@ class ArchiveOlderPage(WebPage):
         self.crumbs = crumbs(model.name, Crumb("Archive older versions"))
         self.api = api_path("models", model.name, "stages")
         self.command = command("registry", "show", model.name)
-
-    @property
-    def in_dialog(self) -> bool:
-        return is_partial()
 
     @cached_property
     def production(self) -> HolderRecord | None:
