@@ -96,7 +96,7 @@ def _form(path: str) -> Form | None:
     return None
 
 
-def _lines(text: str) -> Iterator[str]:
+def _text_lines(text: str) -> Iterator[str]:
     """Return the lines of a text one by one: a list of short ones takes many times the memory of the text.
 
     Raises TooManyPackages.
@@ -112,30 +112,30 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _requirements(text: str) -> Iterator[tuple[str, str]]:
-    for line in _lines(text):
+    for line in _text_lines(text):
         requirement = _HASHES.split(line, maxsplit=1)[0].strip().removesuffix("\\").rstrip()
         if match := _REQUIREMENT.match(requirement):
             yield match[1], (match[2] or "").strip().removeprefix("==")
 
 
 def _conda(text: str) -> Iterator[tuple[str, str]]:
-    for line in _lines(text):
+    for line in _text_lines(text):
         if match := _CONDA.match(line):
             yield match[1], (match[2] or "").strip().lstrip("=")
 
 
 def _toml_lock(text: str) -> Iterator[tuple[str, str]]:
-    return _entries(text, _ENTRY)
+    return _pinned_entries(text, _ENTRY)
 
 
 def _conda_lock(text: str) -> Iterator[tuple[str, str]]:
-    return _entries(text, _CONDA_ENTRY)
+    return _pinned_entries(text, _CONDA_ENTRY)
 
 
-def _entries(text: str, form: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+def _pinned_entries(text: str, form: re.Pattern[str]) -> Iterator[tuple[str, str]]:
     """Return the name and the version of each entry that has them in two lines, one after the other."""
     name = None
-    for line in _lines(text):
+    for line in _text_lines(text):
         match = form.match(line)
         if match is None:
             name = None
