@@ -14,7 +14,7 @@ from flask import Response, g, redirect, request
 from marshmallow import Schema
 
 from registry.db.retry import persistently
-from registry.domain.errors import RegistryError
+from registry.domain.errors import Malformed, RegistryError
 from registry.http import refusals
 from registry.http.context import current_actor, current_request
 from registry.services import idempotency
@@ -29,6 +29,10 @@ from registry.web.rendering import is_partial, page
 T = TypeVar("T")
 KEY = "idempotency_key"
 _UNSENT = frozenset({csrf.FIELD, KEY})
+_INCOMPLETE = (
+    "the form is incomplete: it lacks the key with which it is done only once, or has one that no page makes. "
+    "Nothing was changed. Open the form again, and send that one"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ def act(
 
     *do* takes the loaded fields and the claim of the form's key. A second submission of the same form changes nothing:
     *recall* returns the result of the first, and the browser is sent to the same place. *done* may also return a page,
-    for a result that is shown only once. A refusal renders the form again with the typed values.
+    for a result that is shown only once. A refusal renders the form again with the typed values, also that of a form
+    without a key: sent twice, it would be executed twice.
     """
     if request.method != "POST":
         shown.key = secrets.token_urlsafe(16)
@@ -62,7 +67,7 @@ def act(
     shown.key = sent.get(KEY, "")
     try:
         if not idempotency.is_key(shown.key):
-            shown.key = secrets.token_urlsafe(16)
+            raise Malformed(_INCOMPLETE)
         values = forms.load(schema, sent)
         claim = Claim(current_actor(), shown.key, _fingerprint())
         result = persistently(lambda: _do_once(claim, lambda: do(dict(values), claim), recall))
