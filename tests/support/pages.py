@@ -63,6 +63,12 @@ class Seen:
         inputs = [field for field in forms[0].iter("input") if field.get("type") == "hidden"]
         return {str(field.get("name")): str(field.get("value", "")) for field in inputs}
 
+    def fields_of_get_form(self, button: str) -> dict[str, str]:
+        """The hidden fields of the form that is sent by a button with this text as a query."""
+        forms = [form for form in self.all("form", method="get") if button in "".join(form.itertext())]
+        assert len(forms) == 1, f"{len(forms)} forms with the button {button!r} in {self.response.request.path}"
+        return {str(field.get("name")): str(field.get("value", "")) for field in forms[0].iter("input")}
+
     @property
     def links(self) -> list[str]:
         """The addresses of this service that the page links to or loads."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
@@ -11,6 +12,7 @@ from tests.support.pages import browse
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
 from tests.support.sealing import seal_all
+from tests.support.statement_counting import counting_statements
 
 HOSTILE = (
     "a%00b",
@@ -127,7 +129,7 @@ def test_evidence_has_everything_about_a_version_on_one_page(
     seal_all(dev_app)
     history = expect(200, site.client.get("/models/fraud/versions/1/history"))["items"]
 
-    seen = browse(visitor, "/models/fraud/versions/1/evidence")
+    seen = browse(visitor, "/models/fraud/versions/1/evidence?verify=1")
 
     assert file["sha256"] in seen.text
     for entry in history:
@@ -136,6 +138,31 @@ def test_evidence_has_everything_about_a_version_on_one_page(
     for text in ("0.9117", "depth", "rollback", "verified", "What this page does not prove",
                  "registry evidence fraud --version 1 -o evidence.zip"):  # fmt: skip
         assert text in seen.text
+
+
+@pytest.mark.parametrize("versions", [2, 4])
+def test_evidence_verifies_the_chain_on_request_and_else_costs_a_fixed_number_of_statements(
+    site: RegistryBuilder, visitor: FlaskClient, dev_app: Flask, database: Database, versions: int
+) -> None:
+    """A reload, a crawler or a browser that loads links early reads neither the chain nor other versions."""
+    for _ in range(versions):
+        site.model("fraud").version("production")
+    change(database, "UPDATE models SET description = 'x' WHERE name = 'fraud'")
+    evidence = "/models/fraud/versions/1/evidence"
+
+    with counting_statements(dev_app) as statements:
+        opened = browse(visitor, evidence)
+    asked = browse(visitor, evidence, query_string=opened.fields_of_get_form("Verify the chain"))
+    block = visitor.get(f"{evidence}?verify=1", headers=PARTIAL).get_data(as_text=True)
+
+    assert sum(not text.startswith("BEGIN") for text in statements) == 13
+    assert "The chain has not been verified for this page." in opened.text
+    assert "its description is 'x'" not in opened.text
+    assert not [link for link in opened.links if "verify" in link]
+    assert "its description is 'x', the log has ''" in asked.text
+    assert "has not been verified" not in asked.text
+    assert "its description is &#39;x&#39;" in block
+    assert "<h2>" not in block
 
 
 def test_the_status_page_shows_what_waits_and_what_is_damaged(

@@ -134,18 +134,28 @@ def select_aliases() -> Rows:
 _END, _ENDER, _END_REASON, _SUCCESSOR = aliased(AuditEntry), aliased(Account), aliased(AuditText), aliased(Version)
 
 
+_NUMBERED = (
+    select(Version.id)
+    .where(Version.model_id == catalog.model_id(bindparam("model")), Version.number == bindparam("number"))
+    .scalar_subquery()
+)
+
+
 @functools.cache
-def tenures_of(*, one_stage: bool, goes_on: bool) -> FixedStatement:
+def tenures_of(*, one_stage: bool, goes_on: bool, one_version: bool = False) -> FixedStatement:
     """Return the selection of the fields of ``TenureRecord`` for the model named ``model``, newest first.
 
-    They are the first ``most`` of the ``stage``, or without *one_stage* of all of them. When it *goes_on*, they are
-    those after the tenure with the id ``after_id``, which began at ``after``. They are found before their details are
-    joined: PostgreSQL would join so many tables in the order in which they are written.
+    They are the first ``most`` of the ``stage``, or without *one_stage* of all of them; with *one_version* those of the
+    version ``number``. When it *goes_on*, they are those after the tenure with the id ``after_id``, which began at
+    ``after``. They are found before their details are joined: PostgreSQL would join so many tables in the order in
+    which they are written.
     """
     own = select(Tenure.__table__).where(Tenure.model_id == catalog.model_id(bindparam("model")))
     if goes_on:
         place = tuple_(bindparam("after", type_=Tenure.started_at.type), bindparam("after_id", type_=Tenure.id.type))
         own = own.where(tuple_(Tenure.started_at, Tenure.id) < place)
+    if one_version:
+        own = own.where(Tenure.version_id == _NUMBERED)
     if one_stage:
         found = _first_tenures(own, bindparam("stage"))
     else:  # the index has no order of all stages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +43,12 @@ def latest(model: str, *stages: Stage, each: int) -> list[TenureRecord]:
     look_up_together(*queries)
     found = [TenureRecord(*row) for query in queries for row in query.rows]
     return sorted(found, key=lambda tenure: (tenure.since, tenure.tenure), reverse=True)
+
+
+def of_version(model: str, number: int, *, limit: int) -> Sequence[TenureRecord]:
+    """Return the latest *limit* tenures of a version, newest first, by one statement; none for an unknown version."""
+    statement = governance.tenures_of(one_stage=False, goes_on=False, one_version=True)
+    return [TenureRecord(*row) for row in look_up(statement, model=model, number=number, most=limit)]
 
 
 def export(model: str, *, stage: Stage | None = None) -> Iterator[TenureRecord]:

@@ -1,4 +1,7 @@
-"""The evidence page: all recorded facts about a version on one page, for print."""
+"""The evidence page: all recorded facts about a version on one page, for print.
+
+The chain of the model is verified only on request: that reads up to 10,000 entries.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import version as release_of
-from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from flask import Response
@@ -21,20 +23,19 @@ from registry.services.audit import Criteria, ModelVerification
 from registry.services.catalog import measurements, versions
 from registry.services.sealed_log import LogState
 from registry.services.stages import past
-from registry.web import environment
+from registry.web import environment, forms
 from registry.web.addresses import api_path, command, has_page, url_for
 from registry.web.blueprint import blueprint
 from registry.web.pages import Crumb, WebPage
 from registry.web.rendering import page
 from registry.web.text import shown_entries
 from registry.web.text.shown_entries import ShownEntry
+from registry.web.views.history import FilterText
 from registry.web.views.models import crumbs
 
 T = TypeVar("T")
 MOST_ROWS = 1_000
 """The rows of a table on the page; the archive has the others."""
-MOST_TENURES = 10_000
-"""The number of the model's tenures that are searched for those of the version."""
 _AT_ONCE = 200
 
 
@@ -46,14 +47,21 @@ class EvidenceTable(Generic[T]):
     are_more: bool = False
 
 
+class EvidencePageQuery(forms.WebQuery):
+    """Whether the chain is to be verified."""
+
+    verify = FilterText(most=8)
+
+
 class EvidencePage(WebPage):
     """The evidence about a version. Each part is read when the template shows it."""
 
     template = "evidence.html"
 
-    def __init__(self, version: VersionRecord) -> None:
+    def __init__(self, version: VersionRecord, query: Mapping[str, Any]) -> None:
         name, number = version.model, version.number
         self.version = version
+        self.query = query
         self._own = (name, number)
         self.place: Mapping[str, Any] = {"model": name, "number": number}
         self.title = f"Evidence for {name} v{number}"
@@ -91,9 +99,8 @@ class EvidencePage(WebPage):
     @cached_property
     def tenures(self) -> EvidenceTable[TenureRecord]:
         """Return the tenures of the version, newest first."""
-        every = past.export(self.version.model)
-        own = [one for one in islice(every, MOST_TENURES) if one.number == self.version.number]
-        return EvidenceTable(own[:MOST_ROWS], len(own) > MOST_ROWS or next(every, None) is not None)
+        own = past.of_version(*self._own, limit=MOST_ROWS + 1)
+        return EvidenceTable(own[:MOST_ROWS], len(own) > MOST_ROWS)
 
     @cached_property
     def log(self) -> LogState:
@@ -101,13 +108,18 @@ class EvidencePage(WebPage):
 
     @cached_property
     def verification(self) -> ModelVerification | None:
-        """Return the verification of the model's chain; None for readers who may not verify."""
-        return audit.verify_model(self.version.model) if self.may_audit else None
+        """Return the verification of the model's chain; None until a reader who may verify asks for it."""
+        return audit.verify_model(self.version.model) if self.may_audit and self.query["verify"] else None
 
     @property
-    def verify_address(self) -> None:
-        """Return no address: the chain is verified with the page."""
-        return
+    def verify_address(self) -> str | None:
+        """Return the address that verifies the chain, too; None for readers who may not."""
+        return url_for("evidence", **self.place) if self.may_audit else None
+
+    @property
+    def verify_fields(self) -> Mapping[str, str]:
+        """Return the query of the form that verifies."""
+        return {"verify": "1"}
 
     @property
     def facts(self) -> Sequence[tuple[str, str]]:
@@ -135,4 +147,4 @@ class EvidencePage(WebPage):
 @blueprint.get("/models/<model:model>/versions/<number:number>/evidence")
 @requires(Permission.MODEL_READ, surely=True)
 def evidence(model: str, number: int) -> Response:
-    return page(EvidencePage(versions.describe(model, number)))
+    return page(EvidencePage(versions.describe(model, number), forms.query(EvidencePageQuery)))

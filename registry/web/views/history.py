@@ -172,10 +172,15 @@ class FilteredEntries(WebPage):
 
     @property
     def verify_address(self) -> str | None:
-        """Return the address that verifies the chain; None if the caller cannot verify it."""
+        """Return the address of the form that verifies the chain; None if the caller cannot verify it."""
         if self.subject is None or not environment.may(Permission.AUDIT_READ):
             return None
-        return url_for(self.endpoint, **self.place, **self.typed, verify="1")
+        return url_for(self.endpoint, **self.place)
+
+    @property
+    def verify_fields(self) -> Mapping[str, str]:
+        """Return the query of the form that verifies: the criteria stay."""
+        return {**self.typed, "verify": "1"}
 
     @cached_property
     def verification(self) -> ModelVerification | None:
