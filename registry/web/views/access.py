@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from http import HTTPStatus
+from typing import Any
 
 from flask import Response, redirect
+from marshmallow import fields
 
 from registry.db import times
+from registry.db.records import Page as Listed
 from registry.db.records import SessionRecord, TokenRecord
 from registry.domain.access import Actor, Permission, Role
 from registry.domain.errors import Invalid, RegistryError, Unauthenticated
-from registry.http import refusals
+from registry.http import cursors, refusals
 from registry.http.access import public, requires
 from registry.http.context import adapters, current_actor, current_credential, current_request, settings
 from registry.services.accounts import accounts, sessions
@@ -27,6 +30,7 @@ from registry.web.signing import session_id
 from registry.web.text.identity import described, token_state
 
 ROWS = 100
+_CURSORS = {"cursor": "cursor of my sessions", "tokens_cursor": "cursor of my tokens"}
 REFUSED = "The API token was refused: it is unknown, has expired or was revoked. Use another one."
 
 
@@ -103,13 +107,21 @@ def logout() -> Response:
     return response
 
 
+class MeQuery(forms.WebQuery):
+    """Which part of the sessions, and of the tokens, is shown."""
+
+    cursor = fields.String(load_default=None)
+    tokens_cursor = fields.String(load_default=None)
+
+
 class MePage(WebPage):
     """The account of the caller: its roles, its sessions, and the tokens that act as it."""
 
     template = "me.html"
     api = "/me"
 
-    def __init__(self) -> None:
+    def __init__(self, query: Mapping[str, str | None]) -> None:
+        self.query = query
         self.actor = current_actor()
         self.title = self.actor.name
         self.crumbs = (Crumb("My account"),)
@@ -127,18 +139,40 @@ class MePage(WebPage):
         return token_state(token, now=times.now())
 
     @cached_property
-    def sessions(self) -> Sequence[SessionRecord]:
-        return sessions.list_open(self.actor.id, limit=ROWS).items
+    def sessions(self) -> Listed[SessionRecord]:
+        return sessions.list_open(self.actor.id, after=self._after("cursor"), limit=ROWS)
 
     @cached_property
-    def tokens(self) -> Sequence[TokenRecord]:
-        return accounts.list_tokens(owner_id=self.actor.id, limit=ROWS).items
+    def tokens(self) -> Listed[TokenRecord]:
+        return accounts.list_tokens(owner_id=self.actor.id, after=self._after("tokens_cursor"), limit=ROWS)
+
+    @property
+    def more_sessions(self) -> str | None:
+        """Return the address of the next page of sessions."""
+        return self._next("cursor", self.sessions.next_after, "sessions")
+
+    @property
+    def more_tokens(self) -> str | None:
+        """Return the address of the next page of tokens."""
+        return self._next("tokens_cursor", self.tokens.next_after, "tokens")
+
+    def _after(self, argument: str) -> tuple[Any, ...] | None:
+        """Return the position in the list that *argument* pages; each list refuses the cursors of the other."""
+        cursor = self.query[argument]
+        return tuple(cursors.unseal(_CURSORS[argument], cursor)) if cursor is not None else None
+
+    def _next(self, argument: str, position: Sequence[Any] | None, anchor: str) -> str | None:
+        """Return the address that goes on with one list and stays at its place in the other."""
+        if position is None:
+            return None
+        cursor = cursors.seal(_CURSORS[argument], position)
+        return url_for("me", **{**self.query, argument: cursor}, _anchor=anchor)
 
 
 @blueprint.get("/me")
 @requires(Permission.SELF_READ)
 def me() -> Response:
-    return page(MePage())
+    return page(MePage(forms.query(MeQuery)))
 
 
 @blueprint.post("/me/sessions/<token:session>/close")
