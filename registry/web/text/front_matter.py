@@ -7,20 +7,41 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from markupsafe import escape
+
+from registry.web.text.words import clean, safe_url
 
 MOST = 8_192  # characters
 MOST_ROWS = 100
+MOST_BYTES = 32 * 1024  # of the names and values as HTML
+LONGEST_NAME = 200  # characters
+LONGEST_VALUE = 2_000
 _DEPTH = 8
 _FENCE = "---"
 
 
 @dataclass(frozen=True, slots=True)
+class CardRow:
+    """A value of the front matter, named by its path. Both are truncated and end with the number of omitted characters.
+
+    ``address`` is the value if a page may link to it.
+    """
+
+    name: str
+    value: str
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A parsed card. ``rows`` is the front matter; ``problem`` is why it cannot be shown as a table."""
+    """A parsed card. ``rows`` is the front matter; ``problem`` is why it cannot be shown as a table.
+
+    ``left_out`` is the number of values that the table omits.
+    """
 
     body: str
-    rows: tuple[tuple[str, str], ...] = ()
-    more: bool = False
+    rows: tuple[CardRow, ...] = ()
+    left_out: int = 0
     problem: str | None = None
 
 
@@ -55,12 +76,12 @@ def read_card(text: str) -> ModelCard:
     if len(source) > MOST:
         return ModelCard(body, problem=f"it has more than {MOST} characters")
     try:
-        rows = list(_listed_values(_compose(source)))
+        rows, left_out = _fitting_rows(_compose(source))
     except _Refused as refused:
         return ModelCard(body, problem=str(refused))
     except (yaml.YAMLError, ValueError, OverflowError):  # the last two for an escape of what is no character
         return ModelCard(body, problem="it is not YAML")
-    return ModelCard(body, tuple(rows[:MOST_ROWS]), len(rows) > MOST_ROWS)
+    return ModelCard(body, tuple(rows), left_out)
 
 
 def _compose(source: str) -> Any:
@@ -71,18 +92,39 @@ def _compose(source: str) -> Any:
         loader.dispose()
 
 
-def _listed_values(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield a row for each value, named by its path; a list of texts is one row."""
+def _fitting_rows(node: Any) -> tuple[list[CardRow], int]:
+    """Return the first rows, at most MOST_ROWS and MOST_BYTES, and the number of the others."""
+    rows: list[CardRow] = []
+    room, left_out = MOST_BYTES, 0
+    for path, value in _listed_values(node, ()):
+        if left_out or len(rows) == MOST_ROWS:
+            left_out += 1
+            continue
+        address = safe_url(value) if len(value) <= LONGEST_VALUE else None
+        row = CardRow(_abridged(".".join(path), LONGEST_NAME), _abridged(value, LONGEST_VALUE), address)
+        room -= sum(len(escape(clean(text)).encode()) for text in (row.name, row.value, row.address or ""))
+        if room < 0:
+            left_out += 1
+        else:
+            rows.append(row)
+    return rows, left_out
+
+
+def _abridged(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"
+
+
+def _listed_values(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each value with its path; a list of texts is one value."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) else "?"
-            yield from _listed_values(value, f"{path}.{name}" if path else name)
+            yield from _listed_values(value, (*path, key.value if isinstance(key, yaml.ScalarNode) else "?"))
     elif isinstance(node, yaml.SequenceNode):
         texts = [one.value for one in node.value if isinstance(one, yaml.ScalarNode)]
         if texts:
             yield path, ", ".join(texts)
         for place, one in enumerate(node.value, start=1):
             if not isinstance(one, yaml.ScalarNode):
-                yield from _listed_values(one, f"{path}.{place}" if path else str(place))
+                yield from _listed_values(one, (*path, str(place)))
     elif node is not None:
         yield path, node.value

@@ -6,9 +6,11 @@ import html5lib
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 
-from registry.web.text.front_matter import MOST_ROWS, read_card
+from registry.web.text.front_matter import LONGEST_NAME, LONGEST_VALUE, MOST_BYTES, MOST_ROWS, read_card
 from registry.web.text.markdown import LEAD, MOST, lead, render
+from registry.web.text.words import clean
 
 TAGS = {"a", "blockquote", "br", "code", "del", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s",
         "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"}  # fmt: skip
@@ -70,15 +72,15 @@ def test_the_lead_is_the_first_paragraph_in_plain_words() -> None:
 def test_the_front_matter_of_a_card_is_rows_of_texts() -> None:
     card = read_card("---\r\nlicense: mit\r\ntags: [a, b]\r\nmetrics:\r\n- {name: auc, value: 0.90}\r\n---\r\n# Body")
 
-    assert card.rows == (
+    assert [(row.name, row.value) for row in card.rows] == [
         ("license", "mit"),
         ("tags", "a, b"),
         ("metrics.1.name", "auc"),
         ("metrics.1.value", "0.90"),
-    )
-    assert (card.body, card.problem, card.more) == ("# Body", None, False)
+    ]
+    assert (card.body, card.problem, card.left_out) == ("# Body", None, 0)
     many = read_card("---\n" + "".join(f"k{number}: v\n" for number in range(500)) + "---\nx")
-    assert (len(many.rows), many.more) == (MOST_ROWS, True)
+    assert (len(many.rows), many.left_out) == (MOST_ROWS, 500 - MOST_ROWS)
     assert read_card("---\nno end").body == "---\nno end"
 
 
@@ -98,3 +100,43 @@ def test_a_front_matter_that_could_do_harm_is_refused_and_the_body_is_kept(sourc
 
     assert problem in str(card.problem)
     assert (card.body, card.rows) == ("# Body", ())
+
+
+KEY = "k" * 4_000
+HOSTILE = {
+    "long keys above many": f"? {KEY}\n: {{{','.join(f'a{number}: 1' for number in range(400))}}}",
+    "marks": "".join(f"k{number}: {chr(0x202E) * 60}\n" for number in range(100)),
+    "quotes": "".join(f"k{number}: |\n  {'&' * 70}\n" for number in range(90)),
+    "links": "".join(f"k{number}: https://a.test/{'&' * 60}\n" for number in range(90)),
+    "deep": "{a: " * 4 + f"[{{? {KEY} : 1}}, {KEY[:3000]}]" + "}" * 4,
+    "one long value": "a: " + "x" * 8_000,
+    "empty keys": "[" + "{}," * 2_000 + "]",
+    "keys without values": "".join(f"? k{number}\n" for number in range(1_000)),
+}
+
+
+@pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE)
+def test_the_table_of_a_front_matter_is_bounded_and_says_what_it_leaves_out(source: str) -> None:
+    card = read_card(f"---\n{source}\n---\n# Body")
+    texts = [text for row in card.rows for text in (row.name, row.value, row.address or "")]
+
+    assert sum(len(escape(clean(text)).encode()) for text in texts) <= MOST_BYTES
+    assert len(card.rows) <= MOST_ROWS
+    assert card.body == "# Body"
+    for row in card.rows:
+        assert len(row.name) <= LONGEST_NAME or "more characters)" in row.name
+        assert len(row.name) <= LONGEST_NAME + 30
+        assert len(row.value) <= LONGEST_VALUE + 30
+
+
+def test_names_and_values_are_cut_with_a_statement_and_entries_are_counted() -> None:
+    keys = read_card(f"---\n{HOSTILE['long keys above many']}\n---\n")
+    value = read_card(f"---\n{HOSTILE['one long value']}\n---\n")
+    link = read_card(f"---\na: https://a.test/{'x' * 3000}\nb: https://a.test/y\n---\n")
+    marks = read_card(f"---\n{HOSTILE['marks']}\n---\n")
+
+    assert keys.rows[0].name == "k" * 200 + "… (3,803 more characters)"
+    assert (len(keys.rows), keys.left_out) == (MOST_ROWS, 300)
+    assert value.rows[0].value == "x" * 2_000 + "… (6,000 more characters)"
+    assert [row.address for row in link.rows] == [None, "https://a.test/y"]
+    assert 0 < len(marks.rows) == 100 - marks.left_out < 100
