@@ -49,6 +49,24 @@ class ReplicaOutcome(StrEnum):
     FAILED = "failed"
 
 
+class LoginOutcome(StrEnum):
+    """How a login in the web interface ended; a *limited* one came after too many failed ones or too many sessions."""
+
+    OPENED = "opened"
+    REFUSED = "refused"
+    LIMITED = "limited"
+    FAILED = "failed"  # the database could not be reached
+
+
+class ActOutcome(StrEnum):
+    """How a form of the web interface that acts ended; a *repeated* one had been done before, and did nothing."""
+
+    DONE = "done"
+    REPEATED = "repeated"
+    REFUSED = "refused"
+    FAILED = "failed"  # the database or the store could not be reached
+
+
 class RefreshState(StrEnum):
     """A second snapshot of a run: due, or over."""
 

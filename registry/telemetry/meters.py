@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, valu
 from prometheus_client.registry import Collector
 
 from registry.domain.stages import TransitionKind
-from registry.domain.states import ReplicaOutcome, SealOutcome
+from registry.domain.states import ActOutcome, LoginOutcome, ReplicaOutcome, SealOutcome
 from registry.telemetry import periodic, shared_values
 from registry.telemetry.line_writer import writer
 from registry.telemetry.processes import VARIABLE
@@ -87,6 +87,16 @@ class Meters:
         )  # fmt: skip
         for read_outcome in ReplicaOutcome:
             self.replica_reads.labels(read_outcome.value)
+        self.web_logins = Counter(
+            "registry_web_logins", "Logins in the web interface, by outcome.", ["outcome"], registry=self._own
+        )
+        for login_outcome in LoginOutcome:
+            self.web_logins.labels(login_outcome.value)
+        self.web_acts = Counter(
+            "registry_web_acts", "Forms that act in the web interface, by outcome.", ["outcome"], registry=self._own
+        )
+        for act_outcome in ActOutcome:
+            self.web_acts.labels(act_outcome.value)
         self.upload_bytes = Counter("registry_upload_bytes", "Bytes of uploads that arrived.", registry=self._own)
         self._lines_lost = Counter(
             "registry_log_lines_lost", "Log lines that were dropped: their reader hangs, or the disk is full.",

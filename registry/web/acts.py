@@ -14,12 +14,14 @@ from flask import Response, g, redirect, request
 from marshmallow import Schema
 
 from registry.db.retry import persistently
-from registry.domain.errors import Malformed, RegistryError
+from registry.domain.errors import Malformed, RegistryError, Unavailable
+from registry.domain.states import ActOutcome
 from registry.http import refusals
 from registry.http.context import current_actor, current_request
 from registry.services import idempotency
 from registry.services.audit import receipts
 from registry.services.idempotency import Claim, Outcome, Repeated
+from registry.telemetry.meters import meters
 from registry.web import csrf, forms, notices
 from registry.web.errors import refusal_of
 from registry.web.notices import Notice
@@ -70,26 +72,29 @@ def act(
             raise Malformed(_INCOMPLETE)
         values = forms.load(schema, sent)
         claim = Claim(current_actor(), shown.key, _fingerprint())
-        result = persistently(lambda: _do_once(claim, lambda: do(dict(values), claim), recall))
+        result, outcome = persistently(lambda: _do_once(claim, lambda: do(dict(values), claim), recall))
     except RegistryError as error:
         return _show_again(shown, error)
+    meters().web_acts.labels(outcome.value).inc()
     finished = done(result)
     return finished if isinstance(finished, Response) else _leave(finished)
 
 
-def _do_once(claim: Claim, do: Callable[[], T], recall: Callable[[Outcome], T]) -> T:
+def _do_once(claim: Claim, do: Callable[[], T], recall: Callable[[Outcome], T]) -> tuple[T, ActOutcome]:
     g.claim = claim
     try:
         with idempotency.once(claim):
-            return do()
+            return do(), ActOutcome.DONE
     except Repeated as repeated:
         receipts.keep(repeated.receipt)
-        return recall(repeated.outcome)
+        return recall(repeated.outcome), ActOutcome.REPEATED
 
 
 def _show_again(shown: WebPage, error: RegistryError) -> Response:
     """Render the form with the refusal. The key is kept if the same form can be sent again."""
     refusals.note(error)
+    outcome = ActOutcome.FAILED if isinstance(error, Unavailable) else ActOutcome.REFUSED
+    meters().web_acts.labels(outcome.value).inc()
     shown.refusal = refusal_of(error)
     shown.errors = error.extras.get("errors", {})
     if shown.refusal.status != HTTPStatus.SERVICE_UNAVAILABLE:

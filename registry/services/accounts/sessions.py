@@ -76,23 +76,17 @@ def open_session(*, actor: Actor, pepper: bytes) -> SessionRecord:
 
 def list_open(owner_id: str, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[SessionRecord]:
     """List the open sessions of the account, by id."""
-    statement = (
-        select(Token, _PARENT.name)
-        .join(_PARENT, _PARENT.id == Token.parent_id)
-        .where(
-            Token.account_id == owner_id,
-            _IS_SESSION,
-            Token.revoked_at.is_(None),
-            Token.expires_at > times.now(),
-            _PARENT.revoked_at.is_(None),
-        )
-        .order_by(Token.id)
-    )
+    statement = _open_at(times.now(), Token, _PARENT.name).where(Token.account_id == owner_id).order_by(Token.id)
     if after is not None:
         statement = statement.where(Token.id > after[0])
     with reading() as session:
         page = records.page(session, statement, by=(Token.id,), limit=limit)
         return Page([_session_record(row) for row in page.items], page.next_after)
+
+
+def count_open(session: Session, moment: datetime) -> int:
+    """Return the number of open sessions of all accounts. Reads all sessions."""
+    return int(session.scalars(_open_at(moment, func.count())).one())
 
 
 def close_session(session_id: str, *, actor: Actor) -> None:
@@ -129,6 +123,16 @@ def recall(outcome: Outcome) -> Outcome:
 def sweep(session: Session, now: datetime) -> None:
     """Delete the sessions that expired long ago. The audit log keeps their opening and closing."""
     session.execute(delete(Token).where(_IS_SESSION, Token.expires_at < now - SESSIONS_KEPT_FOR))
+
+
+def _open_at(moment: datetime, *columns: Any) -> Any:
+    """Return a selection of the sessions that are open at *moment*: none whose token was revoked."""
+    return (
+        select(*columns)
+        .select_from(Token)
+        .join(_PARENT, _PARENT.id == Token.parent_id)
+        .where(_IS_SESSION, Token.revoked_at.is_(None), Token.expires_at > moment, _PARENT.revoked_at.is_(None))
+    )
 
 
 def _is_valid(token: Token, moment: datetime) -> bool:

@@ -169,6 +169,8 @@ def _counted_gauges(session: Session, moment: datetime) -> list[Gauge]:
               {"": counted.get(("blob_bytes", ""), 0)}),
         Gauge("registry_tokens_expiring", "API tokens in use that end within 14 days, as last counted.", None,
               {"": counted.get(("tokens_expiring", ""), 0)}),
+        Gauge("registry_web_sessions", "Open browser sessions, as last counted.", None,
+              {"": counted.get(("web_sessions", ""), 0)}),
         Gauge("registry_census_age_seconds", "Since a worker last counted versions, imports and files.", None,
               {"": max(0.0, (moment - at).total_seconds())}),
     ]  # fmt: skip

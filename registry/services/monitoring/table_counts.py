@@ -13,9 +13,10 @@ from registry.db.models import Blob, Census, Import, Token, Version
 from registry.db.session import reading, transaction
 from registry.domain import token_life
 from registry.services import leases
+from registry.services.accounts import sessions
 
 EVERY = timedelta(minutes=5)
-NAMES = ("versions", "imports", "blobs", "blob_bytes", "tokens_expiring")
+NAMES = ("versions", "imports", "blobs", "blob_bytes", "tokens_expiring", "web_sessions")
 
 
 def take(*, least_age: timedelta = EVERY) -> bool:
@@ -52,3 +53,4 @@ def _count_rows(session: Session, moment: datetime) -> Iterator[tuple[str, str, 
         Token.revoked_at.is_(None), Token.expires_at > moment, Token.expires_at <= moment + token_life.WARNING
     )
     yield "tokens_expiring", "", sum(token_life.is_missed(*row, now=moment) for row in session.execute(ending))
+    yield "web_sessions", "", sessions.count_open(session, moment)

@@ -14,11 +14,13 @@ from registry.db import times
 from registry.db.records import Page as Listed
 from registry.db.records import SessionRecord, TokenRecord
 from registry.domain.access import Actor, Permission, Role
-from registry.domain.errors import Invalid, RegistryError, Unauthenticated
+from registry.domain.errors import Invalid, RateLimited, RegistryError, Unauthenticated, Unavailable
+from registry.domain.states import LoginOutcome
 from registry.http import cursors, refusals
 from registry.http.access import public, requires
 from registry.http.context import adapters, current_actor, current_credential, current_request, settings
 from registry.services.accounts import accounts, sessions
+from registry.telemetry.meters import meters
 from registry.web import forms, login_cookie, notices
 from registry.web.addresses import command, url_for
 from registry.web.blueprint import blueprint
@@ -66,6 +68,7 @@ def login() -> Response:
         opened = sessions.open_session(actor=holder, pepper=adapters().pepper)
     except RegistryError as error:
         return _refuse_login(shown, error)
+    meters().web_logins.labels(LoginOutcome.OPENED.value).inc()
     login_cookie.replace_former(request)
     response = _redirect(url_for("new_token") if Role.BOOTSTRAP in holder.roles else target)
     login_cookie.keep(response, opened)
@@ -88,12 +91,19 @@ def _holder(text: str) -> Actor:
 
 def _refuse_login(shown: LoginPage, error: RegistryError) -> Response:
     refusals.note(error)
+    meters().web_logins.labels(_login_outcome(error).value).inc()
     shown.refusal = refusal_of(error)
     shown.errors = error.extras.get("errors", {})
     response = page(shown, status=shown.refusal.status)
     if (seconds := getattr(error, "retry_after", None)) is not None:
         response.headers["Retry-After"] = str(seconds)
     return response
+
+
+def _login_outcome(error: RegistryError) -> LoginOutcome:
+    if isinstance(error, RateLimited):
+        return LoginOutcome.LIMITED
+    return LoginOutcome.FAILED if isinstance(error, Unavailable) else LoginOutcome.REFUSED
 
 
 @blueprint.post("/logout")
