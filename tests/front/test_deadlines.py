@@ -12,6 +12,7 @@ from tests.front.conftest import LARGE
 from tests.support.gunicorn_server import PATIENCE, GunicornServer, read_all
 from tests.support.polling import eventually
 
+pytestmark = pytest.mark.share(6)  # each waits for a deadline
 HALF_HEAD = b"GET /echo HTTP/1.1\r\nHost: local"
 HALF_BODY = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf"
 HALF_LARGE_BODY = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\nhalf"
@@ -71,13 +72,13 @@ def test_a_byte_now_and_then_is_no_progress(server: GunicornServer, request_: by
 
 
 def test_a_steady_sender_may_take_longer_than_a_stall(serve: Callable[..., GunicornServer]) -> None:
-    server = serve(REGISTRY_STALL_SECONDS="4")
+    server = serve(REGISTRY_STALL_SECONDS="3")
     with server.connect() as connection:
         connection.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2000000\r\n\r\n")
-        for _ in range(15):
+        for _ in range(12):
             connection.sendall(bytes(4000))
             time.sleep(0.3)  # the slow client under test
-        connection.sendall(bytes(2_000_000 - 15 * 4000))
+        connection.sendall(bytes(2_000_000 - 12 * 4000))
         answer = read_all(connection)
 
     assert answer.endswith(b"POST /echo 2000000")
@@ -94,11 +95,11 @@ def test_a_client_that_takes_nothing_of_its_response_is_cut_off(server: Gunicorn
 
 
 def test_a_steady_reader_may_take_longer_than_a_stall(serve: Callable[..., GunicornServer]) -> None:
-    server = serve(REGISTRY_STALL_SECONDS="4")
+    server = serve(REGISTRY_STALL_SECONDS="3")
     with narrow(server) as connection:
         connection.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         received = 0
-        for _ in range(18):
+        for _ in range(14):
             received += len(connection.recv(16 * 1024))
             time.sleep(0.25)  # the slow client under test
         while piece := connection.recv(1024 * 1024):

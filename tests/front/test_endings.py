@@ -62,6 +62,7 @@ def held(server: GunicornServer, pool: ThreadPoolExecutor) -> Iterator[Callable[
     asked.exception()
 
 
+@pytest.mark.share(6)  # it waits for a deadline
 @pytest.mark.parametrize("when", ["serving", "ending"])
 def test_a_worker_without_its_master_frees_the_port_and_ends_soon(
     serve: Callable[..., GunicornServer], when: str

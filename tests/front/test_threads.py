@@ -81,10 +81,10 @@ def test_transfers_beyond_those_that_wait_are_refused_for_now(serve: Callable[..
 
 
 def test_a_trickle_gives_way_when_others_wait(serve: Callable[..., GunicornServer]) -> None:
-    server = serve(REGISTRY_STALL_SECONDS="4")
+    server = serve(REGISTRY_STALL_SECONDS="3")
 
     with stalled(server, UPLOAD, 1) as (trickle,), ThreadPoolExecutor() as pool:
-        for _ in range(15):
+        for _ in range(12):
             trickle.sendall(bytes(4000))
             time.sleep(0.3)  # the slow client under test
         alone = server.log.count("request_timeout")

@@ -21,7 +21,7 @@ LONG = pytest.mark.timeout(3600)
 def rounds(usual: int, all_: int) -> pytest.MarkDecorator:
     """A bounded share of the rounds always, all of them where time allows."""
     return pytest.mark.parametrize(
-        "rounds", [pytest.param(usual, id=f"{usual}-rounds"), pytest.param(all_, id=f"{all_}-rounds",
+        "rounds", [pytest.param(usual, id=f"{usual}-round"), pytest.param(all_, id=f"{all_}-rounds",
                                                                            marks=[pytest.mark.slow, LONG])]
     )  # fmt: skip
 
@@ -63,7 +63,7 @@ def rollback(caller: Caller, model: str) -> requests.Response:
     return caller("POST", f"/models/{model}/rollback", {"reason": "a test"})
 
 
-@rounds(2, 50)
+@rounds(1, 50)
 def test_32_promotions_at_once_leave_one_holder_and_one_unbroken_line(
     fleet: Fleet, audit_reader: AuditReader, caller: Caller, rounds: int
 ) -> None:
@@ -88,7 +88,7 @@ def test_32_promotions_at_once_leave_one_holder_and_one_unbroken_line(
 
 
 @pytest.mark.fault("F06")
-@rounds(2, 50)
+@rounds(1, 50)
 def test_of_32_promotions_that_expect_the_same_holder_one_wins(
     fleet: Fleet, audit_reader: AuditReader, caller: Caller, rounds: int
 ) -> None:
@@ -114,7 +114,7 @@ def test_of_32_promotions_that_expect_the_same_holder_one_wins(
 
 
 @pytest.mark.fault("F07")
-@rounds(2, 50)
+@rounds(1, 50)
 def test_promotions_and_rollbacks_at_once_have_the_result_of_some_order(
     fleet: Fleet, audit_reader: AuditReader, caller: Caller, rounds: int
 ) -> None:
