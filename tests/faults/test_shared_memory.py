@@ -42,7 +42,7 @@ def fill(disk: Path) -> None:
 def ask_for_everything(server: Server) -> int:
     """Ask for each address that the API's description has; how many there are."""
     paths = [path for path, methods in server.get("/openapi.json").json()["paths"].items() if "get" in methods]
-    for path in paths * 3:
+    for path in paths:
         server.get(re.sub("{[^}]*}", "1", path))
     return len(paths)
 
@@ -88,8 +88,8 @@ def test_processes_that_end_leave_no_files_behind_and_no_count_falls(tmp_path: P
     (tmp_path / "disk").mkdir()
     with counting_on(tmp_path / "disk", tmp_path) as server:
         counts = []
-        for _ in range(8):
-            for number in range(5):
+        for _ in range(4):
+            for number in range(10):
                 server.get(f"/nothing/{number}")
             counts.append(server.metric(UNMATCHED))
             gone = min(server.workers())
