@@ -44,7 +44,7 @@ class Auditor:
 
 
 @pytest.mark.parametrize(
-    "each", [pytest.param(6, id="6-each"), pytest.param(100, id="100-each", marks=pytest.mark.slow)]
+    "each", [pytest.param(3, id="3-each"), pytest.param(100, id="100-each", marks=pytest.mark.slow)]
 )
 def test_an_incremental_reader_misses_nothing_and_repeats_nothing(
     fleet: Fleet, audit_reader: AuditReader, each: int
