@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from registry.api import refusal_docs
 from registry.api.operation_docs import records
@@ -329,11 +331,10 @@ def test_the_tags_tried_here_are_all_that_there_are(document: dict[str, Any]) ->
 
 def fuzz(tag: str, app: Flask, world: World, *, examples: int) -> None:
     """Try each operation with generated requests, half of them for something that exists; the same ones each time."""
-    schema = schemathesis.openapi.from_wsgi("/openapi.json", app)
     headers = {"Authorization": f"Bearer {world.tokens['all']}"}
     real = REAL | {"upload": [world.parts["upload"]], "token": [world.parts["reader_id"]]}
     found, tried = [], 0
-    wanted = [operation for result in schema.get_all_operations() if tag in (operation := result.ok()).tags]
+    wanted = [operation for result in schema_of(app).get_all_operations() if tag in (operation := result.ok()).tags]
     for operation, mode in itertools.product(wanted, GenerationMode):
 
         @settings(max_examples=examples, derandomize=True, database=None, deadline=None,
@@ -354,3 +355,9 @@ def fuzz(tag: str, app: Flask, world: World, *, examples: int) -> None:
             found += [f"{operation.label}: {fault.title}: {fault}" for fault in group.exceptions]
     assert "\n\n".join(found) == ""
     assert tried >= len(wanted) * examples / 2
+
+
+@functools.cache
+def schema_of(app: Flask) -> OpenApiSchema:
+    """The document as schemathesis reads it, once for each app: to read it takes longer than to try most tags."""
+    return schemathesis.openapi.from_wsgi("/openapi.json", app)
