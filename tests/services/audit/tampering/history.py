@@ -93,6 +93,13 @@ class Installation:
             if not report.is_whole
         }
 
+    def finds(self, problem: str) -> bool:
+        """Return whether verification finds *problem* in some chain; stops at the first."""
+        with self.context():
+            return any(
+                problem in str((report.problems, report.uncovered)) for report in audit.verify() if not report.is_whole
+            )
+
     def work(self) -> None:
         """One round of the worker."""
         worker.run(self.app, once=True)
