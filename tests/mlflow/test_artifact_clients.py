@@ -19,7 +19,7 @@ from tests.support.mlflow_environments import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlfl
 from tests.support.processes import environment
 from tests.support.servers import Fleet, Launcher, running_fleet
 
-pytestmark = pytest.mark.share(4)
+pytestmark = pytest.mark.share(8)  # which has each client, each store and both schemes
 
 PROGRAM = Path(__file__).with_name("artifact_client.py")
 MIB = 1 << 20
