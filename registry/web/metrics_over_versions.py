@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -26,9 +26,10 @@ class MetricPicture:
     Without a *key* it is the first metric by name.
     """
 
-    def __init__(self, model: str, key: str | None, last: int) -> None:
+    def __init__(self, model: str, key: str | None, last: int, dataset: str | None = None) -> None:
         self.model = model
         self.last = last
+        self.dataset = dataset
         self._key = key
 
     @cached_property
@@ -42,10 +43,20 @@ class MetricPicture:
         return self._key or next(iter(self.known), None)
 
     @cached_property
+    def datasets(self) -> Sequence[tuple[str, str]]:
+        """Return the datasets to choose from, each with its words."""
+        return dataset_choices(self.model, [self.key or ""], self.dataset)
+
+    @cached_property
     def points(self) -> Sequence[PlotValue]:
         """Return the value of each version, oldest first."""
-        rows = metric_series.values(self.model, self.key or "", limit=self.last)
-        return [PlotValue(number, value, MARKED.get(stage)) for number, stage, value in reversed(rows)]
+        rows = metric_series.values(self.model, self.key or "", dataset=self.dataset, limit=self.last)[::-1]
+        data = metric_words.told_apart([
+            None if row.value is None else metric_words.data_of(row.dataset_digest, row.dataset_name) for row in rows
+        ])  # fmt: skip
+        return [
+            PlotValue(row.number, row.value, MARKED.get(row.stage), one) for row, one in zip(rows, data, strict=True)
+        ]
 
     @cached_property
     def drawn(self) -> Plot:
@@ -53,17 +64,18 @@ class MetricPicture:
 
     @property
     def words(self) -> str:
-        return metric_words.described(self.key or "", [point.value for point in self.points])
+        values, data = ([getattr(point, name) for point in self.points] for name in ("value", "data"))
+        return metric_words.described(self.key or "", values, data)
 
 
 class MetricsOverVersions:
     """The latest values of some metrics in the latest versions of a model, without deleted ones, and their charts."""
 
-    def __init__(self, model: str, keys: Sequence[str], last: int, most: int = PICTURES) -> None:
+    def __init__(self, model: str, keys: Sequence[str], last: int, dataset: str | None = None) -> None:
         self.model = model
         self.last = last
+        self.dataset = dataset
         self._wanted = list(dict.fromkeys(keys))
-        self._most = most
 
     @cached_property
     def known(self) -> Sequence[str]:
@@ -73,12 +85,12 @@ class MetricsOverVersions:
     @cached_property
     def keys(self) -> Sequence[str]:
         """Return the metrics that are shown: those of the request, else the first by name."""
-        return self._wanted[: self._most] or self.known[:1]
+        return self._wanted[:PICTURES] or self.known[:1]
 
     @cached_property
     def versions(self) -> Sequence[MeasuredVersionRecord]:
         """Return the versions, oldest first."""
-        listed = metric_series.series(self.model, self.keys, limit=self.last).items
+        listed = metric_series.series(self.model, self.keys, dataset=self.dataset, limit=self.last).items
         return [version for version in reversed(listed) if version.state != VersionState.DELETED]
 
     @cached_property
@@ -90,18 +102,43 @@ class MetricsOverVersions:
         """Return the value of each version, oldest first."""
         return [held.get(key) for _, held in reversed(self.rows)]
 
+    @cached_property
+    def datasets(self) -> Sequence[tuple[str, str]]:
+        """Return the datasets to choose from, each with its words."""
+        return dataset_choices(self.model, self.keys, self.dataset)
+
+    def data_of(self, key: str) -> Sequence[str | None]:
+        """Return the words for the data of each version's value, oldest first; None where all are on the same."""
+        points = [next((one for one in version.points if one.key == key), None) for version in self.versions]
+        return metric_words.told_apart(
+            [metric_words.data_of(one.dataset_digest, one.dataset_name) if one else None for one in points]
+        )
+
     def picture(self, key: str) -> Plot:
-        held = zip(self.versions, self.values(key), strict=True)
-        return plot([PlotValue(one.number, value, MARKED.get(one.stage)) for one, value in held])
+        held = zip(self.versions, self.values(key), self.data_of(key), strict=True)
+        return plot([PlotValue(one.number, value, MARKED.get(one.stage), data) for one, value, data in held])
 
     def words(self, key: str) -> str:
-        return metric_words.described(key, self.values(key))
+        return metric_words.described(key, self.values(key), self.data_of(key))
 
     def data(self) -> Mapping[str, Any]:
-        """Return the series for the script of the page: JSON has no NaN."""
-        series = [
-            {"label": key, "values": [value if value is not None and math.isfinite(value) else None
-                                      for value in self.values(key)]}
-            for key in self.keys
-        ]  # fmt: skip
-        return {"versions": [version.number for version in self.versions], "series": series}
+        """Return the series for the script of the page, one for each metric and its data: JSON has no NaN."""
+        return {"versions": [version.number for version in self.versions], "series": list(self._lines())}
+
+    def _lines(self) -> Iterator[Mapping[str, Any]]:
+        for scale, key in enumerate(self.keys):
+            values, data = self.values(key), self.data_of(key)
+            for name in dict.fromkeys(one for one in data if one) or [None]:
+                line = [
+                    value if value is not None and math.isfinite(value) and one == name else None
+                    for value, one in zip(values, data, strict=True)
+                ]
+                yield {"label": f"{key} on {name}" if name else key, "scale": scale, "values": line}
+
+
+def dataset_choices(model: str, keys: Sequence[str], chosen: str | None) -> Sequence[tuple[str, str]]:
+    """Return the known datasets of the metrics, each with its words, and the chosen one."""
+    known = {digest: metric_words.data_of(digest, name) for digest, name in metric_series.datasets(model, keys)}
+    if chosen is not None:
+        known.setdefault(chosen, metric_words.data_of(chosen, None))
+    return list(known.items())

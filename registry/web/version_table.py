@@ -22,10 +22,13 @@ MOST_METRICS = 3
 class VersionTable:
     """One page of the versions of a model, in one stage or in all; ``metric`` names the first column of metrics."""
 
-    def __init__(self, model: str, *, stage: str | None, cursor: str | None, metric: str | None, last: int) -> None:
+    def __init__(
+        self, model: str, *, stage: str | None, cursor: str | None, metric: str | None, last: int, dataset: str
+    ) -> None:
         self.model, self.stage, self.metric = model, stage, metric
         self._cursor = cursor
-        self._kept = {"model": model, "metric": metric, "last": None if last == DEFAULT_LAST else last}
+        shown_last = None if last == DEFAULT_LAST else last
+        self._kept = {"model": model, "metric": metric, "last": shown_last, "dataset": dataset or None}
 
     @cached_property
     def page(self) -> Listed[Any]:

@@ -132,12 +132,28 @@ def test_metrics_are_listed_over_the_versions_of_a_model(api: Api, registry: Reg
     for number in range(1, 6):
         fraud.version(metrics={"auc": number / 10} | ({"f1": 1.0} if number == 2 else {}))
     path = "/models/50%25%20%22off%22%20%231%3F"
-    expect(201, api.post(f"{path}/versions/5/metrics", {"metrics": {"auc": 0.75}, "dataset_digest": TRAIN}))
+    expect(
+        201,
+        api.post(
+            f"{path}/versions/5/metrics",
+            {"metrics": {"auc": 0.75}, "dataset_digest": TRAIN, "dataset_name": "payments"},
+        ),
+    )
 
     page = expect(200, api.get(f"{path}/metrics", query_string={"key": ["auc", "none"], "limit": 3}))
     rest = expect(200, api.get(f"{path}/metrics", query_string={"cursor": page["next_cursor"]}))
     csv = api.get(f"{path}/metrics", query_string={"format": "csv", "limit": 1})
 
+    on = {"dataset": TRAIN, "key": "auc"}
+    train = expect(200, api.get(f"{path}/metrics", query_string=on))
+    csv_train = api.get(f"{path}/metrics", query_string={**on, "format": "csv"}).text
+    nothing = expect(200, api.get(f"{path}/metrics", query_string={**on, "dataset": OTHER}))
+
+    assert [[point["value"] for point in item["points"]] for item in train["items"]] == [[0.75], [], [], [], []]
+    assert train["items"][0]["points"][0]["dataset_name"] == "payments"
+    assert [line.rsplit(",", 1)[1] for line in csv_train.splitlines()] == ["auc", "0.75", "", "", "", ""]
+    assert [item["points"] for item in nothing["items"]] == [[]] * 5
+    assert api.get(f"{path}/metrics?dataset=nothing").status_code == 422
     assert page["keys"] == ["auc", "f1"]
     assert [(item["number"], [point["value"] for point in item["points"]]) for item in page["items"]] == [
         (5, [0.75]), (4, [0.4]), (3, [0.3]),

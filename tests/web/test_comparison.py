@@ -13,6 +13,7 @@ from registry.web.text.comparison_words import commits_between
 from tests.support.many_versions import repeat_latest_version
 from tests.support.pages import Seen, browse
 from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 MODEL = '50% "off" #1?'
 COMMITS = ("0ade7c2c" * 5, "17ba0791" * 5)
@@ -135,9 +136,13 @@ def test_the_explorer_has_the_values_as_pictures_as_a_table_and_for_its_script(
     site.create_model("empty")
     empty = browse(visitor, "/models/empty/metrics")
 
+    assert len(seen.all("select", name="dataset")) == 0
     assert json.loads(seen.one("div", id="chart").get("data-series", "")) == {
         "versions": [1, 2],
-        "series": [{"label": "f1", "values": [None, 0.5]}, {"label": "auc", "values": [0.9, 0.8]}],
+        "series": [
+            {"label": "f1", "scale": 0, "values": [None, 0.5]},
+            {"label": "auc", "scale": 1, "values": [0.9, 0.8]},
+        ],
     }
     assert len(seen.all(f"{SVG}svg")) == 2
     assert {"".join(title.itertext()) for title in seen.all(f"{SVG}title")} >= {
@@ -146,6 +151,36 @@ def test_the_explorer_has_the_values_as_pictures_as_a_table_and_for_its_script(
     }
     assert "none: none of these versions has a value." in unknown.text
     assert "No metrics are recorded" in empty.text
+
+
+def test_metrics_on_different_data_are_told_apart_and_chosen(site: RegistryBuilder, visitor: FlaskClient) -> None:
+    digests = [f"sha256:{digit * 64}" for digit in "12"]
+    names = [f"train {'1' * 12}", f"test {'2' * 12}"]
+    for number, datasets in enumerate((("train",), ("train",), ("train", "test"), ()), start=1):
+        site.model("fraud").version(metrics={} if datasets else {"auc": 0.1})
+        for place, name in enumerate(datasets):
+            measured = {"metrics": {"auc": number + place / 10}, "dataset_digest": digests[place], "dataset_name": name}
+            expect(201, site.client.post(f"/models/fraud/versions/{number}/metrics", measured))
+
+    model = browse(visitor, "/models/fraud")
+    seen = browse(visitor, "/models/fraud/metrics?key=auc")
+    train = browse(visitor, f"/models/fraud/metrics?key=auc&dataset={digests[0]}")
+
+    for shown in (model, seen):
+        assert f"Measured on {names[0]}, {names[1]}, data without a name; values on different data" in shown.text
+        assert [len({*str(line.get("points")).split()}) for line in shown.all(f"{SVG}polyline")] == [2, 1, 1]
+    assert json.loads(seen.one("div", id="chart").get("data-series", ""))["series"] == [
+        {"label": f"auc on {names[0]}", "scale": 0, "values": [1.0, 2.0, None, None]},
+        {"label": f"auc on {names[1]}", "scale": 0, "values": [None, None, 3.1, None]},
+        {"label": "auc on data without a name", "scale": 0, "values": [None, None, None, 0.1]},
+    ]
+    assert json.loads(train.one("div", id="chart").get("data-series", ""))["series"] == [
+        {"label": "auc", "scale": 0, "values": [1.0, 2.0, 3.0, None]}
+    ]
+    assert "Measured on" not in train.text
+    assert [option.get("value") for option in train.all("option", selected="")] == ["200", digests[0]]
+    (link,) = led(model, names[0])
+    assert "Measured on" not in browse(visitor, str(link)).text
 
 
 @ON_SQLITE

@@ -9,7 +9,7 @@ from registry.domain.comparison import LEAST, MOST, ROWS, Absence, CellKind, Cha
 from registry.domain.pinned_packages import FILE_BYTES, MOST_NAMED, PACKAGES
 from registry.domain.text_differences import LINES
 from registry.http.fields import Choice, Instant, Listed, Strict, Text, View, about, one_of, output
-from registry.rules import paths
+from registry.rules import digests, paths
 from registry.rules.names import TAG_KEY_LENGTH
 from registry.services.catalog.metric_series import KEYS_KNOWN, KEYS_MOST, RECENT, VERSIONS_MOST
 from registry.services.comparison.file_comparison import FileComparisonKind
@@ -139,6 +139,10 @@ class MetricSeriesQuery(PageQuery):
         data_key="key",
         metadata=about(f"A metric, given up to {KEYS_MOST} times; without it, the first {KEYS_MOST} of `keys`."),
     )
+    dataset = Text(
+        least=1, most=160, rule=digests.problem,
+        metadata=about("The digest of a dataset: the latest value on it; without it, on any data."),
+    )  # fmt: skip
     format = fields.String(
         validate=Choice(["csv"]),
         metadata=about(
@@ -154,6 +158,7 @@ class MetricPointView(View):
     key = fields.String(**output("The name of the metric."))
     value = fields.Float(**output("The value."))
     dataset_digest = fields.String(**output("The digest of the data; null: it was not named.", null=True))
+    dataset_name = fields.String(**output("The name of the data; null: it has none.", null=True))
     recorded_at = Instant(**output("When it was recorded."))
 
 

@@ -82,10 +82,11 @@ def show(session: Session, name: str) -> None:
 @click.option(
     "--key", "keys", multiple=True, metavar="METRIC", help="Only this metric. Up to 10; default: the first 10."
 )
+@click.option("--dataset", metavar="DIGEST", help="Only values that were measured on this dataset.")
 @click.option("--csv", "as_csv", is_flag=True, help="Write a CSV file to stdout.")
 @limit(50)
 @connected
-def metrics(session: Session, name: str, keys: tuple[str, ...], as_csv: bool, limit: int) -> None:
+def metrics(session: Session, name: str, keys: tuple[str, ...], dataset: str | None, as_csv: bool, limit: int) -> None:
     """Show metrics over the versions of a model: the latest value of each, newest version first.
 
     \b
@@ -96,7 +97,7 @@ def metrics(session: Session, name: str, keys: tuple[str, ...], as_csv: bool, li
     if as_csv and session.as_json:
         raise click.UsageError("--csv and --json are two forms of the same; give one.")
     shown = keys or tuple(session.registry.models.metric_keys(name)[:MOST_METRICS])
-    versions = session.registry.models.metrics(name, shown)
+    versions = session.registry.models.metrics(name, shown, dataset=dataset)
     if as_csv:
         metric_tables.write_csv(islice(versions, limit) if limit else versions, shown)
         return

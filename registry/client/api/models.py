@@ -47,12 +47,15 @@ class Models:
         """Return one model, also a deleted one."""
         return self._transport.one(ModelView, "GET", path("models", name))
 
-    def metrics(self, name: str, keys: Iterable[str] = ()) -> Iterator[MeasuredVersionView]:
+    def metrics(
+        self, name: str, keys: Iterable[str] = (), *, dataset: str | None = None
+    ) -> Iterator[MeasuredVersionView]:
         """Yield the versions, newest first, each with the latest value of the metrics *keys*, at most 10.
 
-        Without keys they are the first ten of ``metric_keys``.
+        Without keys they are the first ten of ``metric_keys``. With the digest of a *dataset*, the values are the
+        latest on it.
         """
-        query, where = {"key": list(keys) or None}, path("models", name, "metrics")
+        query, where = {"key": list(keys) or None, "dataset": dataset}, path("models", name, "metrics")
         return self._transport.pages(MeasuredVersionView, where, query=query)
 
     def metric_keys(self, name: str) -> Sequence[str]:

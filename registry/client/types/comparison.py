@@ -68,11 +68,12 @@ class ComparisonView(TypedDict):
 
 
 class MetricPointView(TypedDict):
-    """The latest value of a metric of one version, on any data."""
+    """The latest value of a metric of one version, on any data or on one dataset."""
 
     key: str
     value: float
     dataset_digest: str | None
+    dataset_name: str | None
     recorded_at: str
 
 

@@ -19,12 +19,13 @@ class MetricRecord:
 
 @dataclass(frozen=True, slots=True)
 class MetricPointRecord:
-    """The latest value of a metric of one version, on any data."""
+    """The latest value of a metric of one version, on any data or on one dataset."""
 
     key: str
     value: float
     dataset_digest: str | None
     recorded_at: datetime
+    dataset_name: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,9 @@ RECENT = 50  # versions whose keys are known
 KEYS_KNOWN = 200
 KEYS_MOST = 10  # of one series
 VERSIONS_MOST = 1000
+DATASETS_KNOWN = 50
 _METRIC = aliased(VersionMetric)
+_DATASET = bindparam("dataset", type_=String)
 
 
 def metric_keys(model: str) -> list[str]:
@@ -31,18 +33,34 @@ def metric_keys(model: str) -> list[str]:
     return keys
 
 
-def series(
-    model: str, keys: Sequence[str], *, after: tuple[Any, ...] | None = None, limit: int
-) -> Page[MeasuredVersionRecord]:
-    """Return the model's versions, newest first, each with the latest value of the *keys* that it has, on any data.
+def datasets(model: str, keys: Sequence[str]) -> list[tuple[str, str | None]]:
+    """Return digest and name of the datasets that the model's latest 50 versions have the *keys* on, the first 50."""
+    distinct = list(dict.fromkeys(keys))[:KEYS_MOST] or [""]
+    values = {f"key_{place}": key for place, key in enumerate(distinct)}
+    return [(row.digest, row.name) for row in look_up(_datasets(len(distinct)), model=model, **values)]
 
-    Includes deleted versions. Raises NotFound.
+
+def series(
+    model: str,
+    keys: Sequence[str],
+    *,
+    dataset: str | None = None,
+    after: tuple[Any, ...] | None = None,
+    limit: int,
+) -> Page[MeasuredVersionRecord]:
+    """Return the model's versions, newest first, each with the latest value of the *keys* that it has.
+
+    The value is the latest on the *dataset* with this digest; without one, on any data. Includes deleted versions.
+    Raises NotFound.
     """
     distinct = list(dict.fromkeys(keys))[:KEYS_MOST] or [""]  # no metric has an empty name
     values: dict[str, Any] = {f"key_{place}": key for place, key in enumerate(distinct)}
     if after is not None:
         values["after"] = after[0]
-    rows = look_up(_series(len(distinct), after is not None), model=model, most=limit + 1, **values)
+    if dataset is not None:
+        values["dataset"] = dataset
+    statement = _series(len(distinct), after is not None, dataset is not None)
+    rows = look_up(statement, model=model, most=limit + 1, **values)
     if not rows:
         _require_model(model)
     versions: dict[int, MeasuredVersionRecord] = {}
@@ -52,18 +70,21 @@ def series(
             row.number, MeasuredVersionRecord(row.number, row.state, row.stage, row.created_at, points)
         )
         if row.value is not None:
-            point = MetricPointRecord(row.key, row.value, row.dataset_digest, row.recorded_at)
+            point = MetricPointRecord(row.key, row.value, row.dataset_digest, row.recorded_at, row.dataset_name)
             version.points.append(point)
     items = sorted(versions.values(), key=lambda version: -version.number)
     return Page(items[:limit], (items[limit - 1].number,) if len(items) > limit else None)
 
 
-def values(model: str, key: str, *, limit: int) -> Sequence[Any]:
-    """Return number, stage and latest value (None without one) of the versions that are not deleted, newest first.
+def values(model: str, key: str, *, dataset: str | None = None, limit: int) -> Sequence[Any]:
+    """Return number, stage, latest value and its dataset of the versions that are not deleted, newest first.
+
+    The value is None where a version has none.
 
     As :func:`series` for one metric, with the columns of a chart only. Raises NotFound.
     """
-    rows = look_up(_VALUES, model=model, key=key, most=limit)
+    given = {} if dataset is None else {"dataset": dataset}
+    rows = look_up(_picture_values(dataset is not None), model=model, key=key, most=limit, **given)
     if not rows:
         _require_model(model)
     return rows
@@ -92,8 +113,34 @@ def _known_keys() -> FixedStatement:
     return FixedStatement(select(steps.c.key).where(steps.c.key.is_not(None)).order_by(steps.c.step))
 
 
-@functools.lru_cache(2 * KEYS_MOST + 2)
-def _series(count: int, is_continued: bool) -> FixedStatement:
+@functools.lru_cache(KEYS_MOST + 1)
+def _datasets(count: int) -> FixedStatement:
+    recent = select(Version.id).where(Version.model_id == catalog.model_id(bindparam("model")))
+    recent = recent.order_by(Version.number.desc()).limit(RECENT)
+    keys = [bindparam(f"key_{place}", type_=String) for place in range(count)]
+    measured = select(VersionMetric.dataset_digest.label("digest"), func.max(VersionMetric.dataset_name).label("name"))
+    measured = measured.where(VersionMetric.version_id.in_(recent.scalar_subquery()), VersionMetric.key.in_(keys))
+    measured = measured.where(VersionMetric.dataset_digest.is_not(None)).group_by(VersionMetric.dataset_digest)
+    return FixedStatement(measured.order_by(VersionMetric.dataset_digest).limit(DATASETS_KNOWN))
+
+
+@functools.lru_cache(2)
+def _picture_values(is_on_dataset: bool) -> FixedStatement:
+    latest = select(_METRIC.id).where(_METRIC.version_id == Version.id, _METRIC.key == bindparam("key", type_=String))
+    if is_on_dataset:
+        latest = latest.where(_METRIC.dataset_digest == _DATASET)
+    latest = latest.order_by(_METRIC.id.desc()).limit(1).correlate(Version)
+    measured = (VersionMetric.value, VersionMetric.dataset_digest, VersionMetric.dataset_name)
+    statement = (
+        select(Version.number, Version.stage, *measured)
+        .outerjoin(VersionMetric, VersionMetric.id == latest.scalar_subquery())
+        .where(Version.model_id == catalog.model_id(bindparam("model")), Version.state != VersionState.DELETED.value)
+    )
+    return FixedStatement(statement.order_by(Version.number.desc()).limit(bindparam("most")))
+
+
+@functools.lru_cache(4 * KEYS_MOST + 4)
+def _series(count: int, is_continued: bool, is_on_dataset: bool) -> FixedStatement:
     """Return the statement of a series of *count* keys: one look-up in the index for each version and key."""
     columns = (Version.id, Version.number, Version.state, Version.stage, Version.created_at)
     listed = select(*columns).where(Version.model_id == catalog.model_id(bindparam("model")))
@@ -104,8 +151,12 @@ def _series(count: int, is_continued: bool) -> FixedStatement:
         *(select(bindparam(f"key_{place}", type_=String).label("key")) for place in range(count))
     ).subquery("keys")
     latest = select(_METRIC.id).where(_METRIC.version_id == versions.c.id, _METRIC.key == keys.c.key)
+    if is_on_dataset:
+        latest = latest.where(_METRIC.dataset_digest == _DATASET)
     latest = latest.order_by(_METRIC.id.desc()).limit(1).correlate(versions, keys)
-    measured = (VersionMetric.value, VersionMetric.dataset_digest, VersionMetric.recorded_at)
+    measured = (
+        VersionMetric.value, VersionMetric.dataset_digest, VersionMetric.dataset_name, VersionMetric.recorded_at,
+    )  # fmt: skip
     of_version = (versions.c.number, versions.c.state, versions.c.stage, versions.c.created_at)
     return FixedStatement(
         select(*of_version, keys.c.key, *measured)
@@ -115,16 +166,3 @@ def _series(count: int, is_continued: bool) -> FixedStatement:
 
 
 _KEYS = _known_keys()
-_LATEST_VALUE = (
-    select(_METRIC.value)
-    .where(_METRIC.version_id == Version.id, _METRIC.key == bindparam("key", type_=String))
-    .order_by(_METRIC.id.desc())
-    .limit(1)
-    .scalar_subquery()
-)
-_VALUES = FixedStatement(
-    select(Version.number, Version.stage, _LATEST_VALUE.label("value"))
-    .where(Version.model_id == catalog.model_id(bindparam("model")), Version.state != VersionState.DELETED.value)
-    .order_by(Version.number.desc())
-    .limit(bindparam("most"))
-)

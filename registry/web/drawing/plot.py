@@ -14,11 +14,15 @@ TICKS = 6  # of versions
 
 
 class PlotValue(NamedTuple):
-    """The value of a version; None, or a number that is not finite, is a gap. ``mark`` is the stage of a holder."""
+    """The value of a version; None, or a number that is not finite, is a gap. ``mark`` is the stage of a holder.
+
+    ``data`` names what it was measured on, where the values of the picture are not all of the same data.
+    """
 
     number: int
     value: float | None
     mark: str | None = None
+    data: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class PlotDot:
     number: int
     value: float
     mark: str | None
+    data: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,8 @@ class PlotTick:
 class Plot:
     """Coordinates in a box of ``WIDTH`` by ``HEIGHT``.
 
-    ``lines`` are the points of each run of versions without a gap, as SVG writes them. ``dots`` are all versions, or
-    only the marked ones if there are many.
+    ``lines`` are the points of each run of versions without a gap and on the same data, as SVG writes them. ``dots``
+    are all versions, or the marked ones alone where there are many.
     """
 
     lines: Sequence[str]
@@ -66,14 +71,18 @@ def plot(points: Sequence[PlotValue]) -> Plot:
     start = LEFT if len(points) > 1 else (LEFT + WIDTH - RIGHT) / 2
     lines: list[list[str]] = [[]]
     dots: list[PlotDot] = []
-    for place, (number, value, mark) in enumerate(points):
+    last_data = None
+    for place, (number, value, mark, data) in enumerate(points):
         if value is None or not math.isfinite(value):
             lines.append([])
             continue
         x, y = start + place * step, _y(value, low, high)
+        if data != last_data:
+            lines.append([])
+            last_data = data
         lines[-1].append(f"{x:.1f},{y:.1f}")
         if is_linked or mark is not None:
-            dots.append(PlotDot(round(x, 1), round(y, 1), number, value, mark))
+            dots.append(PlotDot(round(x, 1), round(y, 1), number, value, mark, data))
     return Plot(
         # A version between two gaps is a line to itself, which is drawn as a point.
         lines=[" ".join(line if len(line) > 1 else line * 2) for line in lines if line],

@@ -12,21 +12,22 @@
   const tokens = ["--accent", "--good", "--waiting", "--bad", "--past", "--text"];
   const dashes = [[], [8, 4], [2, 3], [10, 3, 2, 3], [4, 4], [12, 4]];
   const axis = { stroke: () => colour("--text"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { stroke: () => colour("--line"), width: 1 } };
+  const scales = [...new Set(series.map((one) => one.scale))];
   const short = (value) => (value === null || value === undefined ? "–" : String(Number(value.toPrecision(6))));
   const options = {
     width: box.clientWidth,
     height: 300,
     legend: { live: true },
     // Metrics have different units: each has a scale, and the first two have an axis.
-    scales: { x: { time: false }, ...Object.fromEntries(series.map((_, place) => [`y${place}`, { auto: true }])) },
+    scales: { x: { time: false }, ...Object.fromEntries(scales.map((scale) => [`y${scale}`, { auto: true }])) },
     axes: [
       { ...axis, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? `v${tick}` : "")) },
-      ...series.slice(0, 2).map((one, place) => ({ ...axis, scale: `y${place}`, side: place ? 1 : 3, grid: { ...axis.grid, show: place === 0 }, stroke: () => colour(tokens[place]) })),
+      ...scales.slice(0, 2).map((scale, place) => ({ ...axis, scale: `y${scale}`, side: place ? 1 : 3, grid: { ...axis.grid, show: place === 0 }, stroke: () => colour(tokens[series.findIndex((one) => one.scale === scale) % tokens.length]) })),
     ],
     series: [
       { label: "version", value: (_, value) => (value === null ? "–" : `v${value}`) },
       ...series.map((one, place) => ({
-        label: one.label, scale: `y${place}`, width: 2, dash: dashes[place], stroke: () => colour(tokens[place]), value: (_, value) => short(value),
+        label: one.label, scale: `y${one.scale}`, width: 2, dash: dashes[place % dashes.length], stroke: () => colour(tokens[place % tokens.length]), value: (_, value) => short(value),
       })),
     ],
   };

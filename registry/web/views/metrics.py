@@ -38,6 +38,7 @@ class MetricQuery(forms.WebQuery):
 
     metric = Text(load_default=None, most=names.TAG_KEY_LENGTH)
     key = fields.List(Text(most=names.TAG_KEY_LENGTH), load_default=[])
+    dataset = Text(load_default="", most=160)
     last = fields.Integer(load_default=DEFAULT_LAST, validate=validate.OneOf(LASTS))
 
 
@@ -57,18 +58,20 @@ class MetricsPage(WebPage):
         self.model = model
         self.title = f"Metrics of {model}"
         self.crumbs = crumbs(model, Crumb("Metrics"))
-        self.metrics = MetricsOverVersions(model, query["key"], query["last"])
+        self.metrics = MetricsOverVersions(model, query["key"], query["last"], query["dataset"] or None)
         self.lasts = LASTS
         self.most = PICTURES
         keys = [option for key in query["key"][:PICTURES] for option in ("--key", key)]
-        self.command = command("registry", "model", "metrics", model, *keys, "--csv")
-        pairs = [("key", key) for key in query["key"][:PICTURES]]
+        self._chosen = [("dataset", query["dataset"])] if query["dataset"] else []
+        options = [word for name, digest in self._chosen for word in (f"--{name}", digest)]
+        self.command = command("registry", "model", "metrics", model, *keys, *options, "--csv")
+        pairs = [*(("key", key) for key in query["key"][:PICTURES]), *self._chosen]
         self.api = api_path("models", model, "metrics") + ("?" if pairs else "") + urlencode(pairs, quote_via=quote)
 
     @property
     def csv(self) -> str:
         """Return the address of the values as a CSV file."""
-        pairs = [*(("key", key) for key in self.metrics.keys), ("format", "csv")]
+        pairs = [*(("key", key) for key in self.metrics.keys), *self._chosen, ("format", "csv")]
         path = below_prefix("/json" + api_path("models", self.model, "metrics"))
         return f"{path}?{urlencode(pairs, quote_via=quote)}"
 

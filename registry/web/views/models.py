@@ -36,6 +36,7 @@ class ModelQuery(forms.WebQuery):
     stage = fields.String(load_default=None, validate=validate.OneOf([stage.value for stage in Stage]))
     cursor = fields.String(load_default=None)
     metric = Text(load_default=None, most=rules.TAG_KEY_LENGTH)
+    dataset = Text(load_default="", most=160)
     last = fields.Integer(load_default=DEFAULT_LAST, validate=validate.OneOf(LASTS))
     window = fields.String(load_default=None, validate=validate.OneOf(list(ModelTimeline.WINDOWS)))
 
@@ -99,12 +100,12 @@ class ModelPage(WebPage):
     @cached_property
     def metric(self) -> MetricPicture:
         """Return the chart of a metric over the latest versions."""
-        return MetricPicture(self.model.name, self.query["metric"], self.query["last"])
+        return MetricPicture(self.model.name, self.query["metric"], self.query["last"], self.query["dataset"] or None)
 
     @cached_property
     def table(self) -> VersionTable:
         """Return the table of the versions."""
-        names = ("stage", "cursor", "metric", "last")
+        names = ("stage", "cursor", "metric", "last", "dataset")
         return VersionTable(self.model.name, **{name: self.query[name] for name in names})
 
 

@@ -47,3 +47,11 @@ def test_a_gap_divides_the_line_and_a_version_between_gaps_is_a_point() -> None:
     assert len({*drawn.lines[1].split()}) == 1
     assert [tick.text for tick in drawn.versions] == ["v1", "v2", "v3", "v4", "v5", "v6"]
     assert [tick.text for tick in drawn.values] == ["1", "2.5", "4"]
+
+
+def test_values_on_different_data_are_not_joined() -> None:
+    data = ["train", "train", "test", "test", None, "test", "test"]
+    drawn = plot([PlotValue(number, None if one is None else 1.0, None, one) for number, one in enumerate(data, 1)])
+
+    assert [len({*line.split()}) for line in drawn.lines] == [2, 2, 2]
+    assert [dot.data for dot in drawn.dots] == ["train", "train", "test", "test", "test", "test"]
