@@ -6,6 +6,7 @@ cleaned by an independent parser (nh3). A text that would take long to parse is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableMapping, Sequence
 from functools import cache
 from itertools import pairwise
@@ -24,6 +25,8 @@ MOST = 65_536  # characters: of a description, and the bytes that are read of a 
 LEAD = 200
 # Unclosed brackets and tables make the parser slow, or the page large.
 _MOST_BRACKETS, _MOST_BARS = 2_000, 5_000
+_MOST_CELLS = 10_000  # the parser fills each row of a table up to the width of its head
+_LINE_ENDS, _BLANK_LINES = re.compile(r"\r\n?"), re.compile(r"\n[ \t]*\n")
 _LOWERED = 2  # levels: the page has the first heading itself
 _TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s", "strong",
@@ -36,7 +39,7 @@ _REL = "noopener noreferrer nofollow"
 def render(text: str) -> Markup:
     """Return the text as HTML, of at most its first MOST characters. Marks of text direction are shown as marks."""
     shown = text[:MOST].replace("\r\n", "\n")
-    if shown.count("[") > _MOST_BRACKETS or shown.count("|") > _MOST_BARS:
+    if shown.count("[") > _MOST_BRACKETS or shown.count("|") > _MOST_BARS or _cells(shown) > _MOST_CELLS:
         html: str = Markup('<p class="text">{}</p>').format(clean(shown))
     else:
         html = nh3.clean(
@@ -60,6 +63,15 @@ def lead(text: str) -> str:
 def _rest(text: str) -> str:
     left = len(text) - MOST
     return Markup('<p class="quiet">{} more characters are not shown.</p>').format(left) if left > 0 else ""
+
+
+def _cells(text: str) -> int:
+    """Return how many cells the tables of a text can have at most: none goes on after an empty line."""
+    cells = 0
+    for block in _BLANK_LINES.split(_LINE_ENDS.sub("\n", text)):
+        widest = max(line.count("|") for line in block.split("\n"))
+        cells += (widest + 1) * (block.count("\n") + 1) if widest else 0
+    return cells
 
 
 @cache

@@ -140,3 +140,18 @@ def test_names_and_values_are_cut_with_a_statement_and_entries_are_counted() -> 
     assert value.rows[0].value == "x" * 2_000 + "… (6,000 more characters)"
     assert [row.address for row in link.rows] == [None, "https://a.test/y"]
     assert 0 < len(marks.rows) == 100 - marks.left_out < 100
+
+
+@pytest.mark.parametrize("columns", [10, 50, 100, 200, 500, 1_000])
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"], ids=["LF", "CR", "CRLF"])
+def test_tables_whose_rows_are_filled_up_make_no_large_page(columns: int, end: str) -> None:
+    table = "|a" * columns + f"|{end}" + "|-" * columns + f"|{end}" + f"x{end}" * (65_536 // columns) + end
+    text = (table * 30)[:MOST]
+
+    assert len(render(text)) < 5 * MOST
+
+
+def test_a_table_of_many_rows_stays_a_table() -> None:
+    rows = "| a | b | c | d | e |\n| - | - | - | - | - |\n" + "| 1 | 2 | 3 | 4 | 5 |\n" * 500
+
+    assert str(render(f"# Results\n\n{rows}\nScores")).count("<tr>") == 501
