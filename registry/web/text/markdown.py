@@ -54,9 +54,13 @@ def render(text: str) -> Markup:
 
 def lead(text: str) -> str:
     """Return the beginning of the first paragraph as plain text, at most LEAD characters."""
-    tokens = _parser().parse(text[: 10 * LEAD].replace("\r\n", "\n"))
-    inside = [after for before, after in pairwise(tokens) if before.type == "paragraph_open"]
-    words = clean(" ".join(_plain(inside[0]).split())) if inside else ""
+    head = text[: 10 * LEAD].replace("\r\n", "\n")
+    if _cells(head) > _MOST_CELLS:
+        words = clean(" ".join(head.split()))
+    else:
+        tokens = _parser().parse(head)
+        inside = [after for before, after in pairwise(tokens) if before.type == "paragraph_open"]
+        words = clean(" ".join(_plain(inside[0]).split())) if inside else ""
     return words if len(words) <= LEAD else f"{words[: LEAD - 1].rstrip()}…"
 
 

@@ -67,6 +67,8 @@ def test_the_lead_is_the_first_paragraph_in_plain_words() -> None:
     )
     assert lead("- only\n- a list") == "only"
     assert lead("") == ""
+    wide = "|a" * 100 + "|\n" + "|-" * 100 + "|\n" + "x\n" * 800  # its table would have 65,536 cells
+    assert lead(wide) == "|a" * 99 + "|…"
 
 
 def test_the_front_matter_of_a_card_is_rows_of_texts() -> None:
