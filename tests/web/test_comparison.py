@@ -177,6 +177,8 @@ def test_metrics_on_different_data_are_told_apart_and_chosen(site: RegistryBuild
     assert json.loads(train.one("div", id="chart").get("data-series", ""))["series"] == [
         {"label": "auc", "scale": 0, "values": [1.0, 2.0, 3.0, None]}
     ]
+    assert cells(seen, "v3")[-1] == f"3.1 on {names[1]}"
+    assert cells(train, "v3")[-1] == "3"
     assert "Measured on" not in train.text
     assert [option.get("value") for option in train.all("option", selected="")] == ["200", digests[0]]
     (link,) = led(model, names[0])

@@ -79,6 +79,16 @@ class MetricsPage(WebPage):
     def table(self) -> Sequence[tuple[MeasuredVersionRecord, Mapping[str, float]]]:
         return self.metrics.rows[:TABLE]
 
+    @cached_property
+    def data(self) -> Mapping[tuple[int, str], str | None]:
+        """Return the words for the data of each value, by version and metric, where a metric has several."""
+        numbers = [version.number for version in self.metrics.versions]
+        return {
+            (number, key): data
+            for key in self.metrics.keys
+            for number, data in zip(numbers, self.metrics.data_of(key), strict=True)
+        }
+
     @property
     def left_out(self) -> int:
         """Return the number of versions in the charts that are not in the table."""
