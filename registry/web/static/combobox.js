@@ -131,4 +131,6 @@
   const start = () => document.querySelectorAll("input[data-complete]:not([role])").forEach((input) => new Combobox(input));
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
+  // Going back replaces the page, and its fields.
+  document.addEventListener("htmx:after:swap", start);
 })();
