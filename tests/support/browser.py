@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from tests.support import debian_packages
 
-NAMES = ("chromium", "google-chrome", "chromium-browser")
+# The shell has no window and opens a tab in less than half of the time.
+NAMES = ("chromium-headless-shell", "chromium", "google-chrome", "chromium-browser")
+PACKAGE = NAMES[0]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDTHS = (320, 390, 1280)
+SIZE: ViewportSize = {"width": 1280, "height": 900}
 SHOTS = "BROWSER_SHOTS"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--force-color-profile=srgb"]
 
@@ -39,14 +42,14 @@ def program() -> Program:
     if named:
         return Program(named)
     try:
-        root = debian_packages.unpacked_with_dependencies("chromium")
+        root = debian_packages.unpacked_with_dependencies(PACKAGE)
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
-            "the tests of the pages need a Chromium: install one (apt-get install chromium), or set TEST_BROWSER to "
+            f"the tests of the pages need a Chromium: install one (apt-get install {PACKAGE}), or set TEST_BROWSER to "
             f"its path. Debian's packages cannot be had: {error}"
         ) from error
     folders = {str(library.parent) for library in root.glob("**/*-linux-gnu/**/lib*.so*")}
-    return Program(str(root / "usr/lib/chromium/chromium"), {"LD_LIBRARY_PATH": ":".join(sorted(folders))})
+    return Program(str(root / f"usr/lib/chromium/{PACKAGE}"), {"LD_LIBRARY_PATH": ":".join(sorted(folders))})
 
 
 @contextmanager
@@ -74,9 +77,40 @@ class Tab:
         """Open an address, and wait until the page is there."""
         self.page.goto(address, wait_until="load")
 
-    def faults(self) -> list[str]:
-        """Return what is wrong with the page as it is now: accessibility, messages of the console, its width."""
-        return [*self._violations(), *self.messages, *self._too_wide()]
+    def renew(self) -> None:
+        """Make the tab like a new one: blank, without cookies, light, and of the usual size."""
+        self.page.goto("about:blank")
+        self.page.context.clear_cookies()
+        self.page.emulate_media(media="screen", color_scheme="light", reduced_motion="no-preference")
+        self.page.set_viewport_size(SIZE)
+        self.messages.clear()
+
+    def faults(self, *, status: int = 200) -> list[str]:
+        """Return what is wrong with the page as it is now: accessibility, messages of the console, its width.
+
+        The console has a message of a response that is no success; the one of *status* is expected.
+        """
+        return [*self.violations(), *self.unexpected(status), *self.too_wide()]
+
+    def unexpected(self, status: int = 200) -> list[str]:
+        """Return the messages of the console besides those of a response of *status*."""
+        return [text for text in self.messages if f"status of {status} " not in text]
+
+    def too_wide(self) -> Iterator[str]:
+        """Return that the page moves sideways, if it does."""
+        wide, window = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        if wide > window:
+            yield f"the page is {wide} px wide in a window of {window} px"
+
+    def unprintable(self) -> list[str]:
+        """Return what is wrong with the page in print: controls, and what paper as wide as the window would cut off."""
+        found: list[str] = self.page.evaluate(
+            """[...document.querySelectorAll('main *')].filter((one) => one.checkVisibility() && (
+                one.matches('button, textarea')
+                || one.getBoundingClientRect().right > innerWidth + 1 && !one.closest('.hidden')
+            )).map((one) => one.outerHTML.slice(0, 150))"""
+        )
+        return found
 
     def shoot(self, name: str) -> None:
         """Keep a picture of the whole page below ``$BROWSER_SHOTS``, if that is set."""
@@ -85,22 +119,18 @@ class Tab:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self.page.screenshot(path=Path(folder, f"{name}.png"), full_page=True)
 
-    def _violations(self) -> Iterator[str]:
+    def violations(self) -> Iterator[str]:
+        """Return what axe finds."""
         options: dict[str, Any] = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
         for violation in Axe().run(self.page, options=options).response["violations"]:
             nodes: Sequence[Mapping[str, Any]] = violation["nodes"]
             yield f"{violation['id']}: {[node['html'][:150] for node in nodes[:3]]}"
 
-    def _too_wide(self) -> Iterator[str]:
-        wide, window = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-        if wide > window:
-            yield f"the page is {wide} px wide in a window of {window} px"
-
 
 @contextmanager
 def tab(browser: Browser, **options: Any) -> Iterator[Tab]:
     """Open a tab with its own cookies; *options* are those of playwright's ``new_context``."""
-    context: BrowserContext = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    context: BrowserContext = browser.new_context(**{"viewport": SIZE, **options})
     context.set_default_timeout(10_000)
     opened = Tab(context.new_page())
     opened.page.on(

@@ -54,3 +54,10 @@ def session_cookie(client: FlaskClient) -> str | None:
 def take_session(client: FlaskClient, text: str) -> None:
     """Let the browser send another session."""
     client.set_cookie(SESSION_COOKIE, text, domain=HOST)
+
+
+def session_of(app: Flask, token: str) -> tuple[str, str]:
+    """Log in with an API token; return the name and the value of the session's cookie."""
+    text = session_cookie(logged_in(app, token))
+    assert text is not None
+    return SESSION_COOKIE, text

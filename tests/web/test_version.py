@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import update
 
-from registry.db.models import Blob, Version
-from registry.db.session import transaction
 from tests.support.api import Api
 from tests.support.pages import Seen, browse
 from tests.support.registry_builder import RegistryBuilder, named_run
 from tests.support.replies import expect
+from tests.support.worker_results import change_version, find_damage
 
 MODEL = "/models/fraud"
 DATA = f"sha256:{'ab' * 32}"
@@ -32,12 +30,6 @@ def model(site: RegistryBuilder) -> Any:
     model = site.model()
     model.version("production", metrics={"auc": 0.75, "p99_ms": 10.0}, params={"depth": "8", "trees": "3"}, **facts())
     return model
-
-
-def changed(app: Flask, number: int, **values: Any) -> None:
-    """Put a version into a state that a worker would bring about."""
-    with app.app_context(), transaction() as session:
-        session.execute(update(Version).where(Version.number == number).values(**values))
 
 
 def test_a_version_is_compared_with_the_one_in_production(model: Any, visitor: FlaskClient) -> None:
@@ -79,10 +71,10 @@ def test_a_version_without_facts_says_so(site: RegistryBuilder, visitor: FlaskCl
 def test_each_state_is_explained(model: Any, dev_app: Flask, visitor: FlaskClient) -> None:
     for _ in range(4):
         model.version()
-    changed(dev_app, 2, state="failed", state_reason="the bytes of model.bin differ")
-    changed(dev_app, 3, state="pending")
-    changed(dev_app, 4, state="unverified", source="s3://elsewhere/model", manifest_digest=None)
-    changed(dev_app, 5, claimed={"stage": "Production", "tags": {"by": "mlflow"}}, rolled_back=True)
+    change_version(dev_app, "fraud", 2, state="failed", state_reason="the bytes of model.bin differ")
+    change_version(dev_app, "fraud", 3, state="pending")
+    change_version(dev_app, "fraud", 4, state="unverified", source="s3://elsewhere/model", manifest_digest=None)
+    change_version(dev_app, "fraud", 5, claimed={"stage": "Production", "tags": {"by": "mlflow"}}, rolled_back=True)
     texts = {
         2: ["failed", "Reason: the bytes of model.bin differ", "refused"],
         3: ["pending", "1 of 1 files are verified; a worker verifies the others."],
@@ -98,7 +90,7 @@ def test_each_state_is_explained(model: Any, dev_app: Flask, visitor: FlaskClien
 
 def test_the_state_of_a_pending_version_is_brought_up_to_date(model: Any, dev_app: Flask, visitor: FlaskClient) -> None:
     model.version()
-    changed(dev_app, 2, state="pending")
+    change_version(dev_app, "fraud", 2, state="pending")
     address = f"{MODEL}/versions/2"
     part = browse(visitor, address).one("div", id="state")
 
@@ -107,7 +99,7 @@ def test_the_state_of_a_pending_version_is_brought_up_to_date(model: Any, dev_ap
 
     tag = str(part.get("data-tag"))
     assert poll(tag).status_code == 304
-    changed(dev_app, 2, state="ready", row_version=9)
+    change_version(dev_app, "fraud", 2, state="ready", row_version=9)
     fresh = poll(tag)
     text = fresh.get_data(as_text=True)
     assert fresh.status_code == 200
@@ -139,8 +131,7 @@ def test_damage_is_named_with_its_files(
 ) -> None:
     lost = site.file(b"lost", "weights/a.bin")
     model.version(files=[lost, site.file(b"whole", "b.bin")])
-    with dev_app.app_context(), transaction() as session:
-        session.execute(update(Blob).where(Blob.sha256 == lost["sha256"]).values(damage="missing"))
+    find_damage(dev_app, lost["sha256"])
 
     seen = browse(visitor, f"{MODEL}/versions/2")
 

@@ -1,0 +1,1 @@
+"""States of the pages, each with the way that a person takes to it."""

@@ -1,0 +1,64 @@
+"""What is examined of a state: its words, the console, its width, its accessibility and its print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.states.site import Site
+from tests.browser.states.state import State, Visit
+from tests.support.browser import SIZE, WIDTHS, Tab
+
+SHARE = 100
+NARROW = 390
+
+
+def looks(states: Iterable[State]) -> Sequence[Any]:
+    """Return the states with how each is looked at.
+
+    ``axe`` and ``words`` are light. Every state is looked at in one of them in every run: with axe where its markup is
+    that of no other state, else in the narrowest window only.
+    """
+    return [
+        pytest.param(
+            state, look, marks=pytest.mark.share(1 if _is_first(state, look) else SHARE), id=f"{state.name}-{look}"
+        )
+        for state in states
+        for look in (("axe",) if state.is_examined else ("words", "axe")) + ("dark", "print")
+    ]
+
+
+def _is_first(state: State, look: str) -> bool:
+    return look == ("axe" if state.is_examined else "words")
+
+
+def examine(state: State, look: str, site: Site, tab: Tab) -> list[str]:
+    """Go to a state, assert that it is that state, and return what is wrong with it."""
+    page = tab.page
+    if look == "words":
+        page.set_viewport_size({**SIZE, "width": min(WIDTHS)})  # before there is a page that would change its layout
+    elif look == "dark":
+        page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    state.reach(Visit(site, tab))
+    expect(page.locator(state.where).first).to_contain_text(state.words)
+    page.wait_for_load_state("load")
+    faults = tab.unexpected(state.status)
+    if state.status >= 400 and not tab.messages:
+        faults.append(f"no response had the status {state.status}")
+    if look == "print":
+        page.emulate_media(media="print")
+        tab.shoot(f"{state.name}-print")
+        return faults + tab.unprintable()
+    tab.shoot(f"{state.name}-{look}")
+    if look == "words":
+        return [*faults, *tab.too_wide()]
+    faults += tab.violations()
+    for width in WIDTHS:
+        page.set_viewport_size({**SIZE, "width": width})
+        faults += tab.too_wide()
+        if width == NARROW:
+            tab.shoot(f"{state.name}-{look}-{width}")
+    return faults
