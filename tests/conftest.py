@@ -93,8 +93,8 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than cores: many tests wait for servers, databases and disks."""
-    return (os.cpu_count() or 1) + 1
+    """Two workers more than cores: many tests wait for servers, databases and disks."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture(scope="session")

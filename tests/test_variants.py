@@ -25,6 +25,19 @@ def test_a_long_one():
 """
 
 
+BY_DATABASE = """
+import pytest
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_statement(database):
+    pass
+
+@pytest.mark.parametrize("text", [f"x{number}" for number in range(200)])
+def test_a_text(text):
+    pass
+"""
+
+
 @pytest.fixture
 def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A suite of one test with six variants, of which a run takes one."""
@@ -53,6 +66,16 @@ def test_a_test_without_any_share_runs_when_it_is_asked_for(
     result = suite.runpytest_inprocess(*PLUGIN, "-n", "0", *selection)
 
     result.assert_outcomes(passed=passed, deselected=1 - passed)
+
+
+def test_a_share_is_of_inputs_and_not_of_databases(suite: pytest.Pytester) -> None:
+    (suite.path / "api" / "test_faults.py").unlink()
+    (suite.path / "api" / "test_statements.py").write_text(BY_DATABASE)
+
+    result = suite.runpytest_inprocess(*PLUGIN, "-n", "0", "api", "-v")
+
+    result.stdout.fnmatch_lines(["*test_a_statement[[]sqlite]*", "*test_a_statement[[]postgresql]*"])
+    assert 70 < result.parseoutcomes()["passed"] < 130
 
 
 @pytest.mark.parametrize(

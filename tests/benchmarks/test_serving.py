@@ -12,6 +12,7 @@ from tests.benchmarks.serving.calls import CALLS
 from tests.benchmarks.serving.measuring import FLOORS
 
 
+@pytest.mark.share(0)  # the calls are tested where they belong: --every-variant runs the benchmark
 def test_every_call_is_answered_rightly_and_has_its_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = tmp_path / "rounds.json"
 

@@ -10,6 +10,7 @@ from tests.benchmarks import transfer
 from tests.benchmarks.transfer import MIB
 
 
+@pytest.mark.share(0)  # --every-variant runs the benchmark
 @pytest.mark.parametrize("mib", [8, pytest.param(128, marks=pytest.mark.slow)])
 def test_every_comparison_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str], mib: int) -> None:
     compared, measured = transfer.run(tmp_path, pairs=1, size=mib * MIB, files=20, memory=[mib * MIB])

@@ -27,6 +27,7 @@ SEED = int(os.environ.get("SOAK_SEED") or random.randrange(1_000_000))
 
 
 @pytest.mark.fault("soak")
+@pytest.mark.share(0)  # test_database and test_kills have its kinds of kills: --every-variant runs it
 def test_what_was_acknowledged_under_random_kills_is_there_and_everything_fits_together(
     mortal: PostgresDatabase,
     postgres: ThrowawayPostgres,

@@ -19,12 +19,12 @@ DATA = {"name": "cards", "digests": ["sha256:" + "1" * 64], "role": "train"}
 
 # Statements by the address and by the block that htmx asks for; "" is the whole page.
 EXPECTED = {
-    (MODEL, ""): 7,
+    (MODEL, ""): 8,
     (MODEL, "holders"): 2,
     (MODEL, "timeline"): 3,
-    (MODEL, "metric"): 3,
+    (MODEL, "metric"): 4,
     (MODEL, "versions"): 2,
-    (f"{MODEL}?metric=auc&last=200", "metric"): 3,
+    (f"{MODEL}?metric=auc&last=200", "metric"): 4,
     (f"{MODEL}?stage=production", "versions"): 2,
     (VERSION, ""): 14,
     (VERSION, "state"): 5,

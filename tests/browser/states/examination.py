@@ -19,20 +19,20 @@ NARROW = 390
 def looks(states: Iterable[State]) -> Sequence[Any]:
     """Return the states with how each is looked at.
 
-    ``axe`` and ``words`` are light. Every state is looked at in one of them in every run: with axe where its markup is
-    that of no other state, else in the narrowest window only.
+    ``axe`` and ``words`` are light. Every run looks with axe at the states whose markup is that of no other, and at
+    half of the others in the narrowest window.
     """
     return [
-        pytest.param(
-            state, look, marks=pytest.mark.share(1 if _is_first(state, look) else SHARE), id=f"{state.name}-{look}"
-        )
+        pytest.param(state, look, marks=pytest.mark.share(_share(state, look)), id=f"{state.name}-{look}")
         for state in states
         for look in (("axe",) if state.is_examined else ("words", "axe")) + ("dark", "print")
     ]
 
 
-def _is_first(state: State, look: str) -> bool:
-    return look == ("axe" if state.is_examined else "words")
+def _share(state: State, look: str) -> int:
+    if look == "axe" and state.is_examined:
+        return 1
+    return 2 if look == "words" else SHARE
 
 
 def examine(state: State, look: str, site: Site, tab: Tab) -> list[str]:

@@ -138,7 +138,7 @@ def _defect(visit: Visit) -> None:
 
 STATES = [
     State("a page that the role may not open", _forbidden_page, "Not allowed", 403, is_examined=True),
-    State("a choice that the role does not have", _forbidden_choice, "To promote it you need the role promoter."),
+    State("a choice that the role does not have", _forbidden_choice, "Promoting it requires the role promoter."),
     State("an illegal move", _illegal, "Refused: the lifecycle does not allow this move.", 409),
     State("a stale move", _stale, "Refused: another change came first.", 409),
     State("a version that is not ready", _not_ready, "Refused: not ready.", 409),
