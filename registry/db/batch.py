@@ -107,7 +107,7 @@ def _together(
 ) -> Any:
     from registry.db.pipeline import COMMIT, Command  # psycopg is there only where PostgreSQL is used
 
-    begin = engine.take_begin(connection)
+    begin = engine.take_begin(connection) or engine.begin_snapshot(driver)
     commands = [Command(begin, is_prepared=False)] if begin else []
     is_prepared = driver.prepare_threshold is not None
     executions = []

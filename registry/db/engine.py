@@ -138,6 +138,16 @@ def take_begin(connection: Connection) -> str | None:
     return BEGIN_WRITES if connection.info.pop(_BEGIN, False) else None
 
 
+def begin_snapshot(driver: Any) -> str | None:
+    """Return the statement that begins the transaction of a snapshot, unless it has begun; None without a snapshot.
+
+    psycopg itself begins one before the statements that its cursors execute, but not before those of a pipeline.
+    """
+    if driver.autocommit or driver.isolation_level is None or driver.info.transaction_status.name != "IDLE":
+        return None
+    return f"BEGIN ISOLATION LEVEL {driver.isolation_level.name.replace('_', ' ')}"
+
+
 def _begin_if_due(connection: Connection, cursor: Any, *_: object) -> None:
     if begin := take_begin(connection):
         cursor.connection.execute(begin, prepare=False)
