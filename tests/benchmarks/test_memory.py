@@ -17,7 +17,14 @@ def test_every_endpoint_has_a_case(app: Flask) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("over", [[], pytest.param(["--postgres"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "over",
+    [
+        pytest.param(["--one-in", "3"], id="a-third"),
+        pytest.param([], marks=pytest.mark.slow, id="all"),
+        pytest.param(["--postgres"], marks=pytest.mark.slow, id="postgresql"),
+    ],
+)
 def test_no_endpoint_takes_more_than_its_bound(over: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.memory", *over], capture_output=True, text=True, check=False

@@ -57,6 +57,7 @@ def test_everything_in_an_open_directory_is_private(lax: None, tmp_path: Path) -
     assert open_to_others == {}
 
 
+@pytest.mark.share(0)  # the test before it has the same directories
 def test_what_an_earlier_release_left_open_is_closed(tmp_path: Path) -> None:
     data, port = tmp_path / "data", free_port()
     url = f"http://127.0.0.1:{port}"

@@ -262,6 +262,7 @@ def test_the_token_goes_to_no_other_place_than_the_configured_registry(newest: P
     assert told == ["secret", None, None, None]
 
 
+@pytest.mark.share(0)  # the tests before and after it have the plugin in a client and in a server
 def test_one_uri_is_enough_with_mlflows_own_server_in_front(
     newest: PluginEnvironment, fleet: Fleet, database: Database, tmp_path: Path
 ) -> None:

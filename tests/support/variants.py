@@ -21,7 +21,7 @@ SHARES = {
     "faults": 24,
     "races": 6,
     "storage": 6,
-    **dict.fromkeys(("api", "cli", "client", "deploy", "migrations", "mlflow", "services"), 2),
+    **dict.fromkeys(("api", "cli", "client", "deploy", "migrations", "mlflow", "services"), 4),
 }
 """Of the variants after the first, one in n runs."""
 PAIRS = {"api": 32, "services": 32, "db": 32, "mlflow": 32, "web": 32, "tampering": 8}
@@ -94,8 +94,9 @@ def _is_chosen_of_its_pair(item: pytest.Item) -> bool:
 
 
 def _is_in_share(item: pytest.Item) -> bool:
-    """Return whether a variant after the first runs; two that differ in their database alone do."""
-    if getattr(item, "callspec", None) and item.callspec.params.keys() == {"database"}:  # type: ignore[attr-defined]  # asked for
+    """Return whether a variant after the first runs. Where ``PAIRS`` decides over databases, nothing else does."""
+    is_pair = getattr(item, "callspec", None) and item.callspec.params.keys() == {"database"}  # type: ignore[attr-defined]  # asked for
+    if is_pair and _of_directory(item, PAIRS) > 1:
         return True
     return _number(item.name) % _share(item, _of_directory(item, SHARES)) == 0
 
