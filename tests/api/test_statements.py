@@ -64,12 +64,13 @@ WRITES: dict[str, tuple[int, int, Call]] = {
     "set alias": (11, 6, lambda api: api.put("/models/fraud/aliases/a", {"version": 2})),
     "move to staging": (9, 3, lambda api: api.put(f"{VERSION}/stage", {"stage": "staging", **REASON})),
     "promote": (15, 4, lambda api: api.put(f"{VERSION}/stage", {"stage": "production", **REASON})),
-    "roll back": (21, 10, lambda api: api.post("/models/fraud/rollback", REASON)),
+    "roll back": (21, 11, lambda api: api.post("/models/fraud/rollback", REASON)),
     "delete version": (10, 7, lambda api: api.delete("/models/fraud/versions/3")),
 }
 
 
-SENT_ONE_BY_ONE = {name: (count, count, call) for name, (count, call) in READS.items()}
+SNAPSHOTS = {"stage options", "rollback targets"}  # their transaction ends with a round trip
+SENT_ONE_BY_ONE = {name: (count, count + (name in SNAPSHOTS), call) for name, (count, call) in READS.items()}
 
 
 @pytest.fixture
