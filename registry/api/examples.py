@@ -81,6 +81,7 @@ _LINEAGE = {
         }
     ],
     "parents": [],
+    "base_models": [],
 }
 _VERSION = {
     "model": "fraud",
@@ -120,7 +121,7 @@ _EARLIER = _VERSION | {
     "tags": {},
     "params": {},
     "framework": None,
-    "lineage": {"run": None, "code": None, "environment": None, "datasets": [], "parents": []},
+    "lineage": {"run": None, "code": None, "environment": None, "datasets": [], "parents": [], "base_models": []},
     "created_at": "2026-10-17T08:30:11.002000Z",
     "updated_at": "2026-11-21T16:40:55.731000Z",
 }

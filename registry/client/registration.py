@@ -17,10 +17,20 @@ from registry.client.files import capture, credential_files, data, model_card, p
 from registry.client.files.selection import Selection
 from registry.client.http.transport import Transport
 from registry.client.progress import Progress
-from registry.client.types import Code, Dataset, Environment, Evaluation, ImportView, Parent, RegisteredView, Run
+from registry.client.types import (
+    BaseModel,
+    Code,
+    Dataset,
+    Environment,
+    Evaluation,
+    ImportView,
+    Parent,
+    RegisteredView,
+    Run,
+)
 from registry.rules import paths
 
-LISTS = frozenset({"aliases", "data", "datasets", "evaluations", "parents"})
+LISTS = frozenset({"aliases", "data", "datasets", "evaluations", "parents", "base_models"})
 
 log = logging.getLogger("registry.client")
 
@@ -61,6 +71,7 @@ class Facts(TypedDict, total=False):
     data: Sequence[Data] | None
     datasets: Sequence[Dataset] | None
     parents: Sequence[Parent] | None
+    base_models: Sequence[BaseModel] | None
     aliases: Sequence[str] | None
     origin: Origin | None
     number: int | None

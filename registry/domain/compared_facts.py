@@ -73,7 +73,7 @@ def compared(reference: str, version: Any) -> ComparedVersion:
         "code": _scalars(lineage.code, _CODE),
         "environment": _scalars(lineage.environment, _ENVIRONMENT),
         "run": _scalars(lineage.run, _RUN),
-        "parents": SectionFacts(_parents(lineage.parents), Absence.ABSENT, {}),
+        "parents": SectionFacts(_parents(lineage), Absence.ABSENT, {}),
         "content": _content(version),
         "signature": _section(_signature_facts(version.signature)),
         "tags": SectionFacts(_text_facts(version.tags), Absence.ABSENT, {}),
@@ -173,11 +173,16 @@ def _datasets(datasets: Sequence[Mapping[str, Any]]) -> dict[RowName, ComparedFa
     return facts
 
 
-def _parents(parents: Sequence[Mapping[str, Any]]) -> dict[RowName, ComparedFact]:
+def _parents(lineage: Documents) -> dict[RowName, ComparedFact]:
+    """Return the numbers of the parents by model, and of each base model how the version derives from it."""
     numbers: dict[str, list[int]] = {}
-    for parent in parents:
+    for parent in lineage.parents:
         numbers.setdefault(parent["model"], []).append(parent["version"])
-    return {RowName("", model): _fact(sorted(held), CellKind.LIST) for model, held in numbers.items()}
+    facts = {RowName("", model): _fact(sorted(held), CellKind.LIST) for model, held in numbers.items()}
+    for base in lineage.base_models:
+        name = RowName("base model", shortened(base["uri"] or base["digests"][0]))
+        facts[name] = _fact([base["relation"] or "derived", *base["digests"]], CellKind.LIST)
+    return facts
 
 
 def _stage(version: Any) -> SectionFacts:

@@ -16,7 +16,16 @@ from typing import Any, TypeVar
 from registry.domain import clock
 from registry.domain.errors import Conflict, Unavailable
 from registry.domain.evaluations import Evaluation, identified
-from registry.domain.lineage import Code, Dataset, DatasetRole, Environment, Parent, Run, Snapshot
+from registry.domain.lineage import (
+    Code,
+    Dataset,
+    DatasetRole,
+    Environment,
+    Run,
+    Snapshot,
+    base_model_of,
+    parent_of,
+)
 from registry.domain.manifest import File
 from registry.domain.registrations import Registration
 
@@ -34,7 +43,7 @@ _REGISTRATION = (
     "aliases",
     "update",
 )
-_SNAPSHOT = ("run", "code", "environment", "datasets", "parents")
+_SNAPSHOT = ("run", "code", "environment", "datasets", "parents", "base_models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,8 @@ def _registration(document: Mapping[str, Any], files: Sequence[File]) -> Registr
         code=_optional(lambda code: Code(**code), document.get("code")),
         environment=_optional(lambda environment: Environment(**environment), document.get("environment")),
         datasets=tuple(_dataset(**dataset) for dataset in document.get("datasets", ())),
-        parents=tuple(dict.fromkeys(Parent(**parent) for parent in document.get("parents", ()))),
+        parents=tuple(dict.fromkeys(map(parent_of, document.get("parents", ())))),
+        base_models=tuple(dict.fromkeys(map(base_model_of, document.get("base_models", ())))),
     )
     named = [(dataset.name, dataset.digests) for dataset in snapshot.datasets]
     evaluations = (Evaluation(**one) for one in document.get("evaluations", ()))

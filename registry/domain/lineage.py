@@ -1,4 +1,4 @@
-"""Lineage of a version: run, code, environment, datasets and parent versions, as frozen values.
+"""Lineage of a version: run, code, environment, datasets, parent versions and base models, as frozen values.
 
 A snapshot is a set of nodes and typed edges around the version. A node's key is the digest of its content. Equal
 snapshots are one node, and a node cannot change under a version that refers to it.
@@ -20,28 +20,47 @@ NAME_LENGTH = 512  # of a node of code: PostgreSQL indexes no text of more than 
 
 
 class NodeKind(StrEnum):
+    """Kind of a node; a ``model`` is one outside of this registry, and a ``job`` makes datasets from others."""
+
     VERSION = "version"
     RUN = "run"
     CODE = "code"
     ENVIRONMENT = "environment"
     DATASET = "dataset"
+    MODEL = "model"
+    JOB = "job"
 
 
 class EdgeKind(StrEnum):
-    """Relation of the version (source) to the node (target)."""
+    """Relation of the source to the target: of a version, or of a dataset to others and to the job that made it."""
 
     PRODUCED_BY = "produced_by"
     BUILT_FROM = "built_from"
     RAN_IN = "ran_in"
     USED = "used"
+    EVALUATED_ON = "evaluated_on"
     DERIVED_FROM = "derived_from"
+    PART_OF = "part_of"
+    TRANSFORMED_FROM = "transformed_from"
 
 
 class DatasetRole(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
+    FINETUNE = "finetune"
     OTHER = "other"
+
+
+class Derivation(StrEnum):
+    """How a version was made from a parent version or from a base model."""
+
+    FINETUNE = "finetune"
+    ADAPTER = "adapter"
+    QUANTIZE = "quantize"
+    DISTILL = "distill"
+    MERGE = "merge"
+    CONVERT = "convert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +121,16 @@ class Parent:
 
     model: str
     version: int
+    relation: Derivation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A model outside of this registry that a version derives from, by its URI, its digests or both."""
+
+    uri: str | None = None
+    digests: tuple[str, ...] = ()
+    relation: Derivation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +140,7 @@ class Snapshot:
     environment: Environment | None = None
     datasets: tuple[Dataset, ...] = ()
     parents: tuple[Parent, ...] = ()
+    base_models: tuple[BaseModel, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -121,7 +151,8 @@ class Snapshot:
                 "code": _code_document(self.code),
                 "environment": _as_json(self.environment),
                 "datasets": _as_json(self.datasets),
-                "parents": _as_json(self.parents),
+                "parents": [_without_relation(one) for one in self.parents],
+                **({"base_models": [_without_relation(one) for one in self.base_models]} if self.base_models else {}),
             }
         )
 
@@ -144,6 +175,8 @@ class Documents(Protocol):
     def datasets(self) -> Sequence[Mapping[str, Any]]: ...
     @property
     def parents(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def base_models(self) -> Sequence[Mapping[str, Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +210,10 @@ def nodes(snapshot: Snapshot) -> Iterator[Node]:
         attributes = _as_json(dataset)
         role = attributes.pop("role")
         yield Node(NodeKind.DATASET, EdgeKind.USED, dataset.name, attributes, dataset.digests, role)
+    for base in snapshot.base_models:
+        attributes = {"uri": base.uri, "digests": list(base.digests)}
+        name = (base.uri or base.digests[0])[:NAME_LENGTH]
+        yield Node(NodeKind.MODEL, EdgeKind.DERIVED_FROM, name, attributes, base.digests, base.relation or "")
 
 
 def node_of(kind: str, attributes: Mapping[str, Any]) -> Node:
@@ -190,6 +227,8 @@ def node_of(kind: str, attributes: Mapping[str, Any]) -> Node:
             (node,) = nodes(Snapshot(environment=Environment(**attributes)))
         case NodeKind.DATASET:
             (node,) = nodes(Snapshot(datasets=(dataset_of(attributes),)))
+        case NodeKind.MODEL:
+            (node,) = nodes(Snapshot(base_models=(base_model_of(attributes),)))
         case NodeKind.VERSION:
             raise ValueError("a version's node has no content")
     return node
@@ -209,6 +248,21 @@ def dataset_of(document: Mapping[str, Any]) -> Dataset:
     return Dataset(**{**document, "digests": tuple(document["digests"]), "role": role})
 
 
+def parent_of(document: Mapping[str, Any]) -> Parent:
+    """Return the parent that has this document."""
+    return Parent(document["model"], document["version"], _derivation(document))
+
+
+def base_model_of(document: Mapping[str, Any]) -> BaseModel:
+    """Return the base model that has this document, with the relation of its edge or without."""
+    return BaseModel(document["uri"], tuple(document["digests"]), _derivation(document))
+
+
+def _derivation(document: Mapping[str, Any]) -> Derivation | None:
+    relation = document.get("relation")
+    return Derivation(relation) if relation else None
+
+
 def snapshot_of(documents: Documents) -> Snapshot:
     """Return the snapshot that has these documents."""
     return Snapshot(
@@ -216,7 +270,8 @@ def snapshot_of(documents: Documents) -> Snapshot:
         code=Code(**documents.code) if documents.code else None,
         environment=Environment(**documents.environment) if documents.environment else None,
         datasets=tuple(map(dataset_of, documents.datasets)),
-        parents=tuple(Parent(one["model"], one["version"]) for one in documents.parents),
+        parents=tuple(map(parent_of, documents.parents)),
+        base_models=tuple(map(base_model_of, documents.base_models)),
     )
 
 
@@ -235,6 +290,12 @@ def _code_document(code: Code | None) -> dict[str, Any] | None:
         return None
     document: dict[str, Any] = _as_json(code)
     return {name: value for name, value in document.items() if value or name != "branch"}
+
+
+def _without_relation(one: Parent | BaseModel) -> dict[str, Any]:
+    """Return a parent or base model as a document; without a relation it is, and digests, as before there were any."""
+    document: dict[str, Any] = _as_json(one)
+    return {name: value for name, value in document.items() if value or name != "relation"}
 
 
 _PLAIN = frozenset({str, float, int, bool, type(None)})

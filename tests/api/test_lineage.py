@@ -32,6 +32,8 @@ CODE = {"repo": "https://git.test/fraud", "commit": "c0ffee", "branch": "main", 
 ENVIRONMENT = {"python": "3.11.9", "lock_digest": SHA, "image_digest": "sha256:" + "cd" * 32}
 TRAIN = {"name": "train.csv", "digests": [SHA, MD5], "uri": "s3://data/train.csv", "role": "train", "rows": 7,
          "schema": {"amount": "double", "nested": {"deep": [1, None, 2.5]}}}  # fmt: skip
+PARENT = {"model": "base", "version": 1, "relation": "finetune"}
+BASE = {"uri": "hf://org/name@0a1b2c", "digests": [SHA, MD5], "relation": "adapter"}
 WHOLE: dict[str, Any] = {"run": RUN, "code": CODE, "environment": ENVIRONMENT, "datasets": [TRAIN]}
 
 
@@ -47,11 +49,11 @@ def count(app: Flask, *conditions: Any, table: Any = LineageNode) -> int:
 
 def test_every_part_is_shown_as_it_was_registered(api: Api, registry: RegistryBuilder) -> None:
     registry.model("base").version()
-    registry.model("fraud").version(**WHOLE, parents=[{"model": "base", "version": 1}])
+    registry.model("fraud").version(**WHOLE, parents=[PARENT], base_models=[BASE])
 
     document = expect(200, api.get("/models/fraud/versions/1/lineage"))
 
-    lineage = {**WHOLE, "parents": [{"model": "base", "version": 1}]}
+    lineage = {**WHOLE, "parents": [PARENT], "base_models": [BASE]}
     assert document == {"model": "fraud", "number": 1, "lineage": lineage}
     assert expect(200, api.get("/models/fraud/versions/1"))["lineage"] == lineage
 
@@ -67,6 +69,8 @@ def test_every_part_is_shown_as_it_was_registered(api: Api, registry: RegistryBu
         ("environment", {"python": "3.12"}, {"python": "3.12", "lock_digest": None, "image_digest": None}),
         ("datasets", [{"name": "d", "digests": [MD5]}],
          [{"name": "d", "digests": [MD5], "uri": None, "role": "other", "rows": None, "schema": None}]),
+        ("base_models", [{"uri": "hf://org/name"}], [{"uri": "hf://org/name", "digests": [], "relation": None}]),
+        ("base_models", [{"digests": [MD5]}], [{"uri": None, "digests": [MD5], "relation": None}]),
     ],
 )  # fmt: skip
 def test_what_was_not_said_is_null(api: Api, registry: RegistryBuilder, part: str, given_part: Any, shown: Any) -> None:
@@ -154,11 +158,13 @@ def test_datasets_and_parents_keep_their_order(api: Api, registry: RegistryBuild
     datasets = [{**TRAIN, "name": name} for name in ("z", "a", "m", "b")]
     for _ in range(3):
         registry.model("base").version()
-    parents = [{"model": "base", "version": number} for number in (3, 1, 2)]
+    parents = [{"model": "base", "version": number, "relation": None} for number in (3, 1, 2)]
+    base_models = [{"uri": f"hf://org/{name}", "digests": [], "relation": None} for name in ("z", "a", "m")]
 
-    registry.model("fraud").version(datasets=datasets, parents=parents)
+    registry.model("fraud").version(datasets=datasets, parents=parents, base_models=base_models)
 
     lineage = trace(api)
+    assert lineage["base_models"] == base_models
     assert [item["name"] for item in lineage["datasets"]] == ["z", "a", "m", "b"]
     assert lineage["parents"] == parents
 
@@ -201,9 +207,10 @@ def test_a_version_cannot_be_its_own_parent(api: Api, registry: RegistryBuilder)
 def test_a_parent_named_twice_is_one_parent(api: Api, registry: RegistryBuilder) -> None:
     registry.model("base").version()
 
-    registry.model("fraud").version(parents=[{"model": "base", "version": 1}] * 2)
+    registry.model("fraud").version(parents=[PARENT] * 2, base_models=[BASE] * 2)
 
-    assert trace(api)["parents"] == [{"model": "base", "version": 1}]
+    lineage = trace(api)
+    assert (lineage["parents"], lineage["base_models"]) == ([PARENT], [BASE])
 
 
 def test_a_parent_cannot_be_deleted_and_the_lineage_says_why(api: Api, registry: RegistryBuilder) -> None:
@@ -233,6 +240,11 @@ def test_a_parent_cannot_be_deleted_and_the_lineage_says_why(api: Api, registry:
         {"code": {"repo": "r", "dirty": "no"}},
         {"parents": [{"model": "base"}]},
         {"parents": [{"model": "base", "version": 0}]},
+        {"parents": [{"model": "base", "version": 1, "relation": "copied"}]},
+        {"base_models": [{}]},
+        {"base_models": [{"uri": None, "digests": []}]},
+        {"base_models": [{"uri": "hf://org/name", "digests": ["sha256:XYZ"]}]},
+        {"base_models": [{"uri": "hf://org/name", "relation": "copied"}]},
     ],
 )
 def test_half_a_fact_is_refused(api: Api, registry: RegistryBuilder, part: dict[str, Any]) -> None:

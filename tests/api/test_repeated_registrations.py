@@ -70,6 +70,7 @@ def test_the_same_request_writes_nothing_whatever_was_decided_since(
         ({"environment": {"python": "3.13.0"}}, {"environment.python": ("3.12.1", "3.13.0", False)}),
         ({"datasets": [{**DATA, "role": "test"}]}, {"datasets.train.csv": (None, ..., False)}),
         ({"parents": [{"model": "fraud", "version": 1}]}, {"parents.fraud:1": (None, ..., False)}),
+        ({"base_models": [{"uri": "hf://org/name"}]}, {"base_models.hf://org/name": (None, ..., False)}),
         ({"run": {**RUN, "params": {"seed": "1"}}}, {"params.seed": (None, "1", False)}),
         ({"signature": {"inputs": []}}, {"signature": (..., ..., False)}),
         (

@@ -75,7 +75,8 @@ def test_a_version_is_read_back_exactly_as_it_was_registered(api: Api, registry:
     assert version["metrics"] == {"epochs": 12.0, **FULL["metrics"]}
     assert version["lineage"] == {
         **{name: FULL[name] for name in ("run", "code", "environment", "datasets")},
-        "parents": [{"model": "base", "version": 1}],
+        "parents": [{"model": "base", "version": 1, "relation": None}],
+        "base_models": [],
     }
     assert version["aliases"] == ["Champion_2", "candidate"]
     assert (version["number"], version["state"], version["stage"]) == (1, "ready", "none")
@@ -92,7 +93,8 @@ def test_a_version_needs_no_more_than_its_files(api: Api, registry: RegistryBuil
 
     assert (version["description"], version["tags"], version["params"], version["metrics"]) == ("", {}, {}, {})
     assert (version["framework"], version["signature"]) == (None, None)
-    assert version["lineage"] == {"run": None, "code": None, "environment": None, "datasets": [], "parents": []}
+    lists: dict[str, list[Any]] = {"datasets": [], "parents": [], "base_models": []}
+    assert version["lineage"] == {"run": None, "code": None, "environment": None, **lists}
 
 
 def test_the_reply_to_a_registration_says_where_the_version_is(api: Api, registry: RegistryBuilder) -> None:
@@ -214,7 +216,7 @@ def test_a_run_is_held_to_the_same_names_as_the_version(
 @pytest.mark.parametrize(
     "field",
     ["files", "params", "metrics", "framework", "signature", "run", "code", "environment", "datasets", "parents",
-     "stage", "state", "number", "aliases", "rolled_back"],
+     "base_models", "stage", "state", "number", "aliases", "rolled_back"],
 )  # fmt: skip
 def test_what_is_frozen_cannot_be_edited(api: Api, registry: RegistryBuilder, field: str) -> None:
     registry.model("fraud").version()

@@ -71,8 +71,12 @@ def test_what_is_pulled_is_what_was_registered(run_cli: CommandLine, model: str,
 
 def test_versions_leave_and_come_back(run_cli: CommandLine, model: str) -> None:
     serve(run_cli, model, 1)
-    ok(run_cli("register", model, "model", "--run-id", "ci-2", "--parent", f"{model}:1"))
+    origins = ("--parent", f"{model}:1", "--base-model", "hf://org/name@0a1b2c", "--derivation", "finetune")
+    ok(run_cli("register", model, "model", "--run-id", "ci-2", *origins))
 
+    shown = ok(run_cli("version", "show", f"{model}:2")).out
+    assert f"{model}:1 (finetune)" in shown
+    assert "hf://org/name@0a1b2c (finetune)" in shown
     assert run_cli("version", "delete", f"{model}:1", "--reason", "x").code == 5
     assert run_cli("archive", f"{model}#production", "--reason", "x").code == 6
     ok(run_cli("archive", f"{model}#production", "--reason", "withdrawn", "--leave-vacant"))

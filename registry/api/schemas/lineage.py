@@ -8,7 +8,18 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from registry.api.schemas.paging import PageQuery, page_of
-from registry.domain.lineage import Code, Dataset, DatasetRole, EdgeKind, Environment, NodeKind, Parent, Run
+from registry.domain.lineage import (
+    BaseModel,
+    Code,
+    Dataset,
+    DatasetRole,
+    Derivation,
+    EdgeKind,
+    Environment,
+    NodeKind,
+    Parent,
+    Run,
+)
 from registry.domain.stages import Stage
 from registry.http.fields import (
     Choice,
@@ -31,6 +42,7 @@ from registry.rules import digests, lineage_limits, names
 from registry.services.lineage import graph
 
 ROLES = Choice([role.value for role in DatasetRole])
+DERIVATIONS = Choice([relation.value for relation in Derivation])
 
 
 def _digest_field(**kwargs: Any) -> Text:
@@ -145,15 +157,51 @@ class DatasetBody(Strict):
         return Dataset(digests=digests, role=DatasetRole(data.pop("role", DatasetRole.OTHER)), **data)
 
 
+def _relation_field() -> fields.String:
+    return fields.String(validate=DERIVATIONS, allow_none=True, metadata=about("How the version was made from it."))
+
+
+def _with_derivation(data: dict[str, Any]) -> dict[str, Any]:
+    relation = data.get("relation")
+    return data | {"relation": Derivation(relation) if relation else None}
+
+
 class ParentBody(Strict):
     """A version that this one derives from."""
 
     model = Text(required=True, least=1, most=names.MODEL_NAME_LENGTH, metadata=about("The name of its model."))
     version = version_number(required=True, metadata=about("Its number."))
+    relation = _relation_field()
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Parent:
-        return Parent(**data)
+        return Parent(**_with_derivation(data))
+
+
+class BaseModelBody(Strict):
+    """A model outside of this registry that the version derives from: its URI, its digests, or both."""
+
+    uri = Text(
+        least=1,
+        most=lineage_limits.URI_LENGTH,
+        allow_none=True,
+        metadata=about("Where the model is, with its revision, like `hf://org/name@0a1b2c`."),
+    )
+    digests = fields.List(
+        _digest_field(),
+        validate=validate.Length(max=8),
+        metadata=about("Digests of the model: any of them identifies it."),
+    )
+    relation = _relation_field()
+
+    @validates_schema
+    def _name_model(self, data: dict[str, Any], **_: Any) -> None:
+        if not (data.get("uri") or data.get("digests")):
+            raise ValidationError("must have uri or digests")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> BaseModel:
+        return BaseModel(**_with_derivation(data) | {"digests": tuple(data.get("digests", ()))})
 
 
 class RunView(View):
@@ -213,11 +261,23 @@ class DatasetView(View):
     schema = fields.Dict(**output("A description of its columns.", null=True))
 
 
+_RELATION = f"How the version was made from it: {one_of(Derivation)}; null where this is not recorded."
+
+
 class ParentView(View):
     """A version that this one derives from."""
 
     model = fields.String(**output("The name of its model."))
     version = fields.Integer(**output("Its number."))
+    relation = fields.String(**output(_RELATION, null=True, dump_default=None))
+
+
+class BaseModelView(View):
+    """A model outside of this registry that the version derives from."""
+
+    uri = fields.String(**output("Where the model is.", null=True))
+    digests = fields.List(fields.String(), **output("Digests of the model: any of them identifies it."))
+    relation = fields.String(**output(_RELATION, null=True, dump_default=None))
 
 
 class LineageView(View):
@@ -228,6 +288,10 @@ class LineageView(View):
     environment = fields.Nested(EnvironmentView, **output("The environment that it was trained in.", null=True))
     datasets = fields.List(fields.Nested(DatasetView), **output("The data that it was trained or measured on."))
     parents = fields.List(fields.Nested(ParentView), **output("The versions that it derives from."))
+    base_models = fields.List(
+        fields.Nested(BaseModelView),
+        **output("The models outside of this registry that it derives from.", dump_default=list),
+    )
 
 
 class GraphNodeView(View):

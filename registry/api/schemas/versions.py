@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from registry.api.schemas.lineage import (
+    BaseModelBody,
     CodeBody,
     DatasetBody,
     EnvironmentBody,
@@ -147,6 +148,11 @@ class VersionBody(Strict):
         validate=validate.Length(max=100),
         metadata=about("The versions that it derives from."),
     )
+    base_models = fields.List(
+        fields.Nested(BaseModelBody),
+        validate=validate.Length(max=100),
+        metadata=about("The models outside of this registry that it derives from."),
+    )
     aliases = fields.List(
         Text(least=1, most=255, rule=names.alias_problem),
         validate=validate.Length(max=20),
@@ -203,7 +209,10 @@ class VersionBody(Strict):
         data["delivery"] = Delivery(**{name: data.pop(name) for name in DELIVERY & data.keys()})
         parts = {name: data.pop(name, None) for name in ("run", "code", "environment")}
         snapshot = Snapshot(
-            **parts, datasets=tuple(data.pop("datasets", ())), parents=tuple(dict.fromkeys(data.pop("parents", ())))
+            **parts,
+            datasets=tuple(data.pop("datasets", ())),
+            parents=tuple(dict.fromkeys(data.pop("parents", ()))),
+            base_models=tuple(dict.fromkeys(data.pop("base_models", ()))),
         )
         data["aliases"] = tuple(dict.fromkeys(data.pop("aliases", ())))
         data["evaluations"] = evaluations_of(data.pop("evaluations", ()), snapshot.datasets)

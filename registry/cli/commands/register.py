@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,9 @@ from registry.cli.support import config, evaluations, output, progress_bar, vers
 from registry.cli.support.options import connected, follow_links, jobs, patterns, resumable, wait
 from registry.cli.support.parsing import METRIC, MODEL, PAIR, REFERENCE, distinct
 from registry.cli.support.session import Session
+from registry.rules.lineage_kinds import DERIVATIONS
 
 if TYPE_CHECKING:
-    from registry.client import Reference
     from registry.client.detect import Detected
     from registry.client.registration import Registered
     from registry.client.types import VersionView
@@ -66,6 +66,14 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--lock-file", type=FILE, help="The environment's lock file, to record by digest.")
 @click.option("--image-digest", metavar="DIGEST", help="The container image, as sha256:…")
 @click.option("--parent", "parents", multiple=True, type=REFERENCE, help="A version that this one derives from.")
+@click.option(
+    "--base-model",
+    "base_models",
+    multiple=True,
+    metavar="URI[@DIGEST]",
+    help="A model outside of this registry that this one derives from, like hf://org/name@REVISION.",
+)
+@click.option("--derivation", type=click.Choice(DERIVATIONS), help="How it derives from its parents and base models.")
 @click.option(
     "--alias", "aliases", multiple=True, metavar="NAME", help="Point this alias at the new version once it is ready."
 )
@@ -228,13 +236,20 @@ def _facts_of_options(session: Session, detected: Detected, **options: Any) -> d
             python=options["python"], lock_file=options["lock_file"], image_digest=options["image_digest"]
         ),
         "datasets": version_facts.some(datasets),
-        "parents": version_facts.some([_parent(session, reference) for reference in options["parents"]]),
+        **_origins(session, options),
         "aliases": version_facts.some(options["aliases"]),
     }
 
 
-def _parent(session: Session, reference: Reference) -> dict[str, Any]:
-    return {"model": reference.model, "version": session.number(reference)}
+def _origins(session: Session, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parents and the base models, all with the derivation, if it is given."""
+    parents: list[dict[str, Any]] = [{"model": one.model, "version": session.number(one)} for one in options["parents"]]
+    bases: list[dict[str, Any]] = [{**version_facts.base_model(text)} for text in options["base_models"]]
+    if derivation := options["derivation"]:
+        if not (parents or bases):
+            raise click.UsageError("--derivation states how the version derives from a --parent or a --base-model.")
+        parents, bases = ([one | {"relation": derivation} for one in origins] for origins in (parents, bases))
+    return {"parents": version_facts.some(parents), "base_models": version_facts.some(bases)}
 
 
 def _show_registered(done: Registered, asked: Sequence[str], *, waits: bool = False) -> None:

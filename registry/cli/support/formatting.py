@@ -168,7 +168,14 @@ def _lineage_facts(lineage: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     for dataset in lineage.get("datasets", ()):
         yield "data", _format_dataset(dataset)
     for parent in lineage.get("parents", ()):
-        yield "parent", f"{parent['model']}:{parent['version']}"
+        yield "parent", f"{parent['model']}:{parent['version']}" + _relation(parent)
+    for base in lineage.get("base_models", ()):
+        yield "base model", " ".join(part for part in (base["uri"], *base["digests"]) if part) + _relation(base)
+
+
+def _relation(derived_from: Mapping[str, Any]) -> str:
+    """Return how a version derives from a parent or a base model; earlier releases do not send it."""
+    return f" ({derived_from['relation']})" if derived_from.get("relation") else ""
 
 
 def _format_code(code: Mapping[str, Any]) -> str:

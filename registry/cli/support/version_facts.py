@@ -14,7 +14,7 @@ from registry.rules.listing import listed
 
 if TYPE_CHECKING:
     from registry.client.detect import Detected
-    from registry.client.types import Dataset
+    from registry.client.types import BaseModel, Dataset
 
 
 def detected(source: Path, *, enabled: bool) -> Detected:
@@ -73,6 +73,17 @@ def environment(*, python: str | None, lock_file: Path | None, image_digest: str
         "image_digest": image_digest,
     }
     return {key: value for key, value in environment_facts.items() if value} or None
+
+
+def base_model(text: str) -> BaseModel:
+    """Return the base model that a value of --base-model describes. Raises BadParameter."""
+    from registry.client import errors
+    from registry.client.files import data
+
+    try:
+        return data.base_model(text)
+    except errors.UnfitSource as error:
+        raise click.BadParameter(str(error), param_hint="--base-model") from error
 
 
 def dataset(text: str) -> Dataset:

@@ -13,10 +13,10 @@ from registry.client.fields import given
 from registry.client.files import pointers, scan
 from registry.client.files.scan import Found
 from registry.client.files.selection import Selection
-from registry.client.types import Dataset
+from registry.client.types import BaseModel, Dataset
 from registry.rules import digests, ignored, lineage_limits, manifest
+from registry.rules.lineage_kinds import DATASET_ROLES
 
-ROLES = ("train", "validation", "test", "other")
 MOST_FILES = 1_000_000  # of a directory of data
 JOBS = 4
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://.+?)(?:@([^@/]+))?\Z", re.DOTALL)
@@ -31,7 +31,7 @@ def described(text: str) -> Dataset:
     pointer of git-lfs or DVC stands for what it points at. Raises UnfitSource.
     """
     role, equals, rest = text.partition("=")
-    if not equals or role not in ROLES or scan.exists(text):
+    if not equals or role not in DATASET_ROLES or scan.exists(text):
         role, rest = "train", text
     name, equals, place = rest.partition("=")
     if not equals or scan.exists(rest) or "://" in name:
@@ -44,6 +44,20 @@ def of(place: str | Path, *, name: str | None = None, role: str = "train") -> Da
     dataset = _local(Path(place)) if scan.exists(place) else _elsewhere(str(place))
     dataset["name"] = (name or dataset["name"])[: lineage_limits.DATASET_NAME_LENGTH]
     return cast(Dataset, {**dataset, "role": role})
+
+
+def base_model(text: str) -> BaseModel:
+    """Return the model outside of the registry of ``URI[@DIGEST]`` or of a digest. Raises UnfitSource.
+
+    What follows the last ``@`` is a digest if it names its algorithm, as ``@sha256:…``; otherwise it is a revision and
+    belongs to the URI.
+    """
+    if not (address := _ADDRESS.match(text)):
+        return {"digests": [_parse_digest(text)]}
+    if address[2] and ":" in address[2]:
+        return {"uri": public_address(address[1]), "digests": [_parse_digest(address[2])]}
+    revision = f"@{address[2]}" if address[2] else ""
+    return {"uri": public_address(address[1]) + revision}
 
 
 def directory_digest(directory: Path) -> str:

@@ -37,6 +37,7 @@ from registry.client.types.comparison import (
 from registry.client.types.jobs import ImportView, JobState, JobView
 from registry.client.types.lineage import (
     AffectedView,
+    BaseModel,
     Code,
     Dataset,
     Environment,
@@ -92,6 +93,7 @@ __all__ = [
     "AffectedView",
     "AliasView",
     "AttentionView",
+    "BaseModel",
     "CellView",
     "ChainEntryView",
     "ChainText",

@@ -39,14 +39,26 @@ class Dataset(TypedDict):
     name: str
     digests: list[str]
     uri: NotRequired[str | None]
-    role: NotRequired[Literal["train", "validation", "test", "other"]]
+    role: NotRequired[Literal["train", "validation", "test", "finetune", "other"]]
     rows: NotRequired[int | None]
     schema: NotRequired[dict[str, Any] | None]
+
+
+Derivation = Literal["finetune", "adapter", "quantize", "distill", "merge", "convert"]
 
 
 class Parent(TypedDict):
     model: str
     version: int
+    relation: NotRequired[Derivation | None]
+
+
+class BaseModel(TypedDict):
+    """A model outside of this registry: its ``uri``, its ``digests``, or both."""
+
+    uri: NotRequired[str | None]
+    digests: NotRequired[list[str]]
+    relation: NotRequired[Derivation | None]
 
 
 class LineageView(TypedDict):
@@ -55,6 +67,7 @@ class LineageView(TypedDict):
     environment: Environment | None
     datasets: list[Dataset]
     parents: list[Parent]
+    base_models: NotRequired[list[BaseModel]]  # an earlier release of the service does not send it
 
 
 class VersionLineageView(TypedDict):

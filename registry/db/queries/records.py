@@ -227,6 +227,8 @@ def _lineage_record(edges: Iterable[Sequence[Any]] | None) -> LineageRecord:
         document = {"model": model, "version": number} if kind == NodeKind.VERSION else dict(attributes)
         if kind == NodeKind.DATASET:
             document["role"] = role
+        elif kind in {NodeKind.VERSION, NodeKind.MODEL}:
+            document["relation"] = role or None
         parts[kind].append(document)
     run, code, environment = (
         parts[kind][-1] if parts[kind] else None for kind in (NodeKind.RUN, NodeKind.CODE, NodeKind.ENVIRONMENT)
@@ -237,6 +239,7 @@ def _lineage_record(edges: Iterable[Sequence[Any]] | None) -> LineageRecord:
         environment=environment,
         datasets=parts[NodeKind.DATASET],
         parents=parts[NodeKind.VERSION],
+        base_models=parts[NodeKind.MODEL],
     )
 
 

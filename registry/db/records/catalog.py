@@ -78,6 +78,7 @@ class LineageRecord:
     environment: Mapping[str, Any] | None
     datasets: Sequence[Mapping[str, Any]]
     parents: Sequence[Mapping[str, Any]]
+    base_models: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

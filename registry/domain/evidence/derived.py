@@ -365,7 +365,11 @@ def _digest_of(edges: Sequence[EdgeRow]) -> str | None:
     nodes = {kind: [edge for edge in edges if edge.target is kind] for kind in NodeKind}
     single = {kind: next((edge.attributes for edge in nodes[kind]), None) for kind in NodeKind}
     try:
-        parents = [edge.name.rpartition(":") for edge in nodes[NodeKind.VERSION] if edge.kind == EdgeKind.DERIVED_FROM]
+        parents = [
+            (*edge.name.rpartition(":"), edge.role)
+            for edge in nodes[NodeKind.VERSION]
+            if edge.kind == EdgeKind.DERIVED_FROM
+        ]
         snapshot = lineage.Snapshot(
             run=lineage.run_of(run) if (run := single[NodeKind.RUN]) else None,
             code=lineage.Code(**code) if (code := single[NodeKind.CODE]) else None,
@@ -373,7 +377,13 @@ def _digest_of(edges: Sequence[EdgeRow]) -> str | None:
             datasets=tuple(
                 lineage.dataset_of({**edge.attributes, "role": edge.role}) for edge in nodes[NodeKind.DATASET]
             ),
-            parents=tuple(lineage.Parent(model, int(number)) for model, _, number in parents),
+            parents=tuple(
+                lineage.parent_of({"model": model, "version": int(number), "relation": role})
+                for model, _, number, role in parents
+            ),
+            base_models=tuple(
+                lineage.base_model_of({**edge.attributes, "relation": edge.role}) for edge in nodes[NodeKind.MODEL]
+            ),
         )
         return snapshot.digest
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -12,6 +12,7 @@ class FactKind(StrEnum):
     VERSION = "version"
     FILE = "file"
     PARENT = "parent version"
+    BASE_MODEL = "base model"
     FRAMEWORK = "framework"
     SIGNATURE = "signature"
     RUN = "run"
@@ -32,5 +33,5 @@ class FactKind(StrEnum):
 
 
 DATA = (FactKind.TRAINING_DATA, FactKind.EVALUATION_DATA, FactKind.OTHER_DATA)
-ORIGIN = (FactKind.PARENT, FactKind.RUN, FactKind.CODE)
+ORIGIN = (FactKind.PARENT, FactKind.BASE_MODEL, FactKind.RUN, FactKind.CODE)
 RECORDS = (FactKind.DECISION, FactKind.CHANGE, FactKind.REDACTION, FactKind.LOG)

@@ -36,6 +36,7 @@ LONGEST = 500
 
 _DATA = {
     DatasetRole.TRAIN: FactKind.TRAINING_DATA,
+    DatasetRole.FINETUNE: FactKind.TRAINING_DATA,
     DatasetRole.VALIDATION: FactKind.EVALUATION_DATA,
     DatasetRole.TEST: FactKind.EVALUATION_DATA,
 }
@@ -44,6 +45,7 @@ _TARGETS = {
     NodeKind.CODE: FactKind.CODE,
     NodeKind.ENVIRONMENT: FactKind.ENVIRONMENT,
     NodeKind.VERSION: FactKind.PARENT,
+    NodeKind.MODEL: FactKind.BASE_MODEL,
 }
 
 
@@ -203,7 +205,8 @@ def _of_version(version: VersionFact) -> Iterator[Statement]:
 
 
 def _of_edge(edge: LineageFact, frozen_by: Act | None) -> Statement:
-    kind = _TARGETS.get(NodeKind(edge.target)) or _DATA.get(DatasetRole(edge.role or "other"), FactKind.OTHER_DATA)
+    target = NodeKind(edge.target)
+    kind = _TARGETS[target] if target in _TARGETS else _DATA.get(DatasetRole(edge.role or "other"), FactKind.OTHER_DATA)
     recorded = {key: value for key, value in sorted(edge.attributes.items()) if key not in {"name", "digests"}}
     values = {edge.target: edge.name, "role": edge.role, "digests": list(edge.digests), **recorded}
     attested = _attested(frozen_by) if edge.basis == Basis.DIGEST else None

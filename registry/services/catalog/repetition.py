@@ -151,6 +151,8 @@ def _lineage_differences(record: VersionRecord, sent: Snapshot) -> Iterator[Diff
     yield from differences.of_members("datasets", kept.datasets, datasets)
     parents = [(f"{one.model}:{one.version}", asdict(one)) for one in sent.parents]
     yield from differences.of_members("parents", kept.parents, parents)
+    bases = [(one.uri or one.digests[0], {**asdict(one), "digests": list(one.digests)}) for one in sent.base_models]
+    yield from differences.of_members("base_models", kept.base_models, bases)
 
 
 def _metrics(session: Session, version: Version, record: VersionRecord, registration: Registration) -> list[Difference]:

@@ -40,7 +40,10 @@ def keep(session: Session, model: Model, version: Version, snapshot: Snapshot) -
     rows[own] = {"name": f"{model.name}:{version.number}", "attributes": {}, "version_id": version.id}
     _keep_found(session, rows, keyed_nodes, at=at)
     edges = [(node.edge.value, node.role, *pair) for pair, node in keyed_nodes]
-    edges += [(EdgeKind.DERIVED_FROM.value, "", NodeKind.VERSION.value, key) for key in parents]
+    edges += [
+        (EdgeKind.DERIVED_FROM.value, parent.relation or "", NodeKind.VERSION.value, key)
+        for parent, key in zip(snapshot.parents, parents, strict=True)
+    ]
     edges = list(dict.fromkeys(edges))
     _draw(session, own, edges, at=at)
     return edges

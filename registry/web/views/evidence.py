@@ -129,6 +129,7 @@ class EvidencePage(WebPage):
         documents = [(name, value) for name, value in parts.items() if value]
         documents += [(f"dataset {place}", one) for place, one in enumerate(lineage.datasets, start=1)]
         documents += [(f"parent {place}", one) for place, one in enumerate(lineage.parents, start=1)]
+        documents += [(f"base model {place}", one) for place, one in enumerate(lineage.base_models, start=1)]
         documents += [("claimed by the source registry", self.version.claimed)] if self.version.claimed else []
         return [(name, shown_entries.json_text(value)) for name, value in documents[:MOST_ROWS]]
 

@@ -82,7 +82,8 @@ FACTS: dict[str, Any] = {
         "name": "train", "digests": [DIGEST], "uri": "s3://data/train", "role": "train", "rows": 10,
         "schema": {"columns": ["a"]},
     }],
-    "parents": [{"model": "fraud", "version": 1}],
+    "parents": [{"model": "fraud", "version": 1, "relation": "finetune"}],
+    "base_models": [{"uri": "hf://org/name@0a1b2c", "digests": [DIGEST], "relation": "adapter"}],
     "aliases": ["candidate"],
 }  # fmt: skip
 

@@ -157,3 +157,20 @@ def test_pointers_in_place_of_a_models_files_are_refused(here: Path) -> None:
     assert refused.value.extras["files"] == {"cloud.dvc": "DVC", "gone.pkl.dvc": "DVC", "weights.bin": "git-lfs"}
     assert "git lfs pull, dvc pull" in str(refused.value)
     pointers.refuse(scan.scan(model))
+
+
+@pytest.mark.parametrize(("text", "model"), [
+    ("hf://org/name", {"uri": "hf://org/name"}),
+    ("hf://org/name@0a1b2c", {"uri": "hf://org/name@0a1b2c"}),
+    (f"s3://models/llama@{SHA}", {"uri": "s3://models/llama", "digests": [SHA]}),
+    ("https://user:password@host.test/m?token=x", {"uri": "https://host.test/m"}),
+    (HEX, {"digests": [SHA]}),
+])  # fmt: skip
+def test_a_base_model_is_an_address_with_a_revision_or_a_digest(text: str, model: dict[str, Any]) -> None:
+    assert data.base_model(text) == model
+
+
+@pytest.mark.parametrize("text", ["", "llama", "s3://models/llama@sha256:XYZ", "https://[::1/m"])
+def test_what_names_no_base_model_is_refused(text: str) -> None:
+    with pytest.raises(UnfitSource):
+        data.base_model(text)

@@ -183,7 +183,8 @@ def _fraud(api: Api, registry: RegistryBuilder) -> None:
     second = registry.model("fraud").version(
         stage="production",
         files=files[1],
-        parents=[{"model": "fraud", "version": first}],
+        parents=[{"model": "fraud", "version": first, "relation": "finetune"}],
+        base_models=[{"uri": "hf://org/name@0a1b2c", "digests": ["sha256:" + "d" * 64], "relation": "adapter"}],
         aliases=["champion"],
     )
     registry.model("fraud").version(stage="production", files=files[2])
