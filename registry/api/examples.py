@@ -49,6 +49,7 @@ VERSION_SEARCH = {"filter": VERSIONS_FILTER, "order_by": "metrics.auc DESC", "li
 ROLLBACK = {"reason": "false alarms since the promotion", "expected_current": 2}
 TOKEN = {"owner": "ci", "roles": ["writer"], "name": "training pipeline", "expires_in_days": 30}
 
+
 _LINEAGE = {
     "run": {
         "system": "github",
@@ -260,21 +261,6 @@ OPTIONS = {
     ],
 }
 COMPLETION = {"start": 8, "end": 12, "items": [{"text": "'production'", "kind": "value"}]}
-IMPACT = {
-    "items": [
-        {
-            "model": "fraud",
-            "number": 2,
-            "stage": "production",
-            "state": "ready",
-            "uses": [{"dataset": "payments", "role": "train"}],
-            "production": {"since": "2026-11-21T13:20:00.250000Z", "until": None},
-            "created_at": "2026-11-21T13:05:02.250000Z",
-        }
-    ],
-    "next_cursor": None,
-    "warnings": [],
-}
 FOUND = {"items": [_VERSION | _MEASURED | _PROMOTED], "next_cursor": None, "warnings": []}
 INVENTORY = {
     "items": [HOLDER | {"named": "fraud", "now": 2, "staged": None, "damaged": False, "uncertain": False}],

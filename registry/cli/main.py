@@ -39,6 +39,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Catalogue": {
         "search": "commands.search:search",
         "impact": "commands.impact:impact",
+        "lineage": "commands.lineage:lineage",
         "model": "commands.model:model",
         "version": "commands.version:version",
         "alias": "commands.alias:alias",
@@ -70,7 +71,6 @@ ELSEWHERE: Mapping[str, str] = {
     "download": "registry pull NAME:NUMBER -o DIRECTORY, or registry version tar for one file",
     "get": "registry show NAME:NUMBER, or registry pull NAME:NUMBER -o DIRECTORY",
     "describe": "registry show NAME:NUMBER",
-    "lineage": "registry show NAME:NUMBER, or registry impact DIGEST for the versions that used data",
     "status": "registry whoami or registry doctor --url URL",
     "rm": "registry version delete NAME:NUMBER or registry model delete NAME",
     "upload": "registry register NAME PATH",

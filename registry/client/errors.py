@@ -161,6 +161,10 @@ class InUse(Conflict):
     code = "in_use"
 
 
+class ClosesCycle(Conflict):
+    code = "cycle"
+
+
 class FactsDiffer(Conflict):
     code = "facts_differ"
 

@@ -62,6 +62,7 @@ RESTRICTED: Mapping[str, Rights] = {
     "lineage_digests": APPEND,
     "lineage_edges": NUMBERED,
     "lineage_nodes": NUMBERED,
+    "lineage_statements": NUMBERED,
     "tenures": Rights(given=("id",), update=("exclusive", "ended_at", "ended_kind", "ended_entry")),
     "alias_tenures": Rights(given=("id",), update=("ended_at", "ended_entry")),
     "uncertain_times": Rights(given=("id",), update=("until",)),

@@ -31,6 +31,7 @@ FROZEN = (
     "lineage_digests",
     "lineage_edges",
     "lineage_nodes",
+    "lineage_statements",
     "version_files",
     "version_metrics",
     "version_params",
@@ -43,6 +44,7 @@ PENDING = "audit_entries_pending"  # notes each entry for the sealer
 # Indexes on expressions, which databases do not return as they were written: compared by name.
 EXPRESSED = (
     "ix_audit_entries_request",
+    "ix_lineage_nodes_commit",
     "ix_model_tags_value",
     "ix_version_tags_value",
     "ix_versions_model_revised_ms",

@@ -20,6 +20,8 @@ class Permission(StrEnum):
     VERSION_IMPORT = "version:import"
     VERSION_EDIT = "version:edit"
     VERSION_NOTE = "version:note"
+    LINEAGE_ADD = "lineage:add"
+    LINEAGE_RETRACT = "lineage:retract"
     VERSION_DELETE = "version:delete"
     VERSION_PURGE = "version:purge"
     VERSION_STAGE = "version:stage"
@@ -74,9 +76,10 @@ _WRITE = frozenset(
         Permission.VERSION_STAGE,
         Permission.ALIAS_SET,
         Permission.FILE_UPLOAD,
+        Permission.LINEAGE_ADD,
     }
 )
-_DELETE = frozenset({Permission.VERSION_DELETE})
+_DELETE = frozenset({Permission.VERSION_DELETE, Permission.LINEAGE_RETRACT})
 
 # An admin neither promotes nor rolls back: who hands out the rights does not also use them. Give one token both
 # roles where one person does both. An auditor reads everything but no bytes. A responder is a person on call: only this

@@ -17,6 +17,7 @@
     │   ├── NotSealed           no published checkpoint covers the audit entry yet
     │   ├── TimeUncertain       the order of what happened around an instant is not known
     │   ├── InUse
+    │   ├── ClosesCycle         data or a model would come from itself
     │   ├── FactsDiffer         the version that a registration means has other facts
     │   ├── NotReady
     │   ├── NoPrevious          nothing to roll back to
@@ -177,6 +178,15 @@ class InUse(Conflict):
     """It is in use: by a stage, an alias or a version that derives from it."""
 
     code = "in_use"
+
+
+class ClosesCycle(Conflict):
+    """An edge of the lineage would let data or a model come from itself; ``path`` has the names on the way."""
+
+    code = "cycle"
+
+    def __init__(self, detail: str, *, path: Sequence[str]) -> None:
+        super().__init__(detail, path=[*path])
 
 
 class FactsDiffer(Conflict):

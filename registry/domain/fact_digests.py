@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 FROZEN = ("framework", "signature", "run_key", "run_id", "run_link", "logged_model")
@@ -37,6 +37,14 @@ def metrics(rows: Iterable[Measured]) -> str:
 
 def edges(rows: Iterable[Edge]) -> str:
     """Return the digest of a version's lineage edges, in any order."""
+    return _digest_of(sorted(rows))
+
+
+def statements(rows: Iterable[Sequence[str]]) -> str:
+    """Return the digest of statements about lineage edges, in any order.
+
+    Each has the verb, kind and role of the edge, kind and key of its source, and kind and key of its target.
+    """
     return _digest_of(sorted(rows))
 
 

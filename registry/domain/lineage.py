@@ -52,6 +52,28 @@ class DatasetRole(StrEnum):
     OTHER = "other"
 
 
+class StatementVerb(StrEnum):
+    """What an audit entry states about an edge; the latest statement decides whether the edge is in force."""
+
+    ADDED = "added"
+    RETRACTED = "retracted"
+    REINSTATED = "reinstated"
+
+    @property
+    def of_version(self) -> str:
+        """The action of an entry about edges of a version, in the chain of its model."""
+        return f"version.lineage_{self}"
+
+    @property
+    def of_data(self) -> str:
+        """The action of an entry about edges between datasets, jobs and models, in the chain of the registry."""
+        return f"lineage.{self}"
+
+
+LINEAGE_OF_VERSIONS = tuple(verb.of_version for verb in StatementVerb)
+LINEAGE_OF_DATA = tuple(verb.of_data for verb in StatementVerb)
+
+
 class Derivation(StrEnum):
     """How a version was made from a parent version or from a base model."""
 
@@ -134,6 +156,15 @@ class BaseModel:
 
 
 @dataclass(frozen=True, slots=True)
+class DataJob:
+    """A process that makes datasets from others: a name in the namespace of a system, as in OpenLineage."""
+
+    namespace: str
+    name: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     run: Run | None = None
     code: Code | None = None
@@ -206,14 +237,27 @@ def nodes(snapshot: Snapshot) -> Iterator[Node]:
         digests = tuple(digest for digest in (environment.lock_digest, environment.image_digest) if digest)
         name = environment.image_digest or environment.lock_digest or f"python {environment.python}"
         yield Node(NodeKind.ENVIRONMENT, EdgeKind.RAN_IN, name, _as_json(environment), digests)
-    for dataset in snapshot.datasets:
-        attributes = _as_json(dataset)
-        role = attributes.pop("role")
-        yield Node(NodeKind.DATASET, EdgeKind.USED, dataset.name, attributes, dataset.digests, role)
-    for base in snapshot.base_models:
-        attributes = {"uri": base.uri, "digests": list(base.digests)}
-        name = (base.uri or base.digests[0])[:NAME_LENGTH]
-        yield Node(NodeKind.MODEL, EdgeKind.DERIVED_FROM, name, attributes, base.digests, base.relation or "")
+    yield from (dataset_node(dataset, EdgeKind.USED, dataset.role.value) for dataset in snapshot.datasets)
+    yield from (base_model_node(base) for base in snapshot.base_models)
+
+
+def dataset_node(dataset: Dataset, edge: EdgeKind, role: str = "") -> Node:
+    """Return the node of a dataset, with the relation that something has to it."""
+    attributes = _as_json(dataset)
+    del attributes["role"]
+    return Node(NodeKind.DATASET, edge, dataset.name, attributes, dataset.digests, role)
+
+
+def base_model_node(base: BaseModel) -> Node:
+    """Return the node of a base model, with the relation that a version has to it."""
+    attributes = {"uri": base.uri, "digests": list(base.digests)}
+    name = (base.uri or base.digests[0])[:NAME_LENGTH]
+    return Node(NodeKind.MODEL, EdgeKind.DERIVED_FROM, name, attributes, base.digests, base.relation or "")
+
+
+def job_node(job: DataJob) -> Node:
+    """Return the node of a job, with the relation that a dataset has to it."""
+    return Node(NodeKind.JOB, EdgeKind.PRODUCED_BY, f"{job.namespace}/{job.name}"[:NAME_LENGTH], _as_json(job))
 
 
 def node_of(kind: str, attributes: Mapping[str, Any]) -> Node:
@@ -229,6 +273,8 @@ def node_of(kind: str, attributes: Mapping[str, Any]) -> Node:
             (node,) = nodes(Snapshot(datasets=(dataset_of(attributes),)))
         case NodeKind.MODEL:
             (node,) = nodes(Snapshot(base_models=(base_model_of(attributes),)))
+        case NodeKind.JOB:
+            node = job_node(DataJob(**attributes))
         case NodeKind.VERSION:
             raise ValueError("a version's node has no content")
     return node

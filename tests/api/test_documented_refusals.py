@@ -26,6 +26,7 @@ OF_ALL = {kind.code for kind in (*ALWAYS, *OF_BODIES, errors.IdempotencyMismatch
                                  errors.PreconditionFailed, errors.NotJson)}  # fmt: skip
 REASON = {"reason": "a test"}
 PROMOTION = {"stage": "production", "reason": "a test"}
+DATA = {"name": "test", "digests": ["md5:" + "0f" * 16]}
 UNKNOWN = "tags.nothing = 'x'"
 # (operation, code, path, body). ``fraud`` is that of the hostile world, with version 6 pending. In ``back`` version 1
 # is deleted, the bytes of 2 and 5 are gone, 3 is in production, 4 was rolled back, and 5 is in staging.
@@ -57,6 +58,9 @@ TRIED: list[tuple[str, str, str, Any]] = [
     ("download_archive", "blobs_missing", "/models/back/versions/2/archive", None),
     ("download_file", "conflict", "/models/fraud/versions/5/files/model.bin", None),
     ("download_file", "not_ready", "/models/fraud/versions/6/files/model.bin", None),
+    ("list_impact", "not_found", "/lineage/impact?dataset=nothing", None),
+    ("add_lineage", "cycle", "/models/fraud/versions/1/lineage", {"parents": [{"model": "fraud", "version": 1}]}),
+    ("add_data_lineage", "cycle", "/lineage/datasets", {"dataset": DATA, "part_of": [DATA]}),
     ("compare_versions", "not_found", "/compare?v=fraud:1&v=fraud:99", None),
     ("compare_file", "not_found", "/compare/file?v=fraud:1&v=fraud:2&path=nothing", None),
     ("compare_file", "conflict", "/compare/file?v=back:3&v=fraud:5&path=model.bin", None),
@@ -90,6 +94,7 @@ ELSEWHERE = {
     ("prove_entry", "conflict"): "api/test_sealed_log.py",
     ("get_tile", "conflict"): "api/test_sealed_log.py",
     ("list_audit", "position_lost"): "api/test_audit_incremental.py",
+    ("put_edge", "cycle"): "api/test_lineage_additions.py",
     ("complete_upload", "upload_mismatch"): "api/test_uploads.py",
     ("complete_upload", "upload_expired"): "api/test_uploads.py",
     ("sign_upload_parts", "upload_expired"): "api/test_uploads_in_parts.py",

@@ -21,7 +21,7 @@ from tests.support.replies import expect
 
 IDENTITIES = [None, *sorted(role.value for role in GRANTABLE), "revoked", "expired"]
 # No model of this name exists: a caller that is let in gets 404, and nothing changes.
-PARTS = {"model": "unknown", "number": "1", "other": "2", "alias": "champion", "stage": "production",
+PARTS = {"model": "unknown", "number": "1", "other": "2", "alias": "champion", "stage": "production", "edge": "1",
          "path": "model.bin",
          "upload": "00000000-0000-0000-0000-000000000000", "import_id": "00000000-0000-0000-0000-000000000000",
          "session": "000000000000",

@@ -36,7 +36,7 @@ EXPECTED = {
     (f"{VERSION}/stage", "dialog"): 5,
     (f"{VERSION}/stage?check=1", "move-files"): 6,
     (f"{VERSION}/history", ""): 10,
-    (f"{VERSION}/history?verify=1", "verification"): 24,
+    (f"{VERSION}/history?verify=1", "verification"): 29,
 }
 
 

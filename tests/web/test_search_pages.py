@@ -154,10 +154,25 @@ def test_the_versions_that_used_data_are_listed_and_exported(site: RegistryBuild
     export = visitor.get(next(link for link in seen.links if "format=csv" in link))
 
     assert rows(seen) == ["fraud v2", "fraud v1"]
-    assert "No version used this dataset." in staging.text
+    assert "No version depends on it." in staging.text
     assert [line.split(",")[1] for line in export.get_data(as_text=True).splitlines()[1:]] == ["2", "1"]
     assert export.content_type == "text/csv; charset=utf-8"
     assert "Enter the digest" in browse(visitor, "/lineage/impact").text
+    assert rows(browse(visitor, at("/lineage/impact", by="dataset", text="train.csv"))) == ["fraud v2", "fraud v1"]
+    browse(visitor, at("/lineage/impact", by="dataset", text="test.csv"), status=404)
+    browse(visitor, at("/lineage/impact", by="version", text="fraud"), status=422)
+
+
+def test_impact_shows_the_way_to_a_version(site: RegistryBuilder, visitor: FlaskClient) -> None:
+    site.model("base").version(base_models=[{"uri": "hf://org/name@1", "relation": "finetune"}])
+    site.model("fraud").version(parents=[{"model": "base", "version": 1}])
+
+    seen = browse(visitor, at("/lineage/impact", model="hf://org/name"))
+    lineage = browse(visitor, at("/models/fraud/versions/1/lineage", depth="3"))
+
+    assert rows(seen) == ["fraud v1", "base v1"]
+    assert "hf://org/name@1 › base:1" in seen.text
+    assert "derived from (finetune) model hf://org/name@1" in lineage.text
 
 
 def test_deleted_models_have_a_list_with_separate_cursors_and_no_filter(

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from registry.api.schemas.paging import PageQuery, page_of
 from registry.domain.lineage import (
     BaseModel,
     Code,
     Dataset,
     DatasetRole,
     Derivation,
-    EdgeKind,
     Environment,
-    NodeKind,
     Parent,
     Run,
 )
-from registry.domain.stages import Stage
 from registry.http.fields import (
     Choice,
     Document,
     Flag,
     Instant,
-    QueryNumber,
     Strict,
     Text,
     View,
@@ -39,13 +33,12 @@ from registry.http.fields import (
     version_number,
 )
 from registry.rules import digests, lineage_limits, names
-from registry.services.lineage import graph
 
 ROLES = Choice([role.value for role in DatasetRole])
 DERIVATIONS = Choice([relation.value for relation in Derivation])
 
 
-def _digest_field(**kwargs: Any) -> Text:
+def digest_field(**kwargs: Any) -> Text:
     return Text(least=1, most=160, rule=digests.problem, **kwargs)
 
 
@@ -118,8 +111,8 @@ class EnvironmentBody(Strict):
     """The environment that the version was trained in: at least one of these."""
 
     python = Text(most=64, allow_none=True, metadata=about("The version of Python."))
-    lock_digest = _digest_field(allow_none=True, metadata=about("The digest of the lock file."))
-    image_digest = _digest_field(allow_none=True, metadata=about("The digest of the container image."))
+    lock_digest = digest_field(allow_none=True, metadata=about("The digest of the lock file."))
+    image_digest = digest_field(allow_none=True, metadata=about("The digest of the container image."))
 
     @validates_schema
     def _say_something(self, data: dict[str, Any], **_: Any) -> None:
@@ -131,8 +124,8 @@ class EnvironmentBody(Strict):
         return Environment(**data)
 
 
-class DatasetBody(Strict):
-    """Data that the version was trained or measured on."""
+class DataBody(Strict):
+    """Named data with its digests."""
 
     name = Text(
         required=True,
@@ -141,13 +134,12 @@ class DatasetBody(Strict):
         metadata=about("The name of the data, for people."),
     )
     digests = fields.List(
-        _digest_field(),
+        digest_field(),
         required=True,
         validate=validate.Length(1, 8),
         metadata=about("Digests of the data, like `sha256:…` or `md5:…`: any of them identifies it."),
     )
     uri = Text(most=lineage_limits.URI_LENGTH, allow_none=True, metadata=about("Where the data is."))
-    role = fields.String(validate=ROLES, metadata=about("Its role for the version; by default, `other`."))
     rows = WholeNumber(allow_none=True, metadata=about("How many rows it has."))
     schema = Document(allow_none=True, metadata=about("A description of its columns, of any form."))
 
@@ -155,6 +147,12 @@ class DatasetBody(Strict):
     def _make(self, data: dict[str, Any], **_: Any) -> Dataset:
         digests = tuple(data.pop("digests"))
         return Dataset(digests=digests, role=DatasetRole(data.pop("role", DatasetRole.OTHER)), **data)
+
+
+class DatasetBody(DataBody):
+    """Data that the version was trained or measured on."""
+
+    role = fields.String(validate=ROLES, metadata=about("Its role for the version; by default, `other`."))
 
 
 def _relation_field() -> fields.String:
@@ -188,7 +186,7 @@ class BaseModelBody(Strict):
         metadata=about("Where the model is, with its revision, like `hf://org/name@0a1b2c`."),
     )
     digests = fields.List(
-        _digest_field(),
+        digest_field(),
         validate=validate.Length(max=8),
         metadata=about("Digests of the model: any of them identifies it."),
     )
@@ -292,118 +290,3 @@ class LineageView(View):
         fields.Nested(BaseModelView),
         **output("The models outside of this registry that it derives from.", dump_default=list),
     )
-
-
-class GraphNodeView(View):
-    """A node of the lineage graph."""
-
-    id = fields.Integer(**output("Its place in `nodes`, counted from 0; the version asked about is 0."))
-    kind = fields.String(**output(f"The kind: {one_of(NodeKind)}; later releases may add others."))
-    name = fields.String(**output("Its name, for people."))
-    model = fields.String(**output("The name of the model, of a version.", null=True))
-    version = fields.Integer(**output("The number of the version.", null=True))
-    stage = fields.String(**output("The stage of the version now.", null=True))
-    state = fields.String(**output("The state of the version now.", null=True))
-    digests = fields.List(fields.String(), **output("The digests that it is found by."))
-    facts = fields.Dict(
-        keys=fields.String(),
-        **output("Further recorded facts, by kind: for example `commit` of code, `uri` of a dataset, `url` of a run."),
-    )
-
-
-class GraphEdgeView(View):
-    """An edge of the lineage graph."""
-
-    source = fields.Integer(**output("The `id` of the node that it starts at."))
-    target = fields.Integer(**output("The `id` of the node that it leads to."))
-    kind = fields.String(
-        **output(f"The relation of the source to the target: {one_of(EdgeKind)}; later releases may add others.")
-    )
-    role = fields.String(**output("The role of a dataset.", null=True))
-
-
-class GraphView(View):
-    """The inputs of a version, and the versions derived from it."""
-
-    depth = fields.Integer(**output("The number of steps from the version, in both directions."))
-    nodes = fields.List(fields.Nested(GraphNodeView), **output(f"At most {graph.MOST_NODES} nodes, the nearest first."))
-    edges = fields.List(fields.Nested(GraphEdgeView), **output("The edges between these nodes."))
-    more = fields.Integer(**output("The number of nodes that were found and left out; a step finds at most 1,000."))
-
-
-class VersionLineageView(View):
-    """The lineage of the version."""
-
-    VERSIONED = True
-
-    model = fields.String(**output("The name of the model."))
-    number = fields.Integer(**output("The number of the version."))
-    lineage = fields.Nested(LineageView, **output("Where it came from."))
-    graph = fields.Nested(GraphView, metadata=about("The graph around it, with `depth`."))
-
-
-class LineageQuery(Strict):
-    """How much of the graph to show."""
-
-    depth = QueryNumber(
-        validate=validate.Range(1, graph.DEEPEST),
-        metadata=about("Add the graph of so many steps from the version. Such a response has no ETag."),
-    )
-
-
-class ImpactQuery(PageQuery):
-    """The data, and the versions to list."""
-
-    digest = Text(
-        required=True,
-        least=1,
-        most=160,
-        metadata=about(
-            "A digest of the data, like `sha256:…`; without an algorithm, its length decides.",
-            example=f"sha256:{hashlib.sha256(b'payments').hexdigest()}",
-        ),
-    )
-    stage = fields.String(
-        validate=Choice([stage.value for stage in Stage]), metadata=about("Only versions that are in this stage.")
-    )
-    format = fields.String(
-        validate=Choice(["csv"]),
-        metadata=about("A file with all versions instead of a page: `cursor` and `limit` are not used."),
-    )
-
-    @post_load
-    def _name_stage(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return data | {"stage": Stage(data["stage"]) if "stage" in data else None}
-
-
-class UseView(View):
-    """How a version used data."""
-
-    dataset = fields.String(**output("The name of the dataset, as it was registered."))
-    role = fields.String(**output(f"Its role for the version: {one_of(DatasetRole)}."))
-
-
-class SpanView(View):
-    """A span of time."""
-
-    since = Instant(**output("When it began."))
-    until = Instant(**output("When it ended; null if it has not.", null=True))
-
-
-class AffectedView(View):
-    """A version that used the data."""
-
-    model = fields.String(**output("The name of its model."))
-    number = fields.Integer(**output("Its number."))
-    stage = fields.String(**output("Its stage now."))
-    state = fields.String(**output("Its state now; deleted versions are listed too."))
-    uses = fields.List(fields.Nested(UseView), **output("How it used the data."))
-    production = fields.Nested(SpanView, **output("Its latest time in production; null if it never was.", null=True))
-    created_at = Instant(**output("When it was registered."))
-
-
-AffectedPage = page_of(
-    AffectedView,
-    "AffectedPage",
-    warnings=fields.List(fields.String(), **output("Notes on the list.", dump_default=list)),
-)

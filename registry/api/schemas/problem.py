@@ -48,6 +48,9 @@ class ProblemView(View):
     )
     version = fields.Integer(metadata=about("`facts_differ`: the version that the registration means."))
     differences = fields.List(fields.Nested(DifferenceView), metadata=about("`facts_differ`: the facts that differ."))
+    path = fields.List(
+        fields.String(), metadata=about("`cycle`: the names of the nodes of the cycle, from the source of the edge on.")
+    )
     missing = fields.List(fields.String(), metadata=about("`blobs_missing`: the SHA-256 of the bytes."))
     missing_parts = fields.List(
         fields.Integer(), metadata=about("`conflict` of an upload: numbers of parts that have not arrived.")

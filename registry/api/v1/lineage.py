@@ -1,36 +1,119 @@
-"""Lineage over all models: which versions used given data."""
+"""Lineage: the graph around a version, what depends on something, and edges that are added later."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from registry.api import examples
+from registry.api import lineage_examples as examples
 from registry.api.blueprint import Blueprint
-from registry.api.schemas.lineage import AffectedPage, ImpactQuery
+from registry.api.refusal_docs import refuses
+from registry.api.schemas.lineage_edges import (
+    DataLineageBody,
+    EdgeStateBody,
+    LineageAdditionBody,
+    LineageChangeView,
+    LineageEdgeView,
+)
+from registry.api.schemas.lineage_graph import AffectedPage, ImpactQuery, LineageQuery, VersionLineageView
 from registry.api.schemas.paging import paged
+from registry.db.records import EdgeRecord, VersionRecord
 from registry.domain.access import Permission
+from registry.domain.errors import ClosesCycle, NotFound
 from registry.http.access import requires
+from registry.http.context import current_actor, current_claim
 from registry.http.csv_files import csv_file
 from registry.http.database_position import replicable
-from registry.services.lineage import impact
+from registry.services.lineage import additions, edges, graph, impact, recording
+from registry.services.lineage.additions import LineageChange
+from registry.services.lineage.graph import TracedVersion
 
-blueprint = Blueprint("lineage", __name__, url_prefix="/api/v1/lineage", description="Lineage over all models.")
+blueprint = Blueprint("lineage", __name__, url_prefix="/api/v1", description="Where versions and data come from.")
+OF_VERSION = "/models/<model:model>/versions/<number:number>/lineage"
+EDGE = "/lineage/edges/<number:edge>"
 
 
-@blueprint.route("/impact")
+@blueprint.route(OF_VERSION)
+@blueprint.arguments(LineageQuery, location="query")
+@blueprint.response(200, VersionLineageView)
+@requires(Permission.MODEL_READ)
+@replicable
+def get_lineage(query: dict[str, Any], model: str, number: int) -> VersionRecord | TracedVersion:
+    """Show where a version came from, and with `depth` also the versions that derive from it."""
+    if depth := query.get("depth"):
+        return graph.around(model, number, depth, direction=query["direction"])
+    return recording.trace(model, number)
+
+
+@blueprint.route(OF_VERSION, methods=["POST"])
+@blueprint.arguments(LineageAdditionBody, example=examples.ADDITION)
+@blueprint.response(200, LineageChangeView, example=examples.ADDED, recall=additions.recall)
+@requires(Permission.LINEAGE_ADD)
+@refuses(ClosesCycle)
+def add_lineage(body: dict[str, Any], model: str, number: int) -> LineageChange:
+    """Add to the lineage of a version what was learned since.
+
+    The edges are added to the graph, with an entry of the history (`version.lineage_added`). What the registration
+    froze, and the ETag, stay. Edges that are there stay; retracted ones are reinstated.
+    """
+    return additions.add_to_version(model, number, **body, actor=current_actor(), claim=current_claim())
+
+
+@blueprint.route("/lineage/datasets", methods=["POST"])
+@blueprint.arguments(DataLineageBody, example=examples.DATA_LINEAGE)
+@blueprint.response(200, LineageChangeView, recall=additions.recall)
+@requires(Permission.LINEAGE_ADD)
+@refuses(ClosesCycle)
+def add_data_lineage(body: dict[str, Any]) -> LineageChange:
+    """Add what a dataset is a part of, what it was made from, and by which job.
+
+    The edges are added to the graph, with an entry of the audit log (`lineage.added`). Datasets that share a digest are
+    the same data.
+    """
+    return additions.add_data(**body, actor=current_actor(), claim=current_claim())
+
+
+@blueprint.route(EDGE)
+@blueprint.response(200, LineageEdgeView)
+@requires(Permission.MODEL_READ)
+@replicable
+def get_edge(edge: int) -> EdgeRecord:
+    """Show an edge of the lineage with everything that was stated about it."""
+    return edges.edge(edge)
+
+
+@blueprint.route(EDGE, methods=["PUT"])
+@blueprint.arguments(EdgeStateBody, example=examples.EDGE_RETRACTION)
+@blueprint.response(200, LineageChangeView, recall=additions.recall)
+@requires(Permission.LINEAGE_RETRACT)
+@refuses(ClosesCycle)
+def put_edge(body: dict[str, Any], edge: int) -> LineageChange:
+    """Retract an edge of the lineage, or reinstate it.
+
+    A retracted edge is left out of answers; history keeps it. The entry is `version.lineage_retracted` or
+    `version.lineage_reinstated` for an edge of a version, otherwise `lineage.retracted` or `lineage.reinstated`.
+    """
+    return additions.state_edge(
+        edge, is_retracted=body["retracted"], reason=body["reason"], actor=current_actor(), claim=current_claim()
+    )
+
+
+@blueprint.route("/lineage/impact")
 @blueprint.arguments(ImpactQuery, location="query")
 @blueprint.response(
     200, AffectedPage, example=examples.IMPACT, description="A page of versions, or with `format` a file with all."
 )
 @blueprint.doc(responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}})
 @requires(Permission.MODEL_READ)
+@refuses(NotFound)
 @replicable
 def list_impact(query: dict[str, Any]) -> Any:
-    """List the versions that used data with a digest: production first, then staging, then the others.
+    """List the versions that depend on data, a version, code or a base model: production first, then staging.
 
-    In each, the newest come first. The datasets of a version are those named at its registration.
+    A version depends on it directly, or through datasets and models. In each stage, the newest come first. An empty
+    list means that no version depends on it; what no lineage names is 404.
     """
     if query.pop("format", None) is None:
         return paged(impact.impact(**query))
-    impact.stored(query["digest"])  # refused before the file begins
-    return csv_file("impact", impact.COLUMNS, impact.table(query["digest"], stage=query["stage"]))
+    sought, options = query["sought"], {"stage": query["stage"], "as_of": query.get("as_of")}
+    impact.require_known(sought)  # refused before the file begins
+    return csv_file("impact", impact.COLUMNS, impact.table(sought, **options))

@@ -11,7 +11,6 @@ from registry.api.blueprint import Blueprint
 from registry.api.dumping import rendering
 from registry.api.operation_docs import conditional
 from registry.api.refusal_docs import refuses
-from registry.api.schemas.lineage import LineageQuery, VersionLineageView
 from registry.api.schemas.models import ReasonBody, ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
 from registry.api.schemas.versions import (
@@ -47,8 +46,6 @@ from registry.http.database_position import replicable
 from registry.services.catalog import measurements, registration, versions
 from registry.services.catalog.registration import Registered
 from registry.services.imports import upstream
-from registry.services.lineage import graph, recording
-from registry.services.lineage.graph import TracedVersion
 from registry.services.uploads import delivery
 
 blueprint = Blueprint("versions", __name__, url_prefix="/api/v1", description="Immutable numbered versions.")
@@ -216,15 +213,3 @@ def measure_version(body: Evaluation, model: str, number: int) -> VersionRecord:
 def list_metrics(query: dict[str, Any], model: str, number: int) -> dict[str, Any]:
     """List everything that was measured of a version, oldest first."""
     return paged(measurements.metrics(model, number, **query))
-
-
-@blueprint.route(f"{VERSION}/lineage")
-@blueprint.arguments(LineageQuery, location="query")
-@blueprint.response(200, VersionLineageView)
-@requires(Permission.MODEL_READ)
-@replicable
-def get_lineage(query: dict[str, Any], model: str, number: int) -> VersionRecord | TracedVersion:
-    """Show where a version came from, and with `depth` also the versions that derive from it."""
-    if depth := query.get("depth"):
-        return graph.around(model, number, depth)
-    return recording.trace(model, number)

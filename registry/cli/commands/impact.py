@@ -1,4 +1,4 @@
-"""``registry impact``: which versions used given data."""
+"""``registry impact``: which versions depend on data, on a version, on code or on a base model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from registry.cli.support import version_facts
 from registry.cli.support.cells import Moment, Whole
 from registry.cli.support.options import connected, limit
 from registry.cli.support.session import Session
@@ -13,38 +14,57 @@ from registry.cli.support.session import Session
 if TYPE_CHECKING:
     from registry.client.types import AffectedView
 
-COLUMNS = ("version", "stage", "state", "used", ("in production since", "until"), "registered")
-NONE = "no version used this data"
+COLUMNS = ("version", "stage", "state", "by way of", ("in production since", "until"), "registered")
+NONE = "no version depends on it"
+OTHERS = {
+    "dataset": ("NAME", "The name of a dataset, instead of DATA."),
+    "version": ("REF", "A version, like fraud:3, instead of DATA."),
+    "code": ("COMMIT", "A commit, of at least seven digits, instead of DATA."),
+    "model": ("URI", "A base model, like hf://org/name, instead of DATA."),
+}
+
+
+def _others(function: Any) -> Any:
+    for name, (metavar, text) in reversed(OTHERS.items()):
+        function = click.option(f"--{name}", metavar=metavar, help=text)(function)
+    return function
 
 
 @click.command()
-@click.argument("digest")
+@click.argument("data", required=False)
+@_others
 @click.option("--stage", type=click.Choice(["production", "staging", "archived", "none"]), help="Only in this stage.")
+@click.option("--as-of", metavar="TIME", help="Stages at this instant, like 2026-11-25T12:00:00Z.")
 @limit(50)
 @connected
-def impact(session: Session, digest: str, limit: int, stage: Any) -> None:
-    """List the versions that used the dataset with a digest, those in production first.
+def impact(session: Session, data: str | None, limit: int, stage: Any, as_of: str | None, **others: str | None) -> None:
+    """List the versions that depend on DATA, directly or through other data and models; those in production first.
 
-    The datasets of a version are those named at its registration. The times are those of its latest tenure in
-    production. Deleted versions are included.
+    DATA is a digest, or a file or a directory here, of which the digest is computed. A version depends on what it used,
+    and on all that this was made from. The times are of its latest tenure of production. Deleted versions are listed
+    too. An empty list is an answer; exit code 4 means that no lineage names it.
 
     \b
     Example:
-      registry impact sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-      registry impact md5:0cc175b9c0f1b6a831c399e269772661.dir --stage production --json
+      registry impact customers.csv --stage production
+      registry impact sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --json
+      registry impact --model hf://org/name
     """
-    affected = session.registry.lineage.impact(digest, stage=stage, on_warning=session.warn)
+    if (data is not None) + sum(value is not None for value in others.values()) != 1:
+        names = ", ".join(f"--{name}" for name in OTHERS)
+        raise click.UsageError(f"Give exactly one of DATA, {names}.")
+    digest = None if data is None else version_facts.dataset(data, "DATA")["digests"][0]
+    affected = session.registry.lineage.impact(digest, **others, stage=stage, as_of=as_of)
     session.list(affected, COLUMNS, _row, empty=NONE, limit=limit)
 
 
 def _row(one: AffectedView) -> list[object]:
     production = one["production"]
-    uses = [f"{use['dataset']} ({use['role']})" for use in one["uses"]]
     return [
         Whole(f"{one['model']}:{one['number']}"),
         Whole(one["stage"]),
         Whole(one["state"]),
-        uses,
+        " > ".join(step["name"] + (f" ({step['role']})" if step["role"] else "") for step in one["path"][:-1]),
         _moment(production and production["since"]),
         _moment(production and production["until"]),
         Moment(one["created_at"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,20 +236,9 @@ def _facts_of_options(session: Session, detected: Detected, **options: Any) -> d
             python=options["python"], lock_file=options["lock_file"], image_digest=options["image_digest"]
         ),
         "datasets": version_facts.some(datasets),
-        **_origins(session, options),
+        **version_facts.origins(session, options),
         "aliases": version_facts.some(options["aliases"]),
     }
-
-
-def _origins(session: Session, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parents and the base models, all with the derivation, if it is given."""
-    parents: list[dict[str, Any]] = [{"model": one.model, "version": session.number(one)} for one in options["parents"]]
-    bases: list[dict[str, Any]] = [{**version_facts.base_model(text)} for text in options["base_models"]]
-    if derivation := options["derivation"]:
-        if not (parents or bases):
-            raise click.UsageError("--derivation states how the version derives from a --parent or a --base-model.")
-        parents, bases = ([one | {"relation": derivation} for one in origins] for origins in (parents, bases))
-    return {"parents": version_facts.some(parents), "base_models": version_facts.some(bases)}
 
 
 def _show_registered(done: Registered, asked: Sequence[str], *, waits: bool = False) -> None:

@@ -49,6 +49,7 @@ BY_CODE: Mapping[str, Exit] = {
     "conflict": Exit.CONFLICT,
     "already_exists": Exit.CONFLICT,
     "in_use": Exit.CONFLICT,
+    "cycle": Exit.CONFLICT,
     "facts_differ": Exit.CONFLICT,
     "occupied": Exit.CONFLICT,
     "stale": Exit.CONFLICT,

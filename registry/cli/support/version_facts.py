@@ -13,6 +13,7 @@ import click
 from registry.rules.listing import listed
 
 if TYPE_CHECKING:
+    from registry.cli.support.session import Session
     from registry.client.detect import Detected
     from registry.client.types import BaseModel, Dataset
 
@@ -86,15 +87,26 @@ def base_model(text: str) -> BaseModel:
         raise click.BadParameter(str(error), param_hint="--base-model") from error
 
 
-def dataset(text: str) -> Dataset:
-    """Return the dataset that a value of --data describes. Raises BadParameter."""
+def origins(session: Session, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parents and the base models, all with the derivation, if it is given. Raises UsageError."""
+    parents: list[dict[str, Any]] = [{"model": one.model, "version": session.number(one)} for one in options["parents"]]
+    bases: list[dict[str, Any]] = [{**base_model(text)} for text in options["base_models"]]
+    if derivation := options["derivation"]:
+        if not (parents or bases):
+            raise click.UsageError("--derivation states how the version derives from a --parent or a --base-model.")
+        parents, bases = ([one | {"relation": derivation} for one in each] for each in (parents, bases))
+    return {"parents": some(parents), "base_models": some(bases)}
+
+
+def dataset(text: str, option: str = "--data") -> Dataset:
+    """Return the dataset that a value of *option* describes. Raises BadParameter."""
     from registry.client import errors
     from registry.client.files import data
 
     try:
         return data.described(text)
     except errors.UnfitSource as error:
-        raise click.BadParameter(error.detail, param_hint="--data") from error
+        raise click.BadParameter(error.detail, param_hint=option) from error
 
 
 def file_digest(path: Path) -> str:

@@ -1,26 +1,105 @@
-"""Lineage over all models."""
+"""Lineage: what depends on something, and edges that are added, retracted and reinstated."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from registry.client.fields import given
 from registry.client.http.transport import Transport, path
-from registry.client.types import AffectedView, Stage
+from registry.client.types import (
+    AffectedView,
+    BaseModel,
+    DataJob,
+    Dataset,
+    LineageChangeView,
+    LineageEdgeView,
+    Parent,
+    Stage,
+)
 
 
 class Lineage:
-    """Finds versions by the data that they were registered with. ``versions.lineage`` shows that of one version."""
+    """The lineage over all models. ``versions.lineage`` shows that of one version."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     def impact(
-        self, digest: str, *, stage: Stage | None = None, on_warning: Callable[[str], None] = warnings.warn
+        self,
+        digest: str | None = None,
+        *,
+        dataset: str | None = None,
+        version: str | None = None,
+        code: str | None = None,
+        model: str | None = None,
+        stage: Stage | None = None,
+        as_of: str | None = None,
     ) -> Iterator[AffectedView]:
-        """Yield the versions that used data with this digest: production first, then staging, then the others.
+        """Yield the versions that depend on it: production first, then staging, then the others.
 
-        With *stage*, only those that are in it. *on_warning* is called when no registration named the digest.
+        Give one of the digest of data, the name of a *dataset*, a *version* as ``fraud:3``, the commit of *code*, and
+        the URI of a base *model*. With *stage*, only those that are in it. With *as_of*, stages are those of that
+        instant. Raises NotFound for what no lineage names.
         """
-        query = {"digest": digest, "stage": stage}
-        return self._transport.pages(AffectedView, path("lineage", "impact"), query=query, on_warning=on_warning)
+        query = {
+            "digest": digest,
+            "dataset": dataset,
+            "version": version,
+            "code": code,
+            "model": model,
+            "stage": stage,
+            "as_of": as_of,
+        }
+        return self._transport.pages(AffectedView, path("lineage", "impact"), query=query)
+
+    def add(
+        self,
+        model: str,
+        number: int,
+        *,
+        used: Sequence[Dataset] | None = None,
+        evaluated_on: Sequence[Dataset] | None = None,
+        parents: Sequence[Parent] | None = None,
+        base_models: Sequence[BaseModel] | None = None,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> LineageChangeView:
+        """Add to the lineage of a version what was learned since it was registered.
+
+        Edges that are there stay; retracted ones are reinstated. Raises NotFound, Invalid, and ClosesCycle.
+        """
+        body = given(used=used, evaluated_on=evaluated_on, parents=parents, base_models=base_models, reason=reason)
+        where = path("models", model, "versions", number, "lineage")
+        return self._transport.one(LineageChangeView, "POST", where, body=body, key=idempotency_key)
+
+    def add_data(
+        self,
+        dataset: Dataset,
+        *,
+        part_of: Sequence[Dataset] | None = None,
+        transformed_from: Sequence[Dataset] | None = None,
+        job: DataJob | None = None,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> LineageChangeView:
+        """Add what a dataset is a part of, what it was made from, and by which job. Raises Invalid and ClosesCycle."""
+        body = given(dataset=dataset, part_of=part_of, transformed_from=transformed_from, job=job, reason=reason)
+        return self._transport.one(
+            LineageChangeView, "POST", path("lineage", "datasets"), body=body, key=idempotency_key
+        )
+
+    def edge(self, edge: int) -> LineageEdgeView:
+        """Return an edge with everything that was stated about it. Raises NotFound."""
+        return self._transport.one(LineageEdgeView, "GET", path("lineage", "edges", edge))
+
+    def retract(self, edge: int, *, reason: str) -> LineageChangeView:
+        """Leave an edge out of answers; history keeps it. Raises NotFound."""
+        return self._state(edge, {"retracted": True, "reason": reason})
+
+    def reinstate(self, edge: int, *, reason: str) -> LineageChangeView:
+        """Take an edge into answers again. Raises NotFound and ClosesCycle."""
+        return self._state(edge, {"retracted": False, "reason": reason})
+
+    def _state(self, edge: int, body: dict[str, Any]) -> LineageChangeView:
+        return self._transport.one(LineageChangeView, "PUT", path("lineage", "edges", edge), body=body)

@@ -12,6 +12,7 @@ from registry.client.fields import comma_separated, given, labels
 from registry.client.http.transport import PAGE, Transport, path, read
 from registry.client.types import (
     ComparisonView,
+    Direction,
     EntryView,
     FileComparisonView,
     FileView,
@@ -181,13 +182,19 @@ class Versions:
         where = _version_path(model, number, "notes")
         return islice(self._transport.pages(NoteView, where, size=min(limit or PAGE, PAGE)), limit)
 
-    def lineage(self, model: str, number: int, *, depth: int | None = None) -> VersionLineageView:
+    def lineage(
+        self, model: str, number: int, *, depth: int | None = None, direction: Direction | None = None
+    ) -> VersionLineageView:
         """Return the run, code, environment, datasets and parents of a version.
 
-        With a *depth* of 1 to 3 there is a ``graph`` of so many steps, also of the versions that derive from it.
+        With a *depth* of 1 to 50 there is a ``graph`` of so many steps: ``up`` to what it was made from, ``down`` to
+        the versions that derive from it, or both.
         """
         return self._transport.one(
-            VersionLineageView, "GET", _version_path(model, number, "lineage"), query={"depth": depth}
+            VersionLineageView,
+            "GET",
+            _version_path(model, number, "lineage"),
+            query={"depth": depth, "direction": direction},
         )
 
     def compare(self, *references: str, everything: bool = False) -> ComparisonView:

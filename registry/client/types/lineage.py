@@ -92,19 +92,69 @@ class GraphNodeView(TypedDict):
 
 
 class GraphEdgeView(TypedDict):
+    edge: int
     source: int
     target: int
     kind: str
     role: str | None
+    asserted_by: str | None
+    asserted_at: str
 
 
 class GraphView(TypedDict):
-    """``more`` counts the nodes that were found and left out."""
+    """``more`` counts the nodes that were found and left out, ``cut`` has those with edges that are left out."""
 
     depth: int
     nodes: list[GraphNodeView]
     edges: list[GraphEdgeView]
     more: int
+    cut: list[int]
+
+
+class EdgeEndView(TypedDict):
+    kind: str
+    name: str
+    model: str | None
+    version: int | None
+    digests: list[str]
+
+
+class EdgeStatementView(TypedDict):
+    statement: Literal["added", "retracted", "reinstated"]
+    at: str
+    actor: str | None
+    entry: str | None
+
+
+class LineageEdgeView(TypedDict):
+    """An edge with everything that was stated about it; answers leave a retracted one out."""
+
+    id: int
+    kind: str
+    role: str | None
+    source: EdgeEndView
+    target: EdgeEndView
+    retracted: bool
+    statements: list[EdgeStatementView]
+
+
+class LineageChangeView(TypedDict):
+    """The edges that a request named, as they are now; ``entry`` is None where it changed nothing."""
+
+    changed: bool
+    entry: str | None
+    edges: list[LineageEdgeView]
+
+
+class DataJob(TypedDict):
+    """A process that makes datasets from others."""
+
+    namespace: str
+    name: str
+    url: NotRequired[str | None]
+
+
+Direction = Literal["up", "down", "both"]
 
 
 class UseView(TypedDict):
@@ -117,13 +167,25 @@ class SpanView(TypedDict):
     until: str | None
 
 
+class PathStepView(TypedDict):
+    kind: str
+    name: str
+    relation: str | None
+    role: str | None
+
+
 class AffectedView(TypedDict):
-    """A version that used data; ``production`` is its latest time there."""
+    """A version that depends on data or models; ``production`` is its latest time there.
+
+    ``path`` is the shortest way to it, ``tenures`` are its times in production.
+    """
 
     model: str
     number: int
     stage: str
     state: str
     uses: list[UseView]
+    path: list[PathStepView]
+    tenures: list[SpanView]
     production: SpanView | None
     created_at: str

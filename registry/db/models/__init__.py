@@ -6,7 +6,7 @@ from registry.db.models.audit import AuditEntry, AuditText, Chain, CheckpointedH
 from registry.db.models.catalog import FormerName, Model, ModelTag, Version, VersionMetric, VersionParam, VersionTag
 from registry.db.models.governance import AliasRequest, AliasTenure, Tenure
 from registry.db.models.imports import Import
-from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode
+from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode, LineageStatement
 from registry.db.models.operations import Census, Heartbeat
 from registry.db.models.refreshes import RunRefresh
 from registry.db.models.refusals import Download, LoginFailure, Refusal
@@ -36,6 +36,7 @@ __all__ = [
     "LineageDigest",
     "LineageEdge",
     "LineageNode",
+    "LineageStatement",
     "LoginFailure",
     "Model",
     "ModelTag",

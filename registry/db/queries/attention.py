@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import AuditEntry, Blob, LineageEdge, LineageNode, Model, Tenure, Version, VersionFile
 from registry.db.queries import pages
+from registry.db.queries.lineage_edges import is_in_force
 from registry.domain.lineage import DatasetRole, EdgeKind, NodeKind
 
 DAMAGE_ENTRIES = 500  # the latest, among which the times of damage are looked for
@@ -86,6 +87,7 @@ def _has_edge(kind: EdgeKind, node: NodeKind, *conditions: ColumnElement[bool]) 
         .where(
             _OWN.version_id == Tenure.version_id,
             LineageEdge.kind == literal_column(f"'{kind.value}'"),
+            is_in_force(LineageEdge),
             _TARGET.kind == literal_column(f"'{node.value}'"),
             *conditions,
         )
@@ -94,7 +96,7 @@ def _has_edge(kind: EdgeKind, node: NodeKind, *conditions: ColumnElement[bool]) 
 
 
 def _select_unrecorded() -> FixedStatement:
-    trained = LineageEdge.role == literal_column(f"'{DatasetRole.TRAIN.value}'")
+    trained = LineageEdge.role.in_([literal_column(f"'{role}'") for role in (DatasetRole.TRAIN, DatasetRole.FINETUNE)])
     has_data = _has_edge(EdgeKind.USED, NodeKind.DATASET, trained)
     is_dirty = _has_edge(EdgeKind.BUILT_FROM, NodeKind.CODE, _TARGET.attributes["dirty"].as_boolean().is_(True))
     return FixedStatement(

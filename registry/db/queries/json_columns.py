@@ -26,6 +26,7 @@ from registry.db.models import (
     VersionTag,
 )
 from registry.db.queries.cached_fragments import Fixed
+from registry.db.queries.lineage_edges import is_registered
 from registry.domain.stages import SERVING
 
 LATEST = (
@@ -135,7 +136,8 @@ def version_lineage() -> ColumnElement[Any]:
         .outerjoin(parent, parent.id == target.version_id)
         .outerjoin(its_model, its_model.id == parent.model_id)
     )
-    return _list_column("version_lineage", rows.where(own.version_id == Version.id))
+    rows = rows.where(own.version_id == Version.id, is_registered(LineageEdge))
+    return _list_column("version_lineage", rows)
 
 
 def model_tags() -> ColumnElement[Any]:

@@ -28,6 +28,7 @@ from registry.db.models import (
     VersionParam,
     VersionTag,
 )
+from registry.db.queries.lineage_edges import is_registered
 
 LEAST = 512
 _SHORT = 128  # characters: a column that holds no more is part of LEAST
@@ -181,7 +182,8 @@ def _metrics(key: Any) -> ColumnElement[int]:
 def _lineage_size(key: Any) -> ColumnElement[int]:
     own, target = aliased(LineageNode), aliased(LineageNode)
     attributes = select(_sum(target.attributes)).select_from(own).join(LineageEdge, LineageEdge.source_id == own.id)
-    return _one(attributes.join(target, target.id == LineageEdge.target_id).where(own.version_id == key))
+    attributes = attributes.join(target, target.id == LineageEdge.target_id)
+    return _one(attributes.where(own.version_id == key, is_registered(LineageEdge)))
 
 
 def _octets(own: Any, columns: Sequence[str]) -> ColumnElement[int]:

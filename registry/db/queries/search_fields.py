@@ -23,6 +23,7 @@ from registry.db.models import (
     VersionTag,
 )
 from registry.db.queries.cached_fragments import Fixed
+from registry.db.queries.lineage_edges import is_in_force
 from registry.db.queries.search_terms import PREFIX, Column, Related, SearchDialect
 from registry.domain.filters.terms import Key
 from registry.domain.lineage import NodeKind
@@ -181,7 +182,7 @@ def _attribute(kind: NodeKind, name: str) -> Related:
     value = target.attributes[name].as_string()
     statement = select(value).join(LineageEdge, LineageEdge.target_id == target.id)
     statement = statement.join(own, own.id == LineageEdge.source_id)
-    statement = statement.where(own.version_id == Version.id, target.kind == kind.value)
+    statement = statement.where(own.version_id == Version.id, target.kind == kind.value, is_in_force(LineageEdge))
     return Related(statement.correlate(Version), value)
 
 
@@ -189,7 +190,9 @@ def _dataset_name() -> Related:
     own, target = aliased(LineageNode), aliased(LineageNode)
     statement = select(target.name).join(LineageEdge, LineageEdge.target_id == target.id)
     statement = statement.join(own, own.id == LineageEdge.source_id)
-    statement = statement.where(own.version_id == Version.id, target.kind == NodeKind.DATASET.value)
+    statement = statement.where(
+        own.version_id == Version.id, target.kind == NodeKind.DATASET.value, is_in_force(LineageEdge)
+    )
     return Related(statement.correlate(Version), target.name)
 
 
@@ -198,7 +201,9 @@ def _dataset_digest() -> Related:
     statement = select(LineageDigest.digest).join(target, target.id == LineageDigest.node_id)
     statement = statement.join(LineageEdge, LineageEdge.target_id == target.id)
     statement = statement.join(own, own.id == LineageEdge.source_id)
-    statement = statement.where(own.version_id == Version.id, target.kind == NodeKind.DATASET.value)
+    statement = statement.where(
+        own.version_id == Version.id, target.kind == NodeKind.DATASET.value, is_in_force(LineageEdge)
+    )
     return Related(statement.correlate(Version), LineageDigest.digest)
 
 

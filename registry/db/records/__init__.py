@@ -12,12 +12,16 @@ from registry.db.records.catalog import (
 )
 from registry.db.records.files import EntryOfDirectory, FileRecord
 from registry.db.records.jobs import ImportRecord, JobRecord, UploadRecord
+from registry.db.records.lineage import EdgeEnd, EdgeRecord, EdgeStatement
 from registry.db.records.metrics import MeasuredVersionRecord, MetricPointRecord, MetricRecord
 from registry.db.records.paging import Page
 from registry.db.records.tenures import AliasRecord, HolderRecord, ServingRecord, TenureRecord
 
 __all__ = [
     "AliasRecord",
+    "EdgeEnd",
+    "EdgeRecord",
+    "EdgeStatement",
     "EntryOfDirectory",
     "EntryRecord",
     "EvaluationRecord",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from registry.domain.lineage import LINEAGE_OF_DATA
 from registry.domain.replay import access, model, storage
 from registry.domain.replay.checkpoints import CHECKPOINT
 from registry.domain.replay.entry import BASELINE, ERASED
@@ -21,6 +22,7 @@ ACTIONS = frozenset(
         ERASED,
         KEY_REPLACED,
         KEY_ROTATED,
+        *LINEAGE_OF_DATA,
         RESTORED,
     }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from registry.domain.lineage import LINEAGE_OF_VERSIONS
 from registry.domain.replay.entry import BASELINE, CLEARED, ERASED, UNKNOWN, Entry, Unknown, Unreplayable
 from registry.domain.replay.replayed import Alias, Blobs, ReplayedModel, ReplayedTenure, ReplayedVersion, Tags
 from registry.domain.stages import SERVING, Lifecycle, Stage, TransitionKind, kind_of
@@ -141,6 +142,10 @@ class _Replay:
 
     def noted(self, entry: Entry) -> None:
         """Change nothing but require that the version exists: a note is its entry, and stored nowhere else."""
+        self._version(entry)
+
+    def related(self, entry: Entry) -> None:
+        """Change nothing but require that the version exists: lineage that is added later is compared by its entry."""
         self._version(entry)
 
     def refreshed(self, entry: Entry) -> None:
@@ -314,6 +319,7 @@ ACTIONS: Mapping[str, Callable[[_Replay, Entry], None]] = {
     "version.failed": _Replay.settled,
     "version.edited": _Replay.version_edited,
     "version.measured": _Replay.measured,
+    **dict.fromkeys(LINEAGE_OF_VERSIONS, _Replay.related),
     "version.noted": _Replay.noted,
     "version.refreshed": _Replay.refreshed,
     "version.refresh_retried": _Replay.refreshed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from registry.domain.lineage import LINEAGE_OF_DATA
 from registry.domain.replay.entry import BASELINE, ERASED, Entry, Unreplayable
 
 CLOCK_ACCEPTED = "clock.accepted"
@@ -55,7 +56,7 @@ def replay(entries: Iterable[Entry]) -> Restorations:
                 restorations.uncertain[name] = max(until, restorations.uncertain.get(name, ""))
         elif entry.action == BASELINE:
             restorations.unsealed_until, restorations.baseline = entry.facts.get("unsealed_until"), entry.at
-        elif entry.action != ERASED:
+        elif entry.action not in {ERASED, *LINEAGE_OF_DATA}:
             raise Unreplayable(f"this release cannot replay the action {entry.action!r}")
     return restorations
 

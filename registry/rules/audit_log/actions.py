@@ -13,6 +13,7 @@ ACTIONS: Mapping[str, frozenset[str]] = {
         "import.parked", "import.requested", "import.retried", "model.created", "model.deleted", "model.edited",
         "model.renamed", "model.renumbered", "model.restored", "refresh.parked", "refresh.retried", "version.archived",
         "version.deleted", "version.demoted", "version.edited", "version.failed", "version.fetched",
+        "version.lineage_added", "version.lineage_reinstated", "version.lineage_retracted",
         "version.measured", "version.noted", "version.promoted", "version.purged", "version.refresh_retried",
         "version.refreshed", "version.registered", "version.restored", "version.rolled_back",
         "version.rolled_back_unchecked", "version.undeleted", "version.verified",
@@ -29,7 +30,10 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     },
     "log": _EVERYWHERE | {"log.checkpointed"},
     "registry": _EVERYWHERE
-    | {"clock.accepted", "log.epoch_begun", "registry.restored", "secret_key.replaced", "secret_key.rotated"},
+    | {
+        "clock.accepted", "lineage.added", "lineage.reinstated", "lineage.retracted", "log.epoch_begun",
+        "registry.restored", "secret_key.replaced", "secret_key.rotated",
+    },
 }  # fmt: skip
 
 

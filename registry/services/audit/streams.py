@@ -24,6 +24,7 @@ from registry.db.models import (
     VersionParam,
     VersionTag,
 )
+from registry.db.queries.lineage_edges import is_registered
 
 FETCHED = 500
 Key = tuple[Any, ...]
@@ -119,4 +120,5 @@ class ModelRows:
             .join(own, own.id == LineageEdge.source_id)
             .join(target, target.id == LineageEdge.target_id)
             .join(Version, of == own.version_id)
+            .where(is_registered(LineageEdge))
         )

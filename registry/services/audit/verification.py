@@ -13,11 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Chained
-from registry.db.models import AuditEntry, Chain, FormerName, LineageDigest, LineageNode, Model, Version
+from registry.db.models import AuditEntry, Chain, Model
 from registry.db.queries import catalog
 from registry.db.session import reading
-from registry.domain import clock, lineage
-from registry.domain.lineage import NodeKind
+from registry.domain import clock
 from registry.domain.replay import access as access_log
 from registry.domain.replay import checkpoints as checkpoint_log
 from registry.domain.replay import model as model_log
@@ -28,7 +27,7 @@ from registry.domain.replay.checkpoints import Checkpoints
 from registry.domain.replay.entry import Unreplayable
 from registry.domain.replay.replayed import ReplayedModel
 from registry.domain.replay.storage import Storage
-from registry.services.audit import comparison, holdings, positions
+from registry.services.audit import comparison, holdings, lineage_comparison, positions
 from registry.services.audit.chains import ChainHead, Walk, stream
 from registry.services.audit.comparison import Comparison
 from registry.services.audit.recording import AUTH, LOG, REGISTRY, aggregate_of
@@ -105,8 +104,10 @@ class _Verification:
         self._checkpoints = Checkpoints()
         self._storage: Storage | None = None
         self._walked: set[str] = set()
+        self._is_whole = False
 
     def run(self, model: str | None) -> Iterator[ChainReport]:
+        self._is_whole = model is None
         chains = {chain.aggregate: _head(chain.aggregate, chain) for chain in self._session.scalars(select(Chain))}
         yield self.own(LOG, chains.pop(LOG, None))
         yield self.own(STORAGE, chains.pop(STORAGE, None))
@@ -115,7 +116,7 @@ class _Verification:
             yield self.own(REGISTRY, chains.pop(REGISTRY, None))
             for aggregate, head in sorted(chains.items()):
                 yield self.own(aggregate, head)
-            yield _lineage_nodes(self._session)
+            yield _lineage(self._session)
             yield _sealed_log(self._session)
         yield from self.named(model)
         if model is None:
@@ -213,6 +214,8 @@ class _Verification:
         if log is None:
             return ChainReport(aggregate, 0, ["it has no entries, and every model has one"], label=row.name)
         result = comparison.model(row, rows, log, self._storage)
+        if not self._is_whole:  # else they are compared together
+            lineage_comparison.check_models(self._session, result, [row.id])
         return _report(walk, result, label=row.name, baseline=log.baseline)
 
     def _left_over(self) -> Iterator[ChainReport]:
@@ -268,51 +271,13 @@ def _sealed_log(session: Session) -> ChainReport:
     return ChainReport(SEALED_LOG, 0, result.differences[:SHOWN], label=f"{size} positions")
 
 
-def _lineage_nodes(session: Session) -> ChainReport:
-    """Compare the nodes of runs, code, environments and datasets with their keys, which are digests of them."""
+def _lineage(session: Session) -> ChainReport:
+    """Compare the nodes of the lineage with their keys, and statements about its edges with their entries."""
     result, count = Comparison(), 0
-    nodes = select(
-        LineageNode.id,
-        LineageNode.kind,
-        LineageNode.key,
-        LineageNode.name,
-        LineageNode.attributes,
-        LineageNode.version_id,
-        Version.number,
-        Version.model_id,
-        Model.name.label("model"),
-    )
-    nodes = nodes.outerjoin(Version, Version.id == LineageNode.version_id).outerjoin(
-        Model, Model.id == Version.model_id
-    )
-    nodes = nodes.order_by(LineageNode.id)  # fmt: skip
-    listed = select(LineageDigest.node_id, LineageDigest.digest).order_by(LineageDigest.node_id)
     try:
-        with Cursors(session) as cursors:
-            digests = Stream(cursors, listed, lambda row: (row.node_id,))
-            for row in cursors.rows(nodes):
-                count += 1
-                carried = {each.digest for each in digests.of((row.id,))}
-                result.check(f"the lineage node {row.id}", (row.key, row.name, carried), _node(session, row))
-    except ValueError as error:
+        count = lineage_comparison.check_nodes(session, result)
+        lineage_comparison.check_data(session, result)
+        lineage_comparison.check_models(session, result, None)
+    except ValueError as error:  # SQLite stores any value in any column
         result.differences.append(f"a lineage node cannot be read: {error}")
     return ChainReport(LINEAGE, 0, result.differences[:SHOWN], label=f"{count} nodes")
-
-
-def _node_name(session: Session, row: Any) -> str:
-    """Return the name that a version's node has: of its model when it was registered, with its number."""
-    former = select(FormerName.name).where(FormerName.model_id == row.model_id)
-    current = f"{row.model}:{row.number}"
-    if row.name == current:
-        return current
-    return next((row.name for name in session.scalars(former) if row.name == f"{name}:{row.number}"), current)
-
-
-def _node(session: Session, row: Any) -> Any:
-    if row.kind == NodeKind.VERSION:
-        return str(row.version_id), _node_name(session, row), set()
-    try:
-        node = lineage.node_of(row.kind, row.attributes)
-        return node.key, node.name, set(node.digests)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return "a snapshot with this content"

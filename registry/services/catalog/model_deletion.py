@@ -12,10 +12,12 @@ from sqlalchemy.orm import Session
 
 from registry.db.models import LineageEdge, LineageNode, Model, Version
 from registry.db.queries import catalog, records
+from registry.db.queries.lineage_edges import is_in_force
 from registry.db.records import ModelRecord
 from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, InUse
+from registry.domain.lineage import EdgeKind
 from registry.domain.stages import SERVING, Lifecycle
 from registry.domain.states import VersionState
 from registry.services import audit
@@ -151,6 +153,8 @@ def _refuse_if_used(session: Session, model: Model) -> None:
         .join(LineageEdge, LineageEdge.source_id == LineageNode.id)
         .where(
             LineageEdge.target_id.in_(own),
+            LineageEdge.kind == EdgeKind.DERIVED_FROM.value,
+            is_in_force(LineageEdge),
             Model.id != model.id,
             Model.deleted_at.is_(None),
             Version.state != VersionState.DELETED,

@@ -19,6 +19,7 @@ from registry.db.models import (
     VersionMetric,
     VersionParam,
 )
+from registry.db.queries.lineage_edges import is_registered
 from registry.domain import clock, fact_digests
 from registry.domain.evidence.rows import EdgeRow, FrozenRow, MetricRow
 from registry.domain.lineage import NodeKind
@@ -78,6 +79,7 @@ class StoredRows:
             .join(own, own.id == LineageEdge.source_id)
             .join(target, target.id == LineageEdge.target_id)
             .join(Version, Version.id == own.version_id)
+            .where(is_registered(LineageEdge))
         )  # fmt: skip
         for number, rows in self._by_version(model, statement, LineageEdge.id):
             yield (

@@ -1,32 +1,45 @@
-"""The lineage graph of a version: its inputs, and the versions derived from it."""
+"""The lineage around a version: what went into it, and what derives from it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import bindparam, literal_column, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db.fixed_statements import FixedStatement
-from registry.db.models import LineageDigest, LineageEdge, LineageNode, Model, Version
+from registry.db.models import LineageNode, Model, Version
 from registry.db.queries import catalog, records
 from registry.db.records import LineageRecord
 from registry.db.session import reading
-from registry.domain.lineage import EdgeKind, NodeKind
+from registry.domain.lineage import NodeKind
 from registry.domain.states import VersionState
+from registry.services.lineage import edges, walking
+from registry.services.lineage.walking import FoundEdge
 
-MOST_NODES = 100
-MOST_EDGES = 1000  # that are read for one step in one direction
-DEEPEST = 3
+MOST_NODES = 1000
+DEEPEST = 50
+MOST_EDGES = 5000  # that are read of 500 nodes for one step in one direction
+
+
+class Direction(StrEnum):
+    """``up``: what a version was made from; ``down``: what was made from it."""
+
+    UP = "up"
+    DOWN = "down"
+    BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A node of a graph; ``id`` is its index in the graph, 0 for the requested version.
+    """A node of a graph; ``id`` is its place in the graph, and 0 that of the version asked about.
 
-    ``model``, ``version``, ``stage`` and ``state`` are those of a version. ``facts`` depend on the kind.
+    ``model``, ``version``, ``stage`` and ``state`` are those of a version. ``facts`` depend on the kind. Nodes of the
+    same data are one, with the digests of all of them.
     """
 
     id: int
@@ -42,22 +55,30 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True)
 class GraphEdge:
-    """``source`` was produced by, built from, run in, derived from or used ``target``; both are ids of nodes."""
+    """A relation of ``source`` to ``target``, which are ids of nodes; ``edge`` is the id of the edge."""
 
+    edge: int
     source: int
     target: int
     kind: str
     role: str | None
+    asserted_by: str | None
+    asserted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class LineageGraph:
-    """Nodes and edges around a version; ``more`` counts the nodes that were found and left out."""
+    """Nodes and edges around a version.
+
+    ``more`` counts the nodes that were found and left out, and ``cut`` has the nodes of which not every edge is shown
+    for that reason: a question about them goes on from there.
+    """
 
     depth: int
     nodes: Sequence[GraphNode]
     edges: Sequence[GraphEdge]
     more: int
+    cut: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,39 +91,26 @@ class TracedVersion:
     graph: LineageGraph
 
 
-def around(model: str, number: int, depth: int) -> TracedVersion:
+def around(
+    model: str, number: int, depth: int, *, direction: Direction = Direction.BOTH, most: int = MOST_NODES
+) -> TracedVersion:
     """Return the lineage of a version with the graph of *depth* steps from it. Raises NotFound.
 
     Upwards are inputs and parents with their inputs, downwards versions that derive from it. The graph has at most
-    100 nodes, the nearest first.
+    *most* nodes, the nearest first, and leaves out retracted edges.
     """
     with reading(snapshot=True) as session:
         version = catalog.any_version(session, model, number)
         record = records.version_record(session, version)
-        walk = _GraphWalk(session)
-        walk.start(version.id)
-        walk.go(depth)
+        (root,) = records.rows(session, _ROOT, version=version.id)
+        walk = _GraphWalk(session, root.id, most)
+        walk.go(depth, direction)
         return TracedVersion(record.model, record.number, record.lineage, walk.graph(depth))
 
 
-_FOUND = select(LineageEdge.source_id, LineageEdge.target_id, LineageEdge.kind, LineageEdge.role)
 _NODES_OF_STEP: Any = bindparam("nodes", expanding=True)
-_FIRST: Any = literal_column(str(MOST_EDGES))
 _ROOT = FixedStatement(select(LineageNode.id).where(LineageNode.version_id == bindparam("version")))
-_INPUTS = FixedStatement(
-    _FOUND.where(LineageEdge.source_id.in_(_NODES_OF_STEP))
-    .order_by(LineageEdge.source_id, LineageEdge.kind, LineageEdge.role, LineageEdge.target_id)  # as an index has them
-    .limit(_FIRST)
-)
-_DERIVED = FixedStatement(
-    _FOUND.where(
-        LineageEdge.target_id.in_(_NODES_OF_STEP),
-        LineageEdge.kind == literal_column(f"'{EdgeKind.DERIVED_FROM.value}'"),
-    )
-    .order_by(LineageEdge.target_id, LineageEdge.id)
-    .limit(_FIRST)
-)
-_TEXTS = ("url", "triggered_by", "repo", "commit", "branch", "path", "python", "uri")
+_TEXTS = ("url", "triggered_by", "repo", "commit", "branch", "path", "python", "uri", "namespace")
 _SHOWN = FixedStatement(
     select(
         LineageNode.id,
@@ -121,84 +129,104 @@ _SHOWN = FixedStatement(
     .outerjoin(Model, Model.id == Version.model_id)
     .where(LineageNode.id.in_(_NODES_OF_STEP))
 )
-_DIGESTS = FixedStatement(
-    select(LineageDigest.node_id, LineageDigest.digest)
-    .where(LineageDigest.node_id.in_(_NODES_OF_STEP))
-    .order_by(LineageDigest.node_id, LineageDigest.digest)
-)
 _FACTS = {
     NodeKind.RUN: ("url", "triggered_by"),
     NodeKind.CODE: ("repo", "commit", "branch", "path", "dirty"),
     NodeKind.ENVIRONMENT: ("python",),
     NodeKind.DATASET: ("uri", "rows"),
+    NodeKind.MODEL: ("uri",),
+    NodeKind.JOB: ("namespace", "url"),
     NodeKind.VERSION: (),
 }
 
 
 class _GraphWalk:
-    """A walk from one version, step by step in both directions."""
+    """A walk from one version, step by step; nodes of the same data have one place."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._places: dict[int, int] = {}
+    def __init__(self, session: Session, root: int, most: int) -> None:
+        self._session, self._most = session, most
+        self._places = {root: 0}
+        self._members = [[root]]
         self._left_out: set[int] = set()
-        self._edges: dict[tuple[int, int, str, str], None] = {}
+        self._cut: set[int] = set()
+        self._edges: dict[tuple[int, int, str, str], int] = {}
 
-    def start(self, version_id: int) -> None:
-        (root,) = records.rows(self._session, _ROOT, version=version_id)
-        self._places[root.id] = 0
-
-    def go(self, depth: int) -> None:
-        upper = lower = [*self._places]
+    def go(self, depth: int, direction: Direction) -> None:
+        """Walk *depth* steps. No node is reached twice, so that a cycle ends the walk."""
+        upper = [] if direction is Direction.DOWN else [*self._places]
+        lower = [] if direction is Direction.UP else [*self._places]
         for _ in range(depth):
-            # No node is reached twice, so that a cycle ends the walk.
-            upper = self._step(_INPUTS, upper, "target_id")
-            lower = self._step(_DERIVED, lower, "source_id")
+            upper = self._step(walking.edges_from, upper, lambda edge: edge.target)
+            lower = self._step(walking.edges_to, lower, lambda edge: edge.source)
 
-    def _step(self, statement: FixedStatement, nodes: Sequence[int], end: str) -> list[int]:
-        """Follow the edges of the nodes; return those that were reached for the first time."""
-        if not nodes:
-            return []
+    def _step(
+        self, read: Callable[..., Iterator[FoundEdge]], nodes: Sequence[int], end: Callable[[FoundEdge], int]
+    ) -> list[int]:
+        """Follow the edges of the nodes; return the nodes that were reached for the first time."""
+        found = [*read(self._session, nodes, most=MOST_EDGES)] if nodes else []
+        reached = self._place([end(edge) for edge in found if end(edge) not in self._places])
+        for edge in found:
+            if end(edge) in self._left_out:
+                self._cut.add(self._places[edge.source if end(edge) == edge.target else edge.target])
+                continue
+            key = (self._places[edge.source], self._places[edge.target], edge.kind, edge.role)
+            self._edges.setdefault(key, edge.id)
+        return reached
+
+    def _place(self, nodes: Iterable[int]) -> list[int]:
+        """Give the nodes, and those of the same data, a place; return those that have got one."""
+        alike: dict[int, list[int]] = {}
+        for node, first in walking.same_data(self._session, dict.fromkeys(nodes)).items():
+            alike.setdefault(first, []).append(node)
         reached = []
-        for edge in records.rows(self._session, statement, nodes=nodes):
-            node = getattr(edge, end)
-            if node not in self._places:
-                if len(self._places) == MOST_NODES:
-                    self._left_out.add(node)
+        for members in alike.values():
+            place = next((self._places[node] for node in members if node in self._places), None)
+            if place is None:
+                if len(self._members) == self._most:
+                    self._left_out.update(members)
                     continue
-                self._places[node] = len(self._places)
-                reached.append(node)
-            self._edges.setdefault((edge.source_id, edge.target_id, edge.kind, edge.role))
+                place = len(self._members)
+                self._members.append([])
+            new = [node for node in members if node not in self._places]
+            self._members[place] += new
+            self._places |= dict.fromkeys(new, place)
+            reached += new
         return reached
 
     def graph(self, depth: int) -> LineageGraph:
-        nodes = [*self._places]
-        digests: dict[int, list[str]] = {}
-        for node, digest in records.rows(self._session, _DIGESTS, nodes=nodes):
-            digests.setdefault(node, []).append(digest)
-        rows = {row.id: row for row in records.rows(self._session, _SHOWN, nodes=nodes)}
-        places = self._places
+        """Return what was found."""
+        rows = {
+            row.id: row
+            for chunk in walking.chunks(self._places)
+            for row in records.rows(self._session, _SHOWN, nodes=chunk)
+        }
+        digests = edges.digests_of(self._session, [*self._places])
+        shown = edges.read(self._session, [*self._edges.values()])
         return LineageGraph(
             depth,
-            [_node(place, rows[node], digests.get(node, ())) for node, place in places.items()],
-            [GraphEdge(places[source], places[target], kind, role or None)
-             for source, target, kind, role in self._edges],
+            [
+                _node(place, rows[members[0]], sorted({one for node in members for one in digests.get(node, ())}))
+                for place, members in enumerate(self._members)
+            ],
+            [
+                GraphEdge(one.id, source, target, kind, role or None, one.statements[-1].actor, one.statements[-1].at)
+                for (source, target, kind, role), one in zip(self._edges, shown, strict=True)
+            ],
             len(self._left_out),
-        )  # fmt: skip
+            sorted(self._cut),
+        )
 
 
-def _node(place: int, row: Any, digests: Iterable[str]) -> GraphNode:
+def _node(place: int, row: Any, digests: Sequence[str]) -> GraphNode:
     facts = {name: value for name in _FACTS[NodeKind(row.kind)] if (value := getattr(row, name)) is not None}
-    is_version = row.kind == NodeKind.VERSION
     return GraphNode(
         id=place,
         kind=row.kind,
-        # A node has the name of the model when it was registered; the model may have been renamed since.
-        name=f"{row.model}:{row.number}" if is_version else row.name,
+        name=edges.name_of(row.name, row.model, row.number),
         model=row.model,
         version=row.number,
         stage=row.stage,
         state=VersionState.DELETED.value if row.deleted_at else row.state,
-        digests=[*digests],
+        digests=digests,
         facts=facts,
     )

@@ -1,97 +1,153 @@
-"""Impact of a dataset: the versions that used its digest, those in production first."""
+"""Impact: the versions that depend on data, a version, code or a model, those that serve first."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Integer, and_, bindparam, case, literal_column, or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import String, bindparam, func, literal_column, or_, select
+from sqlalchemy.orm import Session
 
-from registry.db.base import Rows
 from registry.db.fixed_statements import FixedStatement
-from registry.db.models import LineageDigest, LineageEdge, LineageNode, Model, Tenure, Version
+from registry.db.models import LineageDigest, LineageNode, Model, Tenure, Version
+from registry.db.queries import catalog, records
+from registry.db.queries.commits import commit_of
 from registry.db.records import Page
-from registry.db.session import look_up
+from registry.db.session import reading
 from registry.domain import clock
-from registry.domain.errors import Invalid, Malformed
-from registry.domain.lineage import NodeKind
+from registry.domain.errors import Invalid, Malformed, NotFound
+from registry.domain.lineage import EdgeKind, NodeKind
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
 from registry.rules import digests
+from registry.services.lineage import edges, walking
+from registry.services.lineage.dependents import ReachedNode, dependents, path_to
 
 MOST_ON_PAGE = 200
-COLUMNS = ("model", "version", "stage", "state", "uses", "production_since", "production_until", "created_at")
+MOST_TENURES = 20
+SHORTEST_COMMIT = 7
+COLUMNS = (
+    "model", "version", "stage", "state", "uses", "path", "production_since", "production_until", "created_at",
+)  # fmt: skip
+
+
+class SoughtKind(StrEnum):
+    """What a question about impact names: a digest, the name of a dataset, a version, a commit, or a model's URI."""
+
+    DIGEST = "digest"
+    DATASET = "dataset"
+    VERSION = "version"
+    CODE = "code"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What the versions depend on; a version is ``fraud:3``, a commit has at least seven digits."""
+
+    kind: SoughtKind
+    text: str
 
 
 class Use(NamedTuple):
-    """A use of the data by a version: the name of the dataset, and its role."""
+    """How a version used the data itself: as which dataset, and for what."""
 
     dataset: str
     role: str
 
 
 class TimeSpan(NamedTuple):
-    """A period; ``until`` is None while it lasts."""
+    """A span of time; without an end it goes on."""
 
     since: datetime
     until: datetime | None
 
 
+class PathStep(NamedTuple):
+    """A node on the way, and its relation to the node before it; the first step is what was asked about."""
+
+    kind: str
+    name: str
+    relation: str | None
+    role: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class AffectedVersion:
-    """A version that used the data; ``production`` is its latest tenure there, None without one."""
+    """A version that depends on what was asked about.
+
+    ``stage`` is that of the instant asked about. ``path`` is the shortest way from what was asked about to the version.
+    ``tenures`` are its latest times in production, newest first.
+    """
 
     model: str
     number: int
     stage: str
     state: str
     uses: Sequence[Use]
-    production: TimeSpan | None
+    path: Sequence[PathStep]
+    tenures: Sequence[TimeSpan]
     created_at: datetime
+
+    @property
+    def production(self) -> TimeSpan | None:
+        """Its latest time in production; None if it never was."""
+        return self.tenures[0] if self.tenures else None
 
 
 def impact(
-    digest: str, *, stage: Stage | None = None, after: Sequence[Any] | None = None, limit: int
+    sought: Sought,
+    *,
+    stage: Stage | None = None,
+    as_of: datetime | None = None,
+    after: Sequence[Any] | None = None,
+    limit: int,
 ) -> Page[AffectedVersion]:
-    """Return versions that used the data: production first, then staging, then the others; the newest first.
+    """Return the versions that depend on it: production first, then staging, then the others; the newest first.
 
-    Includes deleted versions. Raises Invalid if the text is not a digest.
+    Deleted ones are among them. With *as_of*, stages are those of that instant, and later versions are left out; the
+    lineage is what is known now. Raises Invalid for a text that cannot name such a thing, NotFound for one that no
+    lineage names, and Conflict where too much depends on it.
     """
-    sought = stored(digest)
-    values: dict[str, Any] = {"digest": sought, "limit": limit + 1}
-    if stage is not None:
-        values["stage"] = stage.value
-    if after is not None:
-        values |= _position(after)
-    rows = look_up(_affected(stage is not None, after is not None), **values)
-    shown = rows[:limit]
-    uses = _uses([row.id for row in shown], sought)
-    last = (shown[-1].rank, shown[-1].id) if len(rows) > limit else None
-    items = [_record(row, uses.get(row.id, [])) for row in shown]
-    return Page(items, last, () if rows or after is not None else _warnings(sought))
+    with reading(snapshot=True) as session:
+        seeds = _seeds(session, sought)
+        found = dependents(session, seeds)
+        ranked = _ranked(session, found, as_of, stage)
+        if after is not None:
+            position = _place_of(after)
+            ranked = [one for one in ranked if one.place > position]
+        shown = ranked[:limit]
+        last = shown[-1].place if len(ranked) > limit else None
+        return Page(_affected(session, shown, found, seeds), last)
 
 
-def all_affected(digest: str, *, stage: Stage | None = None) -> Iterator[AffectedVersion]:
-    """Yield all versions of :func:`impact`, read page by page. Raises Invalid at the first."""
+def all_affected(sought: Sought, **options: Any) -> Iterator[AffectedVersion]:
+    """Yield all versions of :func:`impact`, read page by page. Raises as it does, at the first."""
     after: Sequence[Any] | None = None
     while True:
-        page = impact(digest, stage=stage, after=after, limit=MOST_ON_PAGE)
+        page = impact(sought, after=after, limit=MOST_ON_PAGE, **options)
         yield from page.items
         after = page.next_after
         if after is None:
             return
 
 
-def table(digest: str, *, stage: Stage | None = None) -> Iterator[Sequence[Any]]:
+def table(sought: Sought, **options: Any) -> Iterator[Sequence[Any]]:
     """Yield all versions of :func:`impact` as rows of ``COLUMNS``."""
-    for one in all_affected(digest, stage=stage):
+    for one in all_affected(sought, **options):
         uses = "; ".join(f"{use.dataset} ({use.role})" for use in one.uses)
-        times = (*(one.production or (None, None)), one.created_at)
-        yield (one.model, one.number, one.stage, one.state, uses, *(moment and clock.wire(moment) for moment in times))
+        path = " > ".join(step.name for step in one.path)
+        times = [moment and clock.wire(moment) for moment in (*(one.production or (None, None)), one.created_at)]
+        yield (one.model, one.number, one.stage, one.state, uses, path, *times)
+
+
+def require_known(sought: Sought) -> None:
+    """Raise Invalid or NotFound unless a lineage names it."""
+    with reading() as session:
+        _seeds(session, sought)
 
 
 def stored(digest: str) -> str:
@@ -102,107 +158,168 @@ def stored(digest: str) -> str:
         raise Invalid.field("digest", str(error)) from error
 
 
-_RANK = case(
-    (Version.stage == literal_column("'production'"), literal_column("0")),
-    (Version.stage == literal_column("'staging'"), literal_column("1")),
-    else_=literal_column("2", Integer()),
+_COMMIT = commit_of(LineageNode.attributes)
+_BY_DIGEST = FixedStatement(select(LineageDigest.node_id).where(LineageDigest.digest == bindparam("digest")))
+_BY_NAME = FixedStatement(
+    select(LineageNode.id).where(LineageNode.kind == bindparam("kind"), LineageNode.name == bindparam("name"))
 )
-_OWN = aliased(LineageNode)
-
-
-def _carrying() -> Rows:
-    """Select from the edges to datasets with the digest, and the nodes of the versions that they start at."""
-    return (
-        select(LineageEdge.id)
-        .join(LineageNode, LineageNode.id == LineageEdge.target_id)
-        .join(LineageDigest, LineageDigest.node_id == LineageNode.id)
-        .join(_OWN, _OWN.id == LineageEdge.source_id)
-        .where(
-            LineageDigest.digest == bindparam("digest"),
-            LineageNode.kind == literal_column(f"'{NodeKind.DATASET.value}'"),
-        )
+_REVISION: Any = bindparam("revision", type_=String())
+_BY_URI = FixedStatement(
+    select(LineageNode.id).where(
+        LineageNode.kind == literal_column(f"'{NodeKind.MODEL.value}'"),
+        or_(
+            LineageNode.name == bindparam("name"),
+            func.substr(LineageNode.name, literal_column("1"), func.length(_REVISION)) == _REVISION,
+        ),
     )
-
-
-@functools.cache
-def _affected(is_staged: bool, is_continued: bool) -> FixedStatement:
-    """Return the statement of a page: with a ``stage``, and after the position ``rank`` and ``id``."""
-    found = select(Version.id, _RANK.label("rank")).where(
-        Version.id.in_(_carrying().with_only_columns(_OWN.version_id))
-    )
-    if is_staged:
-        found = found.where(Version.stage == bindparam("stage"))
-    if is_continued:
-        rank = bindparam("rank", type_=Integer())
-        found = found.where(or_(rank < _RANK, and_(rank == _RANK, Version.id < bindparam("id"))))
-    picked = found.order_by(_RANK, Version.id.desc()).limit(bindparam("limit", type_=Integer())).cte("picked")
-    return FixedStatement(
-        select(
-            Version.id,
-            picked.c.rank,
-            Model.name.label("model"),
-            Model.deleted_at,
-            Version.number,
-            Version.stage,
-            Version.state,
-            Version.created_at,
-            _latest_production(Tenure.started_at).label("since"),
-            _latest_production(Tenure.ended_at).label("until"),
-        )
-        .join(picked, picked.c.id == Version.id)
-        .join(Model, Model.id == Version.model_id)
-        .order_by(picked.c.rank, Version.id.desc())
-    )
-
-
-def _latest_production(column: Any) -> Any:
-    """Select a column of the latest tenure of production of ``Version``."""
-    return (
-        select(column)
-        .where(
-            Tenure.model_id == Version.model_id,
-            Tenure.stage == literal_column(f"'{Stage.PRODUCTION.value}'"),
-            Tenure.version_id == Version.id,
-        )
-        .order_by(Tenure.started_at.desc(), Tenure.id.desc())
-        .limit(literal_column("1"))
-        .correlate(Version)
-        .scalar_subquery()
-    )
-
-
-_USES = FixedStatement(
-    _carrying()
-    .with_only_columns(_OWN.version_id, LineageNode.name, LineageEdge.role)
-    .where(_OWN.version_id.in_(bindparam("versions", expanding=True)))
-    .order_by(LineageEdge.id)
 )
-_KNOWN = FixedStatement(
-    select(LineageDigest.node_id).where(LineageDigest.digest == bindparam("digest")).limit(literal_column("1"))
+_BY_COMMIT = FixedStatement(
+    select(LineageNode.id).where(
+        LineageNode.kind == literal_column(f"'{NodeKind.CODE.value}'"),
+        _COMMIT.between(bindparam("first", type_=String()), bindparam("last", type_=String())),
+    )
 )
+_OF_VERSION = FixedStatement(select(LineageNode.id).where(LineageNode.version_id == bindparam("version")))
 
 
-def _uses(versions: Sequence[int], digest: str) -> dict[int, list[Use]]:
-    if not versions:
-        return {}
-    uses: dict[int, list[Use]] = {}
-    for version, name, role in look_up(_USES, versions=versions, digest=digest):
-        uses.setdefault(version, []).append(Use(name, role))
-    return uses
+def _seeds(session: Session, sought: Sought) -> Sequence[int]:
+    """Return the nodes that the text names. Raises Invalid or NotFound."""
+    text = sought.text
+    match sought.kind:
+        case SoughtKind.DIGEST:
+            text = stored(text)
+            rows = records.rows(session, _BY_DIGEST, digest=text)
+        case SoughtKind.DATASET:
+            rows = records.rows(session, _BY_NAME, kind=NodeKind.DATASET.value, name=text)
+        case SoughtKind.MODEL:
+            rows = records.rows(session, _BY_URI, name=text, revision=f"{text}@")
+        case SoughtKind.CODE:
+            if len(text) < SHORTEST_COMMIT or not text.isalnum():
+                raise Invalid.field("code", f"must be a commit of at least {SHORTEST_COMMIT} hex digits")
+            rows = records.rows(session, _BY_COMMIT, first=text.lower(), last=text.lower() + "g")
+        case SoughtKind.VERSION:
+            model, _, number = text.rpartition(":")
+            if not model or not number.isdecimal():
+                raise Invalid.field("version", "must be MODEL:NUMBER, for example fraud:3")
+            version = catalog.any_version(session, model, int(number))
+            rows = records.rows(session, _OF_VERSION, version=version.id)
+    if not rows:
+        raise NotFound(f"no lineage names the {sought.kind} {text}")
+    return [row[0] for row in rows]
 
 
-def _warnings(digest: str) -> Sequence[str]:
-    return () if look_up(_KNOWN, digest=digest) else (f"no version was registered with data of the digest {digest}",)
+class _Ranked(NamedTuple):
+    """A dependent version with its place in the order; ``row`` has its columns."""
+
+    place: tuple[int, int]
+    stage: str
+    row: Any
 
 
-def _position(after: Sequence[Any]) -> dict[str, int]:
+_VERSIONS = FixedStatement(
+    select(
+        LineageNode.id.label("node"),
+        Version.id,
+        Version.number,
+        Version.stage,
+        Version.state,
+        Version.created_at,
+        Model.name.label("model"),
+        Model.deleted_at,
+    )
+    .join(Version, Version.id == LineageNode.version_id)
+    .join(Model, Model.id == Version.model_id)
+    .where(LineageNode.id.in_(bindparam("nodes", expanding=True)))
+)
+_HELD_AT = FixedStatement(
+    select(Tenure.version_id, Tenure.stage).where(
+        Tenure.version_id.in_(bindparam("versions", expanding=True)),
+        Tenure.started_at <= bindparam("at"),
+        or_(Tenure.ended_at.is_(None), Tenure.ended_at > bindparam("at")),
+    )
+)
+_TENURES = FixedStatement(
+    select(Tenure.version_id, Tenure.started_at, Tenure.ended_at)
+    .where(
+        Tenure.version_id.in_(bindparam("versions", expanding=True)),
+        Tenure.stage == literal_column(f"'{Stage.PRODUCTION.value}'"),
+    )
+    .order_by(Tenure.started_at.desc(), Tenure.id.desc())
+)
+_NODES = FixedStatement(
+    select(LineageNode.id, LineageNode.kind, LineageNode.name, Model.name.label("model"), Version.number)
+    .outerjoin(Version, Version.id == LineageNode.version_id)
+    .outerjoin(Model, Model.id == Version.model_id)
+    .where(LineageNode.id.in_(bindparam("nodes", expanding=True)))
+)
+_RANKS = {Stage.PRODUCTION: 0, Stage.STAGING: 1}
+
+
+def _ranked(
+    session: Session, found: Mapping[int, ReachedNode], as_of: datetime | None, stage: Stage | None
+) -> Sequence[_Ranked]:
+    """Return the versions among the dependents in their order; a version does not depend on itself."""
+    ranked = []
+    for chunk in walking.chunks(node for node, arrival in found.items() if arrival.origin is not None):
+        rows = records.rows(session, _VERSIONS, nodes=chunk)
+        if as_of is not None:
+            rows = [row for row in rows if row.created_at <= as_of]
+            held = _held_at(session, [row.id for row in rows], as_of)
+        for row in rows:
+            then = row.stage if as_of is None else held.get(row.id, Stage.NONE.value)
+            if stage is None or then == stage:
+                ranked.append(_Ranked((_RANKS.get(Stage(then), 2), -row.id), then, row))
+    return sorted(ranked)
+
+
+def _held_at(session: Session, versions: Sequence[int], at: datetime) -> Mapping[int, str]:
+    return dict(records.rows(session, _HELD_AT, versions=versions, at=at)) if versions else {}
+
+
+def _place_of(after: Sequence[Any]) -> tuple[int, int]:
     match [*after]:
         case [int() as rank, int() as version]:
-            return {"rank": rank, "id": version}
+            return rank, version
     raise Malformed("this cursor is of another list")
 
 
-def _record(row: Any, uses: Sequence[Use]) -> AffectedVersion:
-    state = VersionState.DELETED.value if row.deleted_at else row.state
-    production = TimeSpan(row.since, row.until) if row.since else None
-    return AffectedVersion(row.model, row.number, row.stage, state, [*dict.fromkeys(uses)], production, row.created_at)
+def _affected(
+    session: Session, shown: Sequence[_Ranked], found: Mapping[int, ReachedNode], seeds: Sequence[int]
+) -> Sequence[AffectedVersion]:
+    if not shown:
+        return []
+    paths = {one.row.node: path_to(found[one.row.node]) for one in shown}
+    own = walking.same_data(session, seeds)
+    used = [
+        edge
+        for edge in walking.edges_from(session, [*paths], [EdgeKind.USED, EdgeKind.EVALUATED_ON])
+        if edge.target in own
+    ]
+    needed = {arrival.node for path in paths.values() for arrival in path} | {edge.target for edge in used}
+    nodes = {row.id: row for chunk in walking.chunks(needed) for row in records.rows(session, _NODES, nodes=chunk)}
+    uses: dict[int, list[Use]] = {}
+    for edge in used:
+        role = edge.role or edge.kind.replace("_", " ")
+        uses.setdefault(edge.source, []).append(Use(nodes[edge.target].name, role))
+    tenures: dict[int, list[TimeSpan]] = {}
+    for version, since, until in records.rows(session, _TENURES, versions=[one.row.id for one in shown]):
+        tenures.setdefault(version, []).append(TimeSpan(since, until))
+    return [
+        AffectedVersion(
+            model=row.model,
+            number=row.number,
+            stage=then,
+            state=VersionState.DELETED.value if row.deleted_at else row.state,
+            uses=uses.get(row.node, []),
+            path=[_step(arrival, nodes[arrival.node]) for arrival in paths[row.node]],
+            tenures=tenures.get(row.id, [])[:MOST_TENURES],
+            created_at=row.created_at,
+        )
+        for _, then, row in shown
+    ]
+
+
+def _step(arrival: ReachedNode, row: Any) -> PathStep:
+    edge = arrival.edge
+    name = edges.name_of(row.name, row.model, row.number)
+    return PathStep(row.kind, name, edge and edge.kind, (edge and edge.role) or None)

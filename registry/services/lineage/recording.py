@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from registry.db.bulk_insert import keep_rows, missing_from
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import LineageDigest, LineageEdge, LineageNode, Model, Version
 from registry.db.queries import catalog, records
+from registry.db.queries.lineage_edges import is_in_force, is_registered
 from registry.db.records import VersionRecord
 from registry.db.session import reading
 from registry.db.write_session import writing
@@ -22,6 +23,8 @@ from registry.domain.errors import Invalid
 from registry.domain.fact_digests import Edge
 from registry.domain.lineage import EdgeKind, Node, NodeKind, Parent, Snapshot
 from registry.domain.states import VersionState
+
+Key = Sequence[str]  # kind and key of a node
 
 
 def trace(model: str, number: int) -> VersionRecord:
@@ -33,32 +36,36 @@ def trace(model: str, number: int) -> VersionRecord:
 
 def keep(session: Session, model: Model, version: Version, snapshot: Snapshot) -> list[Edge]:
     """Store the snapshot around a new version; returns its edges. Raises Invalid for a parent that does not exist."""
-    parents = _parent_nodes(session, snapshot.parents)  # before the version has a node: it cannot be its own parent
+    parents = parent_nodes(session, snapshot.parents)  # before the version has a node: it cannot be its own parent
     keyed_nodes = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]
     own, at = (NodeKind.VERSION.value, str(version.id)), version.created_at
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     rows[own] = {"name": f"{model.name}:{version.number}", "attributes": {}, "version_id": version.id}
-    _keep_found(session, rows, keyed_nodes, at=at)
+    keep_nodes(session, rows, keyed_nodes, at=at)
     edges = [(node.edge.value, node.role, *pair) for pair, node in keyed_nodes]
     edges += [
         (EdgeKind.DERIVED_FROM.value, parent.relation or "", NodeKind.VERSION.value, key)
         for parent, key in zip(snapshot.parents, parents, strict=True)
     ]
     edges = list(dict.fromkeys(edges))
-    _draw(session, own, edges, at=at)
+    draw(session, [(kind, role, own, target) for kind, role, *target in edges], at=at)
     return edges
 
 
 def extend(session: Session, version: Version, snapshot: Snapshot, *, at: datetime) -> list[Edge]:
-    """Add the new facts of a later snapshot to a version's lineage; returns all of its edges."""
+    """Add the new facts of a later snapshot to a version's lineage; returns the edges of its snapshots.
+
+    Edges that a request has added since are not among them.
+    """
     own = (NodeKind.VERSION.value, str(version.id))
-    edges: list[Edge] = [tuple(row) for row in records.rows(session, _EDGES, version=version.id)]
+    stored = {tuple(row[:4]): row.is_registered for row in records.rows(session, _EDGES, version=version.id)}
+    edges: list[Edge] = [edge for edge, is_registered in stored.items() if is_registered]
     keyed_nodes = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]
-    keyed_nodes = [(pair, node) for pair, node in keyed_nodes if (node.edge.value, node.role, *pair) not in edges]
+    keyed_nodes = [(pair, node) for pair, node in keyed_nodes if (node.edge.value, node.role, *pair) not in stored]
     if keyed_nodes:
-        _keep_found(session, {}, keyed_nodes, at=at)
+        keep_nodes(session, {}, keyed_nodes, at=at)
         new = list(dict.fromkeys((node.edge.value, node.role, *pair) for pair, node in keyed_nodes))
-        _draw(session, own, new, at=at)
+        draw(session, [(kind, role, own, target) for kind, role, *target in new], at=at)
         edges += new
     return edges
 
@@ -70,7 +77,11 @@ def first(session: Session, version: Version) -> dict[str, Mapping[str, Any]]:
         select(target.kind, target.attributes)
         .join(LineageEdge, LineageEdge.target_id == target.id)
         .join(own, own.id == LineageEdge.source_id)
-        .where(own.version_id == version.id, target.kind.in_([NodeKind.RUN.value, NodeKind.CODE.value]))
+        .where(
+            own.version_id == version.id,
+            target.kind.in_([NodeKind.RUN.value, NodeKind.CODE.value]),
+            is_registered(LineageEdge),
+        )
         .order_by(LineageEdge.id.desc())
     )
     return dict(records.rows(session, statement))
@@ -78,7 +89,13 @@ def first(session: Session, version: Version) -> dict[str, Mapping[str, Any]]:
 
 _OWN, _TARGET = aliased(LineageNode), aliased(LineageNode)
 _EDGES = FixedStatement(
-    select(LineageEdge.kind, LineageEdge.role, _TARGET.kind, _TARGET.key)
+    select(
+        LineageEdge.kind,
+        LineageEdge.role,
+        _TARGET.kind,
+        _TARGET.key,
+        is_registered(LineageEdge).label("is_registered"),
+    )
     .join(_TARGET, _TARGET.id == LineageEdge.target_id)
     .join(_OWN, _OWN.id == LineageEdge.source_id)
     .where(_OWN.version_id == bindparam("version"))
@@ -102,24 +119,27 @@ _EDGE = FixedStatement(
 )
 
 
-def _draw(session: Session, own: tuple[str, str], edges: Sequence[Edge], *, at: datetime) -> None:
-    """Insert the edges of the version whose node has the kind and key *own*."""
+def draw(session: Session, edges: Iterable[tuple[str, str, Key, Key]], *, at: datetime) -> None:
+    """Insert edges between stored nodes, each with its kind, its role, and kind and key of both ends."""
     rows = [
-        {"edge": edge, "role": role, "at": at, "own_kind": own[0], "own_key": own[1], "kind": kind, "key": key}
-        for edge, role, kind, key in edges
+        {"edge": kind, "role": role, "at": at, "own_kind": own[0], "own_key": own[1], "kind": other[0], "key": other[1]}
+        for kind, role, own, other in edges
     ]
     if rows:
         writing(session).write(_EDGE, *rows)
 
 
-def _keep_found(
+def keep_nodes(
     session: Session,
     others: Mapping[tuple[str, str], Mapping[str, Any]],
     keyed_nodes: Sequence[tuple[tuple[str, str], Node]],
     *,
     at: datetime,
 ) -> None:
-    """Store those of the *keyed_nodes* and the *others* that are not stored yet, and the nodes' digests."""
+    """Store those of the *keyed_nodes* and the *others* that are not stored yet, and the nodes' digests.
+
+    Each is with its kind and key; the *others* are the rows of versions.
+    """
     nodes = {
         pair: {"name": node.name, "attributes": dict(node.attributes), "version_id": None} for pair, node in keyed_nodes
     } | dict(others)
@@ -142,8 +162,8 @@ def _found_by(dialect: str) -> FixedStatement:
     return FixedStatement(missing_from(dialect, LineageDigest, ["node_id", "digest"], node))
 
 
-def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[str]:
-    """Return the key of each parent's node. Raises Invalid."""
+def parent_nodes(session: Session, parents: Sequence[Parent]) -> list[str]:
+    """Return the key of each parent's node, and keep the parents from being deleted. Raises Invalid."""
     keys = []
     for index, parent in enumerate(parents):
         statement = (
@@ -168,13 +188,13 @@ def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[str]:
 
 
 def datasets(session: Session, version: Version) -> list[tuple[str, Sequence[str]]]:
-    """Return names and digests of the datasets that the version was registered with."""
+    """Return names and digests of the datasets that the version used or was evaluated on."""
     own, target = aliased(LineageNode), aliased(LineageNode)
     statement = (
         select(target.name, target.attributes)
         .join(LineageEdge, LineageEdge.target_id == target.id)
         .join(own, own.id == LineageEdge.source_id)
-        .where(own.version_id == version.id, target.kind == NodeKind.DATASET.value)
+        .where(own.version_id == version.id, target.kind == NodeKind.DATASET.value, is_in_force(LineageEdge))
     )
     return [(name, attributes["digests"]) for name, attributes in records.rows(session, statement)]
 
@@ -190,6 +210,7 @@ def child_of(session: Session, version: Version) -> str | None:
         .where(
             LineageEdge.kind == EdgeKind.DERIVED_FROM.value,
             LineageEdge.target_id.in_(own),
+            is_in_force(LineageEdge),
             Version.state != VersionState.DELETED.value,
             Model.deleted_at.is_(None),
         )

@@ -14,6 +14,7 @@ from registry.web.text.phrase_parts import (
     Phrase,
     PhraseReference,
     counted,
+    edges_of,
     listed,
     model_of,
     number_of,
@@ -96,6 +97,14 @@ def measured(entry: EntryRecord) -> Parts:
     yield from (listed("recorded ", sorted(entry.after["metrics"])), " of ", version_of(entry))
     if dataset := entry.after.get("dataset"):
         yield f" on the dataset {short_digest(dataset)}"
+
+
+def lineage_of(verb: str, preposition: str) -> Phrase:
+    def phrase(entry: EntryRecord) -> Parts:
+        yield f"{verb} {edges_of(entry)} {preposition} the lineage of "
+        yield version_of(entry)
+
+    return phrase
 
 
 def noted(entry: EntryRecord) -> Parts:

@@ -66,6 +66,12 @@ def counted(items: Collection[Any], one: str, more: str) -> str:
     return one if len(items) == 1 else more
 
 
+def edges_of(entry: EntryRecord) -> str:
+    """Return how many edges of the lineage an entry is about."""
+    count = entry.after["edges"]
+    return "an edge" if count == 1 else f"{count} edges"
+
+
 def listed(lead: str, items: Iterable[str]) -> str:
     """Return *lead* and the first items; nothing without items."""
     named = [*items]

@@ -8,6 +8,7 @@ from registry.web.text.phrase_parts import (
     Phrase,
     PhraseReference,
     counted,
+    edges_of,
     listed,
     model_of,
     short_digest,
@@ -30,6 +31,13 @@ def redacted(entry: EntryRecord) -> Parts:
         yield from (" of ", version_of(entry))
     elif entry.model is not None:
         yield from (" of ", model_of(entry))
+
+
+def data_lineage(verb: str, preposition: str) -> Phrase:
+    def phrase(entry: EntryRecord) -> Parts:
+        yield f"{verb} {edges_of(entry)} {preposition} the lineage of data"
+
+    return phrase
 
 
 def fixed(text: str) -> Phrase:

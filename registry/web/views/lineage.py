@@ -12,15 +12,17 @@ from werkzeug import Response as BaseResponse
 
 from registry.db.records import VersionRecord
 from registry.domain.access import Permission
-from registry.domain.errors import Invalid
+from registry.domain.errors import Conflict, Invalid, NotFound
 from registry.domain.lineage import NodeKind
 from registry.domain.stages import Stage
 from registry.http import cursors
 from registry.http.access import requires
 from registry.http.csv_files import csv_file
+from registry.rules.lineage_limits import URI_LENGTH
 from registry.services.catalog import versions
 from registry.services.lineage import graph, impact
 from registry.services.lineage.graph import GraphEdge, GraphNode
+from registry.services.lineage.impact import Sought, SoughtKind
 from registry.web import forms
 from registry.web.addresses import api_path, command, has_page, url_for
 from registry.web.blueprint import blueprint
@@ -31,25 +33,35 @@ from registry.web.rendering import page
 from registry.web.views.versions import VersionTab
 
 ROWS = 50
-RELATIONS = {
-    "produced_by": "produced by",
-    "built_from": "built from",
-    "ran_in": "ran in",
-    "used": "used",
-    "derived_from": "derived from",
+DEEPEST, MOST_NODES = 3, 100  # of a picture that can be read
+KINDS = {
+    SoughtKind.DIGEST: "digest of data or a model",
+    SoughtKind.DATASET: "name of a dataset",
+    SoughtKind.VERSION: "version",
+    SoughtKind.CODE: "commit",
+    SoughtKind.MODEL: "URI of a base model",
 }
 
 
 class LineageWebQuery(forms.WebQuery):
     """The depth of the graph."""
 
-    depth = fields.Integer(load_default=1, validate=validate.Range(1, graph.DEEPEST))
+    depth = fields.Integer(load_default=1, validate=validate.Range(1, DEEPEST))
 
 
 class ImpactWebQuery(forms.WebQuery):
-    """The dataset, and the versions to list."""
+    """What the versions depend on, and the versions to list.
 
-    digest = fields.String(load_default="", validate=validate.Length(max=160))
+    Links name it as the API does; the form sends its kind and its text.
+    """
+
+    digest = fields.String(load_default="")
+    dataset = fields.String(load_default="")
+    version = fields.String(load_default="")
+    code = fields.String(load_default="")
+    model = fields.String(load_default="")
+    by = fields.String(load_default="", validate=validate.OneOf(["", *(kind.value for kind in SoughtKind)]))
+    text = fields.String(load_default="", validate=validate.Length(max=URI_LENGTH))
     stage = fields.String(load_default="", validate=validate.OneOf(["", *(stage.value for stage in Stage)]))
     cursor = fields.String(load_default=None)
     format = fields.String(load_default="")
@@ -64,8 +76,8 @@ class LineagePage(VersionTab):
     def __init__(self, version: VersionRecord, depth: int) -> None:
         super().__init__(version, Crumb("Lineage"))
         self.depth = depth
-        self.depths = range(1, graph.DEEPEST + 1)
-        self.traced = graph.around(version.model, version.number, depth)
+        self.depths = range(1, DEEPEST + 1)
+        self.traced = graph.around(version.model, version.number, depth, most=MOST_NODES)
         self.api = api_path("models", version.model, "versions", version.number, "lineage", depth=depth)
 
     @property
@@ -104,48 +116,61 @@ class LineagePage(VersionTab):
 
     def relation(self, edge: GraphEdge) -> str:
         """Return an edge in words."""
-        words = RELATIONS.get(edge.kind, edge.kind.replace("_", " "))
+        words = edge.kind.replace("_", " ")
         return f"{words} ({edge.role})" if edge.role else words
 
     def address_of(self, node: GraphNode) -> str:
         """Return the address of a node: that of the version, of the uses of the dataset, or of a line of the list."""
         if node.kind == NodeKind.VERSION and has_page("version"):
             return url_for("version", model=node.model, number=node.version)
-        if node.kind == NodeKind.DATASET and node.digests:
+        if node.kind in {NodeKind.DATASET, NodeKind.MODEL} and node.digests:
             return url_for("impact", digest=node.digests[0])
+        if node.kind == NodeKind.MODEL:
+            return url_for("impact", model=node.name)
         return f"#node-{node.id}"
 
 
 class ImpactPage(WebPage):
-    """The versions that used a dataset."""
+    """The versions that depend on data, a version, code or a base model."""
 
     template = "impact.html"
-    title = "Versions by dataset"
+    title = "Impact"
 
     def __init__(self, query: Mapping[str, Any]) -> None:
-        self.typed, self.stage = query["digest"].strip(), query["stage"]
-        self.stages = [stage.value for stage in Stage]
-        self.crumbs = (Crumb("Models", url_for("models")), Crumb("Versions by dataset"))
-        self.digest: str | None = None
+        self.kinds, self.stages = KINDS, [stage.value for stage in Stage]
+        self.stage = query["stage"]
+        self.crumbs = (Crumb("Models", url_for("models")), Crumb("Impact"))
+        self.kind = next((kind for kind in SoughtKind if query[kind.value]), SoughtKind(query["by"] or "digest"))
+        self.typed = (query[self.kind.value] or query["text"]).strip()
+        self.is_found = False
         self.items: Sequence[impact.AffectedVersion] = ()
-        self.warnings: Sequence[str] = ()
         self.following: str | None = None
         if self.typed:
             self._read(cursors.position(query["cursor"]))
 
+    @property
+    def sought(self) -> Sought:
+        """Return what was asked about."""
+        return Sought(self.kind, self.typed)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Return which of the versions are listed."""
+        return {"stage": Stage(self.stage) if self.stage else None}
+
     def _read(self, after: Sequence[Any] | None) -> None:
-        stage = Stage(self.stage) if self.stage else None
         try:
-            self.digest = impact.stored(self.typed)
-            found = impact.impact(self.digest, stage=stage, after=after, limit=ROWS)
-        except Invalid as error:
+            found = impact.impact(self.sought, **self.options, after=after, limit=ROWS)
+        except (Invalid, NotFound, Conflict) as error:
             self.refusal, self.errors = refusal_of(error), error.extras.get("errors", {})
             return
-        self.items, self.warnings = found.items, found.warnings
+        self.items, self.is_found = found.items, True
         cursor = cursors.of(found.next_after)
         self.following = cursor and self._address(cursor=cursor)
-        self.api = api_path("lineage", "impact", digest=self.digest, stage=self.stage or None)
-        self.command = command("registry", "impact", self.digest, *(("--stage", self.stage) if self.stage else ()))
+        named = {self.kind.value: self.typed}
+        self.api = api_path("lineage", "impact", **named, stage=self.stage or None)
+        arguments = [self.typed] if self.kind is SoughtKind.DIGEST else [f"--{self.kind}", self.typed]
+        self.command = command("registry", "impact", *arguments, *(("--stage", self.stage) if self.stage else ()))
 
     @property
     def csv(self) -> str:
@@ -158,7 +183,7 @@ class ImpactPage(WebPage):
         return self.refusal.status if self.refusal else 200
 
     def _address(self, **others: Any) -> str:
-        return url_for("impact", digest=self.digest, stage=self.stage or None, **others)
+        return url_for("impact", **{self.kind.value: self.typed}, stage=self.stage or None, **others)
 
 
 def below_in_order(edges: Sequence[GraphEdge], reached: Mapping[int, Any]) -> Sequence[int]:
@@ -182,7 +207,6 @@ def lineage(model: str, number: int) -> Response:
 def impact_page() -> BaseResponse:
     query = forms.query(ImpactWebQuery)
     shown = ImpactPage(query)
-    if query["format"] == "csv" and shown.digest is not None:
-        stage = Stage(shown.stage) if shown.stage else None
-        return csv_file("impact", impact.COLUMNS, impact.table(shown.digest, stage=stage))
+    if query["format"] == "csv" and shown.is_found:
+        return csv_file("impact", impact.COLUMNS, impact.table(shown.sought, **shown.options))
     return page(shown, status=shown.status)

@@ -15,6 +15,7 @@ from marshmallow import Schema, fields
 
 from registry.api.schemas.aliases import AliasBody
 from registry.api.schemas.imports import ImportBody
+from registry.api.schemas.lineage_edges import DataLineageBody, EdgeStateBody, LineageAdditionBody
 from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
 from registry.api.schemas.notes import NoteBody
 from registry.api.schemas.search import ModelSearchBody, VersionSearchBody
@@ -87,6 +88,9 @@ FACTS: dict[str, Any] = {
     "aliases": ["candidate"],
 }  # fmt: skip
 
+DATA: dict[str, Any] = {"name": "test", "digests": ["md5:" + "0f" * 16], "uri": "s3://data/test", "rows": 10,
+                        "schema": {"columns": ["a"]}}  # fmt: skip
+
 OPERATIONS = [
     Operation("POST", "/models", ModelBody,
               {"name": "new", "description": "text", "tags": {"team": "risk"}, "lifecycle": "open",
@@ -107,6 +111,14 @@ OPERATIONS = [
     Operation("POST", "/models/fraud/versions/4/metrics", EvaluationBody,
               {"metrics": {"auc": 0.9}, "step": -3, "dataset_digest": DIGEST, "dataset_name": "test.csv"}),
     Operation("POST", "/models/fraud/versions/4/notes", NoteBody, {"text": "why"}),
+    Operation("POST", "/models/fraud/versions/4/lineage", LineageAdditionBody,
+              {"used": FACTS["datasets"], "evaluated_on": [DATA], "parents": FACTS["parents"],
+               "base_models": FACTS["base_models"], "reason": "why"}),
+    Operation("POST", "/lineage/datasets", DataLineageBody,
+              {"dataset": DATA, "part_of": [DATA | {"digests": ["md5:" + "1" * 32]}],
+               "transformed_from": [DATA | {"digests": ["md5:" + "2" * 32]}],
+               "job": {"namespace": "airflow", "name": "clean", "url": "https://ci.test/clean"}, "reason": "why"}),
+    Operation("PUT", "/lineage/edges/1", EdgeStateBody, {"retracted": True, "reason": "why"}),
     Operation("PUT", "/models/fraud/versions/4/stage", StageChangeBody,
               {"stage": "staging", "reason": "why", "expected_current": 2, "leave_vacant": False, "dry_run": False}),
     Operation("POST", "/models/fraud/rollback", RollbackBody,

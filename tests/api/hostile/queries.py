@@ -12,7 +12,7 @@ LISTS = [
     "/jobs",
     "/search/models", "/search/versions", "/audit/chains", "/audit/entries", "/models/fraud/tenures",
     "/inventory", "/changes",
-    "/lineage/impact?digest=md5:0f0f0f0f",
+    "/lineage/impact?version=fraud:1",
 ]  # fmt: skip
 HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit", "/changes"]
 UNPAGED = [
@@ -22,7 +22,7 @@ UNPAGED = [
     "/audit/00000000-0000-0000-0000-000000000000/proof", "/audit/00000000-0000-0000-0000-000000000000",
     "/models/fraud/history/verification",
     "/models/fraud/versions/2/stage", "/models/fraud/rollback",
-    "/attention",
+    "/attention", "/lineage/edges/1",
 ]  # fmt: skip
 
 LIMITS = [

@@ -29,6 +29,10 @@ from tests.support.sealing import seal_all
 FILES = 10_000
 VERSIONS = 8  # each larger than a third of a page
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
+ADDED = [
+    {"name": f"{number}" + "x" * 200, "digests": [f"sha256:{number:064}"], "uri": "s3://" + "x" * 2000}
+    for number in range(100)
+]
 TAGS = {f"t{number}": "x" * TAG_VALUE_LENGTH for number in range(10)}
 PARAMS = {f"p{number}": "x" * 6000 for number in range(150)}
 METRICS = {f"{number:04}" + "m" * 240: 0.1 for number in range(1000)}
@@ -271,7 +275,13 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "uploads.announce_uploads": Case("POST", "/api/v1/uploads/batch", {"uploads": digests}),
         "uploads.sign_upload_parts": Case("POST", f"/api/v1/uploads/{UNKNOWN_ID}/parts", {"parts": parts}),
         "versions.delete_version": Case("DELETE", f"{BIG}/versions/99"),
-        "versions.get_lineage": Case("GET", f"{BIG}/versions/1/lineage?depth=3"),
+        "lineage.get_lineage": Case("GET", f"{BIG}/versions/1/lineage?depth=50"),
+        "lineage.add_lineage": Case("POST", f"{BIG}/versions/1/lineage", {"used": ADDED}),
+        "lineage.add_data_lineage": Case(
+            "POST", "/api/v1/lineage/datasets", {"dataset": ADDED[0], "part_of": ADDED[1:]}
+        ),
+        "lineage.get_edge": Case("GET", "/api/v1/lineage/edges/1"),
+        "lineage.put_edge": Case("PUT", "/api/v1/lineage/edges/1", {"retracted": True, "reason": "x" * 2000}),
         "versions.get_version": Case("GET", f"{BIG}/versions/1"),
         "notes.list_notes": Case("GET", f"{BIG}/versions/1/notes?limit=200"),
         "notes.note_version": Case("POST", f"{BIG}/versions/2/notes", {"text": "\x01" * NOTE_LENGTH}),

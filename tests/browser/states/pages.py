@@ -113,9 +113,7 @@ STATES = [
     State("no changes", _at("/changes?until=2001-01-01"), "No change matches."),
     State("no inventory so early", _at("/inventory?as_of=2001-01-01"), "no version of any model held production"),
     State("an inventory of the future", _at("/inventory?as_of=2999-01-01"), "is in the future", 422),
-    State(
-        "data that no version used", _at(f"/lineage/impact?digest=sha256:{'cd' * 32}"), "No version used this dataset."
-    ),
+    State("data that no lineage names", _at(f"/lineage/impact?digest=sha256:{'cd' * 32}"), "no lineage names", 404),
     # Models
     State("a model with 1,000 versions", _of(_thousand), "Older versions"),
     State("older versions", _older, "v950"),

@@ -19,7 +19,8 @@ THEN = datetime(2026, 11, 20, 13, tzinfo=UTC)
 SAMPLES: dict[str, Any] = {
     "bool": True, "int": 7, "str | Reference": "fraud:1", "str": "text", "When": THEN, "Expected": 5,
     "Mapping[str, Any]": {"key": 1}, "Sequence[": ["text"], "Iterable[": ["text"], "Stage": "staging",
-    "HeldStage": "staging", "Lifecycle": "open", "JobState": "parked",
+    "HeldStage": "staging", "Direction": "up",
+    "Dataset": {"key": 1}, "DataJob": {"key": 1}, "Lifecycle": "open", "JobState": "parked",
 }  # fmt: skip
 FIELDS = ["number", "model"]
 GROUPS = ("models", "versions", "stages", "aliases", "audit", "tokens", "jobs", "search", "overview",
@@ -60,7 +61,11 @@ def parameters_of(method: Any) -> Iterator[inspect.Parameter]:
 
 
 def test_every_argument_of_a_call_is_sent(registry: FakeRegistry, client: RegistryClient) -> None:
-    anything = {**dict.fromkeys(("id", "name", "model", "alias"), "fraud"), "closed": 1}  # each view has one of these
+    anything = {
+        **dict.fromkeys(("id", "name", "model", "alias"), "fraud"),
+        "closed": 1,
+        "changed": 1,
+    }  # each view has one
     file = Response("seq\n", content_type="text/csv")
     registry.answers.append(lambda request: file if "format" in request.args else None)
     registry.answers.append(

@@ -16,7 +16,7 @@ from tests.support.api import HOST, Api
 from tests.support.mlflow_api import PREFIX
 from tests.support.polling import eventually
 from tests.support.postgres import Standby
-from tests.support.registry_builder import in_process
+from tests.support.registry_builder import in_process, named_run
 from tests.support.replies import expect
 from tests.support.web_server import serving
 
@@ -128,7 +128,8 @@ READS: dict[str, Any] = {
     "versions.get_version": "/models/whole/versions/1",
     "versions.list_metrics": "/models/whole/versions/1/metrics",
     "notes.list_notes": "/models/whole/versions/1/notes",
-    "versions.get_lineage": "/models/whole/versions/1/lineage",
+    "lineage.get_lineage": "/models/whole/versions/1/lineage",
+    "lineage.get_edge": "/lineage/edges/1",
     "stages.get_stages": "/models/whole/stages",
     "stages.get_stage_holder": "/models/whole/stages/production",
     "stages.list_tenures": "/models/whole/tenures",
@@ -138,7 +139,7 @@ READS: dict[str, Any] = {
     "overview.list_inventory": "/inventory",
     "overview.list_attention": "/attention",
     "search.complete_filter": "/search/complete?q=tags",
-    "lineage.list_impact": f"/lineage/impact?digest=sha256:{'0' * 64}",
+    "lineage.list_impact": "/lineage/impact?version=whole:1",
     "search.search_models": "/search/models?filter=name%3D'whole'",
     "search.search_versions": "/search/versions?filter=name%3D'whole'",
     "search.search_models_by_body": {"filter": "name = 'whole'"},
@@ -170,7 +171,7 @@ def test_every_read_of_the_replica_is_done_again_from_the_primary_when_it_fails(
     assert {name for name in replicable if not name.startswith("mlflow.ajax_")} == READS.keys()
     registry = in_process(shared.api)
     registry.create_model("whole")
-    registry.model("whole").version(stage="production", aliases=["champion"])
+    registry.model("whole").version(stage="production", aliases=["champion"], run=named_run("1"))
     registry.model("whole").version()
 
     for name in READS:

@@ -182,6 +182,12 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         {"after": {"metrics": {f"m{number}": "1.0" for number in range(9)}}},
         "recorded m0, m1, m2, m3, m4, m5 and 3 more of fraud:12",
     ),
+    ("version.lineage_added", {"after": {"edges": 1}}, "added an edge to the lineage of fraud:12"),
+    ("version.lineage_retracted", {"after": {"edges": 2}}, "retracted 2 edges from the lineage of fraud:12"),
+    ("version.lineage_reinstated", {"after": {"edges": 1}}, "reinstated an edge in the lineage of fraud:12"),
+    ("lineage.added", {"after": {"edges": 3}, "model": None, "version": None}, "added 3 edges to the lineage of data"),
+    ("lineage.retracted", {"after": {"edges": 1}}, "retracted an edge from the lineage of data"),
+    ("lineage.reinstated", {"after": {"edges": 1}}, "reinstated an edge in the lineage of data"),
     ("version.noted", {"texts": {"note": "worse\nabroad"}}, "commented on fraud:12: worse abroad"),
     ("version.noted", {"redacted": ["note"]}, "commented on fraud:12: (redacted)"),
     (

@@ -122,6 +122,15 @@ ATTACKS = [
     both("a model's tag is gone", "its tags", f"DELETE FROM model_tags WHERE model_id = {FRAUD}"),
     both("a lineage edge is made up", "its lineage", "INSERT INTO lineage_edges (source_id, target_id, kind, role, "
          f"created_at) SELECT id, {NODE}, 'used', 'x', {PAST} FROM lineage_nodes WHERE version_id = {V2}"),
+    both("an edge between data is made up", "no entry added 1 edges", "INSERT INTO lineage_edges (source_id, "
+         f"target_id, kind, role, created_at) SELECT min(id), max(id), 'part_of', '', {PAST} FROM lineage_nodes "
+         "WHERE kind = 'dataset'"),
+    both("an edge is retracted without an entry", "have no entry", "INSERT INTO lineage_statements (edge_id, verb, "
+         f"entry_uid, created_at) SELECT min(id), 'retracted', '{'0' * 31}7', {PAST} FROM lineage_edges"),
+    Attack("a retraction is another statement", (
+        "DROP TRIGGER lineage_statements_keep_update",
+        "UPDATE lineage_statements SET verb = 'reinstated' WHERE verb = 'retracted'",
+    ), "the lineage of entry", REFUSED),
     Attack("a lineage node is replaced", (
         "REPLACE INTO lineage_nodes SELECT id, kind, key, 'other', attributes, version_id, created_at FROM "
         "lineage_nodes WHERE kind = 'code'",

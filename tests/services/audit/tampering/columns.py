@@ -77,6 +77,7 @@ UNREAD: Mapping[str, Mapping[str, str] | str] = {
     },
     "lineage_nodes": {"created_at": _DATED},
     "lineage_edges": {"id": _KEY, "created_at": _DATED},
+    "lineage_statements": {"id": _KEY},
     "worker_heartbeats": "signs of life, which say nothing of models",
     "census": "counts for metrics, made again by a worker",
     "login_failures": "counts that are deleted after a while; they limit logins and answer nothing",

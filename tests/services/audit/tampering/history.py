@@ -209,9 +209,21 @@ def _fraud(api: Api, registry: RegistryBuilder) -> None:
     expect(200, api.delete(f"{path}/aliases/shadow"))
     expect(200, api.delete(f"{path}/versions/{fourth}"))
     expect(200, api.post(f"{path}/versions/{fourth}/restore", {}))
+    _add_lineage(api, f"{path}/versions/{fourth}/lineage")
     gone = registry.model("fraud").version()
     expect(200, api.delete(f"{path}/versions/{gone}"))
     expect(200, api.post(f"{path}/versions/{gone}/purge", REASON))
+
+
+def _add_lineage(api: Api, path: str) -> None:
+    """Lineage that is added later: of a version and of data, some of it retracted, some reinstated."""
+    raw, clean = ({"name": name, "digests": [f"sha256:{digit * 64}"]} for name, digit in (("raw", "e"), ("clean", "f")))
+    added = expect(200, api.post(path, {"used": [{**clean, "role": "train"}], "base_models": [{"uri": "hf://a/b"}]}))
+    data = {"dataset": clean, "transformed_from": [raw], "job": {"namespace": "airflow", "name": "clean"}}
+    edges = [*added["edges"], *expect(200, api.post("/lineage/datasets", data | REASON))["edges"]]
+    for edge in (edges[0], edges[2]):
+        for retracted in (True, False, True):
+            expect(200, api.put(f"/lineage/edges/{edge['id']}", {"retracted": retracted, **REASON}))
 
 
 def _renamed(api: Api, registry: RegistryBuilder) -> None:

@@ -1,0 +1,86 @@
+"""The examples of the lineage in the OpenAPI document, of the story in ``examples``."""
+
+from __future__ import annotations
+
+import hashlib
+
+from registry.api.examples import TEST, TRAINING
+
+_RAW = f"sha256:{hashlib.sha256(b'payments-raw').hexdigest()}"
+
+ADDITION = {
+    "evaluated_on": [{"name": "payments-abroad", "digests": [TEST]}],
+    "base_models": [{"uri": "hf://example/tabular-base@0a1b2c", "relation": "finetune"}],
+    "reason": "the team of the base model asked who uses it",
+}
+DATA_LINEAGE = {
+    "dataset": {"name": "payments", "digests": [TRAINING]},
+    "transformed_from": [{"name": "payments-raw", "digests": [_RAW]}],
+    "job": {"namespace": "airflow-production", "name": "clean.payments"},
+    "reason": "from the lineage of the data platform",
+}
+EDGE_RETRACTION = {"retracted": True, "reason": "the data was named by mistake"}
+_OF_EDGE = [
+    {
+        "statement": "added",
+        "at": "2026-11-21T13:10:12.637000Z",
+        "actor": "ann",
+        "entry": "5d4f2f0e-6f0b-4f62-9a55-8f3f4a0d2f11",
+    }
+]
+_EDGE_SOURCE = {"kind": "version", "name": "fraud:2", "model": "fraud", "version": 2, "digests": []}
+ADDED = {
+    "changed": True,
+    "entry": "5d4f2f0e-6f0b-4f62-9a55-8f3f4a0d2f11",
+    "edges": [
+        {
+            "id": 4,
+            "kind": "evaluated_on",
+            "role": None,
+            "source": _EDGE_SOURCE,
+            "target": {
+                "kind": "dataset",
+                "name": "payments-abroad",
+                "model": None,
+                "version": None,
+                "digests": [TEST],
+            },
+            "retracted": False,
+            "statements": _OF_EDGE,
+        },
+        {
+            "id": 5,
+            "kind": "derived_from",
+            "role": "finetune",
+            "source": _EDGE_SOURCE,
+            "target": {
+                "kind": "model",
+                "name": "hf://example/tabular-base@0a1b2c",
+                "model": None,
+                "version": None,
+                "digests": [],
+            },
+            "retracted": False,
+            "statements": _OF_EDGE,
+        },
+    ],
+}
+IMPACT = {
+    "items": [
+        {
+            "model": "fraud",
+            "number": 2,
+            "stage": "production",
+            "state": "ready",
+            "uses": [{"dataset": "payments", "role": "train"}],
+            "path": [
+                {"kind": "dataset", "name": "payments", "relation": None, "role": None},
+                {"kind": "version", "name": "fraud:2", "relation": "used", "role": "train"},
+            ],
+            "production": {"since": "2026-11-21T13:20:00.250000Z", "until": None},
+            "tenures": [{"since": "2026-11-21T13:20:00.250000Z", "until": None}],
+            "created_at": "2026-11-21T13:05:02.250000Z",
+        }
+    ],
+    "next_cursor": None,
+}

@@ -1,0 +1,45 @@
+"""Edges of the lineage graph, as queries return them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeEnd:
+    """A node at an end of a lineage edge; ``model`` and ``version`` are those of a version."""
+
+    kind: str
+    name: str
+    model: str | None
+    version: int | None
+    digests: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeStatement:
+    """A statement about an edge: that it was added, retracted or reinstated; ``entry`` is the audit entry of it."""
+
+    verb: str
+    at: datetime
+    actor: str | None
+    entry: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRecord:
+    """A lineage edge with all statements about it, the first of which added it."""
+
+    id: int
+    kind: str
+    role: str | None
+    source: EdgeEnd
+    target: EdgeEnd
+    statements: Sequence[EdgeStatement]
+
+    @property
+    def is_retracted(self) -> bool:
+        """Return whether the edge is left out of answers."""
+        return self.statements[-1].verb == "retracted"

@@ -1,0 +1,118 @@
+"""Steps through the lineage graph: edges of nodes in either direction, and nodes that are the same data."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, literal_column, select
+from sqlalchemy.orm import Session, aliased
+
+from registry.db.fixed_statements import FixedStatement
+from registry.db.models import LineageDigest, LineageEdge, LineageNode
+from registry.db.queries import records
+from registry.db.queries.lineage_edges import is_in_force
+from registry.domain.lineage import EdgeKind, NodeKind
+
+CHUNK = 500  # ids in one statement
+_IDS: Any = bindparam("nodes", expanding=True)
+_SAME_BY_DIGEST = (NodeKind.DATASET, NodeKind.MODEL)
+
+
+class FoundEdge(NamedTuple):
+    """An edge in force."""
+
+    id: int
+    source: int
+    target: int
+    kind: str
+    role: str
+
+
+def edges_from(
+    session: Session, nodes: Collection[int], kinds: Iterable[EdgeKind] = (), *, most: int | None = None
+) -> Iterator[FoundEdge]:
+    """Yield the edges in force that start at the nodes, of some *kinds* or of all, *most* of them for 500 nodes."""
+    return _edges(session, nodes, _statement("source_id", tuple(kinds), most))
+
+
+def edges_to(
+    session: Session, nodes: Collection[int], kinds: Iterable[EdgeKind] = (), *, most: int | None = None
+) -> Iterator[FoundEdge]:
+    """Yield the edges in force that lead to the nodes, as :func:`edges_from` does."""
+    return _edges(session, nodes, _statement("target_id", tuple(kinds), most))
+
+
+def same_data(session: Session, nodes: Iterable[int]) -> dict[int, int]:
+    """Return the *nodes* and all others of the same data, each with the one of its data that came first.
+
+    Datasets, and likewise models, are the same data if they share a digest, directly or through others.
+    """
+    links: dict[int, list[int]] = {node: [] for node in nodes}
+    reached: Sequence[int] = [*links]
+    while reached:
+        found: dict[int, None] = {}
+        for node, other in (pair for some in chunks(reached) for pair in records.rows(session, _SAME, nodes=some)):
+            links[node].append(other)
+            if other not in links and other not in found:
+                found[other] = None
+        links |= {node: [] for node in found}
+        reached = [*found]
+    first: dict[int, int] = {}
+    for node in links:
+        alike = [node]
+        for one in alike:
+            if one not in first:
+                first[one] = node
+                alike += links[one]
+    return first
+
+
+def chunks(nodes: Iterable[int]) -> Iterator[Sequence[int]]:
+    """Yield the nodes in groups that one statement takes."""
+    rest = iter(nodes)
+    while some := [*islice(rest, CHUNK)]:
+        yield some
+
+
+def names(session: Session, nodes: Collection[int]) -> dict[int, str]:
+    """Return the names of the nodes."""
+    return {row.id: row.name for chunk in chunks(nodes) for row in records.rows(session, _NAMES, nodes=chunk)}
+
+
+def _edges(session: Session, nodes: Collection[int], statement: FixedStatement) -> Iterator[FoundEdge]:
+    for chunk in chunks(nodes):
+        for row in records.rows(session, statement, nodes=chunk):
+            yield FoundEdge(*row)
+
+
+@functools.cache
+def _statement(end: str, kinds: tuple[EdgeKind, ...], most: int | None) -> FixedStatement:
+    column = getattr(LineageEdge, end)
+    statement = select(
+        LineageEdge.id, LineageEdge.source_id, LineageEdge.target_id, LineageEdge.kind, LineageEdge.role
+    ).where(column.in_(_IDS), is_in_force(LineageEdge))
+    if kinds:
+        statement = statement.where(LineageEdge.kind.in_([literal_column(f"'{kind.value}'") for kind in kinds]))
+    statement = statement.order_by(column, LineageEdge.id)
+    return FixedStatement(statement if most is None else statement.limit(literal_column(str(most))))
+
+
+_OWN, _OTHER = aliased(LineageDigest), aliased(LineageDigest)
+_OWN_NODE, _OTHER_NODE = aliased(LineageNode), aliased(LineageNode)
+_SAME = FixedStatement(
+    select(_OWN.node_id, _OTHER.node_id)
+    .join(_OTHER, _OTHER.digest == _OWN.digest)
+    .join(_OWN_NODE, _OWN_NODE.id == _OWN.node_id)
+    .join(_OTHER_NODE, _OTHER_NODE.id == _OTHER.node_id)
+    .where(
+        _OWN.node_id.in_(_IDS),
+        _OTHER.node_id != _OWN.node_id,
+        _OTHER_NODE.kind == _OWN_NODE.kind,
+        _OWN_NODE.kind.in_([literal_column(f"'{kind.value}'") for kind in _SAME_BY_DIGEST]),
+    )
+    .order_by(_OTHER.node_id)
+)
+_NAMES = FixedStatement(select(LineageNode.id, LineageNode.name).where(LineageNode.id.in_(_IDS)))

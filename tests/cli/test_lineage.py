@@ -1,0 +1,82 @@
+"""The commands of lineage, with a service: data that was made from other data, and the versions behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import CommandLine, answer, ok
+
+
+def test_one_command_lists_the_versions_that_rest_on_a_file(run_cli: CommandLine, model: str) -> None:
+    Path("raw.csv").write_text(f"{model}\n1\n")
+    Path("clean.csv").write_text(f"{model}\n2\n")
+    ok(run_cli("register", model, "model", "--data", "clean.csv", "--run-id", "1"))
+    ok(run_cli("promote", f"{model}:1", "--to", "staging", "--reason", "x"))
+    ok(run_cli("promote", f"{model}:1", "--to", "production", "--reason", "x"))
+    Path("model/more").write_text("x")
+    ok(run_cli("register", model, "model", "--run-id", "2", "--parent", f"{model}:1", "--derivation", "finetune"))
+
+    unknown = run_cli("impact", "raw.csv")
+    added = ok(run_cli("lineage", "data", "clean.csv", "--from", "raw.csv", "--job", "airflow/clean", "--reason", "x"))
+    listed = ok(run_cli("impact", "raw.csv")).out.splitlines()
+
+    assert unknown.code == 4
+    assert "clean.csv transformed from raw.csv" in added.out
+    assert [line.split()[0] for line in listed[1:]] == [f"{model}:1", f"{model}:2"]
+    assert "raw.csv > clean.csv" in listed[1]
+    assert answer(run_cli("impact", "raw.csv", "--stage", "staging", "--json"))["items"] == []
+    assert run_cli("impact", "raw.csv", "--dataset", "raw.csv").code == 2
+    tree = ok(run_cli("lineage", "show", f"{model}:2")).out.splitlines()
+    assert (tree[0], tree[1].startswith("├─ ")) == (f"{model}:2", True)
+    assert any(line.startswith(f"└─ derived from (finetune): {model}:1 production") for line in tree)
+    assert any("transformed from: dataset raw.csv sha256:" in line for line in tree)
+    assert "made from it:" in ok(run_cli("lineage", "show", f"{model}:1", "--direction", "down")).out
+
+
+def test_an_edge_is_shown_retracted_and_reinstated(run_cli: CommandLine, model: str) -> None:
+    ok(run_cli("register", model, "model", "--run-id", "1"))
+    change = answer(run_cli("lineage", "add", f"{model}:1", "--base-model", f"hf://org/{model}", "--json"))
+    edge = str(change["edges"][0]["id"])
+
+    assert "nothing changed" in ok(run_cli("lineage", "add", f"{model}:1", "--base-model", f"hf://org/{model}")).out
+    assert run_cli("lineage", "retract", edge).code == 2
+    ok(run_cli("lineage", "retract", edge, "--reason", "a mistake"))
+    nothing = run_cli("impact", "--model", f"hf://org/{model}")
+    assert (nothing.code, nothing.out, nothing.err) == (0, "", "no version depends on it\n")
+    ok(run_cli("lineage", "reinstate", edge, "--reason", "no mistake"))
+    shown = ok(run_cli("lineage", "edge", edge)).out.splitlines()
+    assert shown[0] == f"edge {edge}: {model}:1 derived from hf://org/{model}"
+    assert [line.split()[0] for line in shown[1:]] == ["added", "retracted", "reinstated"]
+    assert ok(run_cli("impact", "--model", f"hf://org/{model}")).out.splitlines()[1].startswith(f"{model}:1")
+
+
+def test_the_graph_is_drawn_for_other_programs(run_cli: CommandLine, model: str) -> None:
+    ok(run_cli("register", model, "model", "--run-id", "1", "--base-model", 'hf://org/a"b]|c@1'))
+
+    dot = ok(run_cli("lineage", "show", f"{model}:1", "--format", "dot")).out
+    mermaid = ok(run_cli("lineage", "show", f"{model}:1", "--format", "mermaid")).out
+
+    assert dot.startswith("digraph lineage {\n")
+    assert r'label="model hf://org/a\"b]|c@1"' in dot
+    assert 'n0 -> n1 [label="produced by"];' in dot
+    assert mermaid.startswith("flowchart LR\n")
+    assert '["model hf://org/a#34;b#93;#124;c@1"]' in mermaid
+
+
+def test_what_names_nothing_is_refused_with_what_to_do(run_cli: CommandLine, model: str) -> None:
+    ok(run_cli("register", model, "model", "--run-id", "1"))
+
+    refused = {
+        ("impact",): "exactly one of DATA",
+        ("impact", "no-such-file.csv"): "is not a file or a directory here",
+        ("lineage", "add", f"{model}:1"): "must be given",
+        ("lineage", "add", f"{model}:1", "--derivation", "merge"): "--parent or a --base-model",
+        ("lineage", "data", "model", "--job", "clean"): "NAMESPACE/NAME",
+        ("lineage", "data", "model", "--job-url", "https://ci.test"): "name it with --job",
+    }
+
+    for command, text in refused.items():
+        done = run_cli(*command)
+        assert done.code == 2, (command, done)
+        assert text in done.err, (command, done.err)
+    assert run_cli("lineage", "edge", "999999").code == 4

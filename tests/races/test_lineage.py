@@ -1,0 +1,43 @@
+"""Many clients add lineage at the same moment, over several processes: no two of them close a cycle together."""
+
+from __future__ import annotations
+
+import functools
+import uuid
+
+import requests
+
+from tests.support.audit_reader import AuditReader
+from tests.support.servers import Caller, Fleet
+
+CLIENTS = 8
+
+
+def data() -> dict[str, object]:
+    name = uuid.uuid4().hex
+    return {"name": name, "digests": [f"sha256:{name * 2}"]}
+
+
+def made_from(caller: Caller, dataset: dict[str, object], origin: dict[str, object]) -> requests.Response:
+    return caller("POST", "/lineage/datasets", {"dataset": dataset, "transformed_from": [origin]})
+
+
+def test_edges_that_close_a_cycle_together_are_not_all_added(fleet: Fleet, audit_reader: AuditReader) -> None:
+    circle = [data() for _ in range(CLIENTS)]
+    pairs = zip(circle, [*circle[1:], circle[0]], strict=True)
+
+    replies = fleet.at_once([functools.partial(made_from, dataset=one, origin=other) for one, other in pairs])
+
+    assert sorted(reply.status_code for reply in replies) == [200] * (CLIENTS - 1) + [409]
+    assert [reply.json()["code"] for reply in replies if reply.status_code == 409] == ["cycle"]
+    audit_reader.assert_chains()
+
+
+def test_the_same_edge_is_added_once(fleet: Fleet) -> None:
+    dataset, origin = data(), data()
+
+    replies = fleet.at_once([functools.partial(made_from, dataset=dataset, origin=origin)] * CLIENTS)
+
+    assert [reply.status_code for reply in replies] == [200] * CLIENTS
+    assert sorted(reply.json()["changed"] for reply in replies) == [False] * (CLIENTS - 1) + [True]
+    assert len({reply.json()["edges"][0]["id"] for reply in replies}) == 1
