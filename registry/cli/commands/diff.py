@@ -13,6 +13,7 @@ from registry.cli.support.cells import Digest, Moment
 from registry.cli.support.options import connected
 from registry.cli.support.parsing import REFERENCE
 from registry.cli.support.session import Session
+from registry.rules import units
 
 if TYPE_CHECKING:
     from registry.client import Reference
@@ -117,8 +118,14 @@ def _cell_text(row: ComparisonRowView, cell: CellView, *, terminal: bool) -> str
         value = f"{value[:LONGEST]}…"
     if delta := cell["delta"]:
         percent = "" if delta["percent"] is None else f", {delta['percent']:+.1f} %"
-        value += f" ({delta['absolute']:+.{cells.SIGNIFICANT}g}{percent})"
+        is_size = row["kind"] == "size"
+        absolute = units.size_difference(int(delta["absolute"])) if is_size else _number_text(delta["absolute"])
+        value += f" ({absolute}{percent})"
     return f"{SIGNS.get(cell['change'], '~')} {value}"
+
+
+def _number_text(difference: float) -> str:
+    return f"{difference:+.{cells.SIGNIFICANT}g}"
 
 
 def _value_text(kind: str, value: Any, terminal: bool) -> str:

@@ -6,7 +6,8 @@ import re
 from types import MappingProxyType
 from urllib.parse import quote, urlsplit
 
-from registry.domain.comparison import Absence, Change, Delta
+from registry.domain.comparison import Absence, CellKind, Change, Delta
+from registry.rules import units
 from registry.web.text.words import safe_url
 
 SECTIONS = MappingProxyType({
@@ -47,10 +48,11 @@ def fact_name(section: str, name: str) -> str:
     return FACTS.get(name, name) if section in FIXED else name
 
 
-def difference(delta: Delta) -> str:
-    """Return a difference as ``−0.0023 (−0.3 %)``."""
+def difference(delta: Delta, kind: str) -> str:
+    """Return a difference of numbers as ``−0.0023 (−0.3 %)``, and of sizes as ``−12.0 KiB (−0.3 %)``."""
     percent = "" if delta.percent is None else f" ({delta.percent:+.1f} %)"
-    return f"{delta.absolute:+.4g}{percent}".replace("-", "−")
+    absolute = units.size_difference(int(delta.absolute)) if kind == CellKind.SIZE else f"{delta.absolute:+.4g}"
+    return f"{absolute}{percent}".replace("-", "−")
 
 
 def commits_between(repository: str | None, first: str | None, last: str | None) -> str | None:
