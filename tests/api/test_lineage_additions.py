@@ -246,6 +246,10 @@ def test_impact_takes_a_version_a_commit_and_a_base_model(api: Api, registry: Re
     ]  # fmt: skip
     expect(422, api.get("/lineage/impact", query_string={"code": "0a1b2"}))
     expect(422, api.get("/lineage/impact", query_string={"version": "fraud"}))
+    for wrong in ("fraud:0", "fraud:-1", "fraud:99999999999999999999", ":1", "fraud:1\x00", "fraud:١"):
+        expect(422, api.get("/lineage/impact", query_string={"version": wrong}))
+    for kind in ("dataset", "model", "code"):
+        expect(422, api.get("/lineage/impact", query_string={kind: "a\x00b1234567"}))
     expect(422, api.get("/lineage/impact"))
     expect(422, api.get("/lineage/impact", query_string={"code": commit, "model": "hf://org/name"}))
 

@@ -85,6 +85,8 @@ def story(api: Api, app: Flask, registry: RegistryBuilder) -> Story:
     tell("register_version")
     tell("measure_version")
     tell("note_version")
+    tell("add_lineage")
+    tell("add_data_lineage")
     tell("set_alias")
     registry.model("fraud").move(2, "staging")
     tell("get_stage_options")
@@ -108,6 +110,7 @@ def story(api: Api, app: Flask, registry: RegistryBuilder) -> Story:
     tell("list_attention")
     tell("edit_version")
     tell("edit_model")
+    tell("put_edge")
     issued = tell("create_token")
     tell("get_me", api=Api(api.client, issued["token"]))
     return tell

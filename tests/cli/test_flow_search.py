@@ -55,13 +55,15 @@ def test_the_versions_that_used_data_are_found_by_its_digest(run_cli: CommandLin
     table = ok(run_cli("impact", digest)).out
     found = answer(run_cli("impact", digest, "--json"))
     none = run_cli("impact", f"sha256:{'0' * 64}")
-    wrong = run_cli("impact", "train.csv")
+    by_file = answer(run_cli("impact", "train.csv", "--json"))
+    wrong = run_cli("impact", "test.csv")
     completed = ShellComplete(cli, {}, "registry", "_REGISTRY_COMPLETE").get_completions(["search"], "stage = 'pro")
 
     assert [one.value for one in completed] == ["stage = 'production'"]
     assert f"{model}:1" in table
     assert [(one["model"], one["uses"][0]["role"]) for one in found["items"]] == [(model, "train")]
-    assert (none.code, "no version used this data" in none.err) == (0, True)
+    assert by_file == found
+    assert (none.code, "no lineage names the digest" in none.err) == (4, True)
     assert wrong.code == 2
 
 

@@ -37,7 +37,7 @@ def test_a_copy_has_the_files_of_its_original_and_says_so(mlflow_api: MlflowApi,
     original = registry.client.get("/models/fraud/versions/1").get_json()
     said = {"manifest_digest", "state", "params", "metrics", "evaluations", "framework", "signature"}
     assert {name: whole[name] for name in said} == {name: original[name] for name in said}
-    assert whole["lineage"] == {**original["lineage"], "parents": [{"model": "fraud", "version": 1}]}
+    assert whole["lineage"] == {**original["lineage"], "parents": [{"model": "fraud", "version": 1, "relation": None}]}
     assert (whole["lineage"]["code"]["commit"], len(whole["lineage"]["datasets"])) == ("c0ffee", 1)
     document = registry.client.get(
         "/search/versions", query_string={"filter": f"dataset.digest = '{digest}'"}
@@ -90,7 +90,7 @@ def test_a_copy_of_an_unverified_version_has_its_facts_too(mlflow_api: MlflowApi
     copied = registry.client.get("/models/copies/versions/1").get_json()
     assert (copied["state"], copied["metrics"]) == ("unverified", {"auc": 0.9})
     assert copied["lineage"]["run"]["id"] == "41"
-    assert copied["lineage"]["parents"] == [{"model": "fraud", "version": 1}]
+    assert copied["lineage"]["parents"] == [{"model": "fraud", "version": 1, "relation": None}]
 
 
 def test_a_run_of_large_numbers_and_long_ago_is_copied_too(mlflow_api: MlflowApi, registry: RegistryBuilder) -> None:

@@ -185,7 +185,7 @@ def test_training_registering_and_loading_work_unchanged_and_the_files_and_their
     assert first["framework"] == "sklearn"
     assert first["metrics"] == {"auc": 0.9}
     assert copy["manifest_digest"] == first["manifest_digest"]
-    assert copy["lineage"]["parents"] == [{"model": "fraud", "version": 1}]
+    assert copy["lineage"]["parents"] == [{"model": "fraud", "version": 1, "relation": None}]
     run = first["lineage"]["run"]
     assert (run["system"], run["id"], run["params"]) == ("mlflow", told["run"], {"C": "1.0"})
     assert (run["unmeasured"], run["tags"]["team"]) == ({"bad": "NaN"}, "risk")

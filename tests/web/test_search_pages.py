@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from flask.testing import FlaskClient
 
+from registry.services.lineage.impact import SoughtKind
 from tests.support.pages import Seen, browse
 from tests.support.registry_builder import RegistryBuilder
 from tests.web.world import MARKUP, TEXT
@@ -106,6 +107,8 @@ def test_no_text_in_a_box_breaks_a_page(site: RegistryBuilder, visitor: FlaskCli
             if response.status_code in {200, 400, 422}:
                 assert "<script>alert" not in response.get_data(as_text=True)
                 browse(visitor, at(path, **{field: text}), status=response.status_code)
+        for kind in SoughtKind:
+            statuses.add(visitor.get(at("/lineage/impact", by=kind, text=text)).status_code)
         assert visitor.get(at("/search/complete", q=text)).status_code in {200, 422}
     assert statuses <= {200, 302, 400, 404, 422}
 

@@ -105,7 +105,7 @@ class ImpactQuery(PageQuery):
     )
     dataset = Text(least=1, most=lineage_limits.DATASET_NAME_LENGTH, metadata=about("The name of a dataset, exactly."))
     version = Text(
-        least=3, most=names.MODEL_NAME_LENGTH + 11, metadata=about("A version, as MODEL:NUMBER.", example="fraud:3")
+        least=3, most=names.MODEL_NAME_LENGTH + 11, metadata=about("A version, as MODEL:NUMBER, like `fraud:3`.")
     )
     code = Text(least=1, most=lineage_limits.ID_LENGTH, metadata=about("A commit, of which seven digits are enough."))
     model = Text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ from registry.domain.lineage import EdgeKind, NodeKind
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
 from registry.rules import digests
+from registry.rules.text import is_storable
 from registry.services.lineage import edges, walking
 from registry.services.lineage.dependents import ReachedNode, dependents, path_to
 
@@ -158,6 +160,8 @@ def stored(digest: str) -> str:
         raise Invalid.field("digest", str(error)) from error
 
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z", re.ASCII)
+_COMMIT_TEXT = re.compile(rf"[0-9a-f]{{{SHORTEST_COMMIT},64}}\Z", re.ASCII | re.IGNORECASE)
 _COMMIT = commit_of(LineageNode.attributes)
 _BY_DIGEST = FixedStatement(select(LineageDigest.node_id).where(LineageDigest.digest == bindparam("digest")))
 _BY_NAME = FixedStatement(
@@ -185,6 +189,8 @@ _OF_VERSION = FixedStatement(select(LineageNode.id).where(LineageNode.version_id
 def _seeds(session: Session, sought: Sought) -> Sequence[int]:
     """Return the nodes that the text names. Raises Invalid or NotFound."""
     text = sought.text
+    if not is_storable(text):
+        raise Invalid.field(sought.kind, "must have no characters that a database cannot hold")
     match sought.kind:
         case SoughtKind.DIGEST:
             text = stored(text)
@@ -194,12 +200,12 @@ def _seeds(session: Session, sought: Sought) -> Sequence[int]:
         case SoughtKind.MODEL:
             rows = records.rows(session, _BY_URI, name=text, revision=f"{text}@")
         case SoughtKind.CODE:
-            if len(text) < SHORTEST_COMMIT or not text.isalnum():
+            if not _COMMIT_TEXT.match(text):
                 raise Invalid.field("code", f"must be a commit of at least {SHORTEST_COMMIT} hex digits")
             rows = records.rows(session, _BY_COMMIT, first=text.lower(), last=text.lower() + "g")
         case SoughtKind.VERSION:
             model, _, number = text.rpartition(":")
-            if not model or not number.isdecimal():
+            if not model or not _NUMBER.match(number):
                 raise Invalid.field("version", "must be MODEL:NUMBER, for example fraud:3")
             version = catalog.any_version(session, model, int(number))
             rows = records.rows(session, _OF_VERSION, version=version.id)

@@ -259,7 +259,7 @@ def test_a_copy_of_a_version_whose_run_goes_on_gets_the_end_of_it_too(
     assert look(running)
 
     assert [running.version(number)["metrics"]["auc"] for number in (1, 2)] == [0.9, 0.9]
-    assert running.version(2)["lineage"]["parents"] == [{"model": "fraud", "version": 1}]
+    assert running.version(2)["lineage"]["parents"] == [{"model": "fraud", "version": 1, "relation": None}]
     assert problems(running) == []
 
 

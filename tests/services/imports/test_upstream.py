@@ -109,6 +109,7 @@ def test_a_logged_model_becomes_a_whole_version_with_its_run(importer: Importer,
         "datasets": [{"name": "train-set", "digests": ["mlflow:c104914c"], "uri": "s3://b/train", "role": "train",
                       "rows": 4, "schema": {"mlflow_colspec": []}}],
         "parents": [],
+        "base_models": [],
     }  # fmt: skip
     assert importer.registry.model("fraud").actions() == ["model.created", "version.registered", "version.fetched"]
     assert not importer.work()
