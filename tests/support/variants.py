@@ -21,7 +21,7 @@ SHARES = {
     "faults": 24,
     "races": 6,
     "storage": 6,
-    **dict.fromkeys(("api", "cli", "client", "deploy", "migrations", "mlflow", "services"), 4),
+    **dict.fromkeys(("api", "cli", "client", "deploy", "migrations", "mlflow", "services"), 6),
 }
 """Of the variants after the first, one in n runs."""
 PAIRS = {"api": 32, "services": 32, "db": 32, "mlflow": 32, "web": 32, "tampering": 8}
