@@ -85,14 +85,14 @@ def test_the_lineage_of_data_leads_from_the_source_to_the_versions(api: Api, reg
     assert [entry["reason"] for entry in entries] in ([REASON["reason"], None], [None, REASON["reason"]])
 
 
-def test_data_that_is_told_twice_with_a_common_digest_is_one_node(api: Api, registry: RegistryBuilder) -> None:
-    registry.model("fraud").version(datasets=[data("told-once", "a", "b"), data("told-again", "b", "c")])
+def test_data_that_is_named_twice_with_a_common_digest_is_one_node(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(datasets=[data("named-once", "a", "b"), data("named-again", "b", "c")])
     registry.model("other").version(datasets=[data("elsewhere", "c", "d")])
 
     found = expect(200, api.get(LINEAGE, query_string={"depth": 1}))["graph"]
 
     assert [(node["name"], node["digests"]) for node in found["nodes"][1:]] == [
-        ("told-once", [f"sha256:{digit * 64}" for digit in "abcd"])
+        ("named-once", [f"sha256:{digit * 64}" for digit in "abcd"])
     ]
     assert (
         impact(api, digest=f"sha256:{'a' * 64}") == impact(api, digest=f"sha256:{'d' * 64}") == ["other:1", "fraud:1"]
@@ -226,7 +226,11 @@ def test_what_is_not_there_is_not_found(api: Api, registry: RegistryBuilder) -> 
         {"model": "hf://org/nothing"},
     ]  # fmt: skip
     details = [expect(404, api.get("/lineage/impact", query_string=query))["detail"] for query in unknown]
-    assert all("no" in detail for detail in details)
+    assert details == [
+        f"no lineage names the digest sha256:{'0' * 64}", "no lineage names the dataset nothing",
+        "the model 'fraud' has no version 9", f"no lineage names the code {'0' * 40}",
+        "no lineage names the model hf://org/nothing",
+    ]  # fmt: skip
 
 
 def test_impact_takes_a_version_a_commit_and_a_base_model(api: Api, registry: RegistryBuilder) -> None:

@@ -44,7 +44,7 @@ def test_every_statement_of_a_snapshot_reads_the_moment_of_the_first(
 
     with ThreadPoolExecutor(1) as pool, app.app_context(), reading(snapshot=True) as session:
         counts = [first(session)]
-        pool.submit(insert, app, "meanwhile").result()
+        pool.submit(insert, app, "after").result()
         counts += [in_a_batch(session), by_sqlalchemy(session), in_a_batch(session)]
 
     with app.app_context(), reading() as session:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from registry.domain.lineage import StatementVerb
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeEnd:
@@ -42,4 +44,4 @@ class EdgeRecord:
     @property
     def is_retracted(self) -> bool:
         """Return whether the edge is left out of answers."""
-        return self.statements[-1].verb == "retracted"
+        return self.statements[-1].verb == StatementVerb.RETRACTED

@@ -59,7 +59,7 @@ class Graph:
 
 
 def random_graph(seed: int, size: int) -> Graph:
-    """A graph with about three edges for two nodes, cycles among them, and data that was told several times."""
+    """A graph with about three edges for two nodes, cycles among them, and data that is named several times."""
     chance = random.Random(seed)
     kinds = {node: chance.choice(KINDS) for node in range(1, size + 1)}
     digests = {
