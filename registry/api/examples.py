@@ -37,7 +37,13 @@ REGISTRATION = {
     "params": {"max_depth": "6"},
     "framework": "sklearn",
     "run": {"system": "github", "id": "8123456789", "url": "https://ci.example.com/runs/8123456789"},
-    "code": {"repo": "https://git.example.com/risk/fraud", "commit": "7b1d0f6e2c9a", "branch": "main", "dirty": False},
+    "code": {
+        "repo": "https://git.example.com/risk/fraud",
+        "commit": "7b1d0f6e2c9a",
+        "branch": "main",
+        "dirty": False,
+        "command": "python train.py",
+    },
     "datasets": [{"name": "payments", "digests": [TRAINING], "uri": "s3://data/payments", "role": "train"}],
 }
 VERSION_CHANGE = {"tags": {"season": None, "reviewed": "yes"}, "reason": "reviewed by the risk team"}
@@ -69,6 +75,7 @@ _LINEAGE = {
         "branch": "main",
         "path": None,
         "dirty": False,
+        "command": "python train.py",
     },
     "environment": None,
     "datasets": [

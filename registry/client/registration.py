@@ -28,7 +28,7 @@ from registry.client.types import (
     RegisteredView,
     Run,
 )
-from registry.rules import paths
+from registry.rules import commands, paths
 
 LISTS = frozenset({"aliases", "data", "datasets", "evaluations", "parents", "base_models"})
 
@@ -55,7 +55,8 @@ class Facts(TypedDict, total=False):
     Scalars are taken as params, tags and metrics: also numpy's, decimals, times and members of enums. A metric that is
     NaN or infinite is kept with the run, as ``unmeasured``. ``data`` are paths, texts such as
     ``test=s3://bucket/test.csv@sha256:…``, and datasets as in ``datasets``.
-    ``number`` and ``claimed``, the facts of another registry, need the permission ``version:import``.
+    ``command`` is the command of the code. ``number`` and ``claimed``, the facts of another registry, need the
+    permission ``version:import``.
     """
 
     description: str | None
@@ -67,6 +68,7 @@ class Facts(TypedDict, total=False):
     signature: Mapping[str, Any] | None
     run: Run | None
     code: Code | None
+    command: str | None
     environment: Environment | None
     data: Sequence[Data] | None
     datasets: Sequence[Dataset] | None
@@ -195,6 +197,10 @@ def plain(facts: Mapping[str, Any]) -> Facts:
     said = given(**facts)
     for kind in LISTS & said.keys():
         said[kind] = several(said[kind], kind)
+    if command := said.pop("command", None):
+        if wrong := commands.problem(command):
+            raise ValueError(f"the command {wrong}")
+        said["code"] = {**said.get("code", {}), "command": command}
     if named := said.pop("data", None):
         said["datasets"] = [*said.get("datasets", ()), *map(_dataset_of, named)]
     if isinstance(said.get("params"), Path):

@@ -31,7 +31,7 @@ SECTIONS: Mapping[str, bool] = {
     "environment": False, "run": False, "parents": True, "content": False, FILES: True, "signature": False,
     "tags": True, "about": False,
 }  # fmt: skip
-_CODE = ("repo", "commit", "branch", "path", "dirty")
+_CODE = ("repo", "commit", "branch", "path", "dirty", "command")
 _ENVIRONMENT = ("python", "lock_digest", "image_digest")
 _RUN = ("system", "id", "url", "triggered_by", "started_at", "finished_at")
 _KINDS = {

@@ -109,13 +109,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The source: a repository, or a script at a ``path`` whose repository is not known."""
+    """The source: a repository, or a script at a ``path`` of an unknown repository. ``command`` trains the model."""
 
     repo: str | None = None
     commit: str | None = None
     path: str | None = None
     dirty: bool | None = None
     branch: str | None = None
+    command: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ def nodes(snapshot: Snapshot) -> Iterator[Node]:
     if run := snapshot.run:
         yield Node(NodeKind.RUN, EdgeKind.PRODUCED_BY, f"{run.system}/{run.id}", _run_document(run) or {})
     if code := snapshot.code:
-        name = (code.repo or code.path or "")[:NAME_LENGTH]
+        name = (code.repo or code.path or code.command or "")[:NAME_LENGTH]
         yield Node(NodeKind.CODE, EdgeKind.BUILT_FROM, name, _code_document(code) or {})
     if environment := snapshot.environment:
         digests = tuple(digest for digest in (environment.lock_digest, environment.image_digest) if digest)
@@ -331,11 +332,11 @@ def _run_document(run: Run | None) -> dict[str, Any] | None:
 
 
 def _code_document(code: Code | None) -> dict[str, Any] | None:
-    """Return the code as a document; without a branch it is, and digests, as before there were any."""
+    """Return the code as a document; without facts of later releases it is, and digests, as before them."""
     if code is None:
         return None
     document: dict[str, Any] = _as_json(code)
-    return {name: value for name, value in document.items() if value or name != "branch"}
+    return {name: value for name, value in document.items() if value or name not in {"branch", "command"}}
 
 
 def _without_relation(one: Parent | BaseModel) -> dict[str, Any]:

@@ -28,12 +28,14 @@ RUN = {
     "started_at": "2026-01-02T03:04:05.000000Z",
     "finished_at": "2026-01-02T04:00:00.123456Z",
 }
-CODE = {"repo": "https://git.test/fraud", "commit": "c0ffee", "branch": "main", "path": "train", "dirty": False}
+CODE = {"repo": "https://git.test/fraud", "commit": "c0ffee", "branch": "main", "path": "train", "dirty": False,
+        "command": "python fraud.py --seed 7"}  # fmt: skip
 ENVIRONMENT = {"python": "3.11.9", "lock_digest": SHA, "image_digest": "sha256:" + "cd" * 32}
 TRAIN = {"name": "train.csv", "digests": [SHA, MD5], "uri": "s3://data/train.csv", "role": "train", "rows": 7,
          "schema": {"amount": "double", "nested": {"deep": [1, None, 2.5]}}}  # fmt: skip
 PARENT = {"model": "base", "version": 1, "relation": "finetune"}
 BASE = {"uri": "hf://org/name@0a1b2c", "digests": [SHA, MD5], "relation": "adapter"}
+NO_CODE = dict.fromkeys(CODE)
 WHOLE: dict[str, Any] = {"run": RUN, "code": CODE, "environment": ENVIRONMENT, "datasets": [TRAIN]}
 
 
@@ -64,8 +66,9 @@ def test_every_part_is_shown_as_it_was_registered(api: Api, registry: RegistryBu
         ("run", {"system": "ci", "id": "1"},
          {"system": "ci", "id": "1", "url": None, "params": {}, "metrics": {}, "unmeasured": {}, "tags": {},
           "triggered_by": None, "started_at": None, "finished_at": None}),
-        ("code", {"repo": "r"}, {"repo": "r", "commit": None, "branch": None, "path": None, "dirty": None}),
-        ("code", {"path": "p"}, {"repo": None, "commit": None, "branch": None, "path": "p", "dirty": None}),
+        ("code", {"repo": "r"}, {**NO_CODE, "repo": "r"}),
+        ("code", {"path": "p"}, {**NO_CODE, "path": "p"}),
+        ("code", {"command": "make"}, {**NO_CODE, "command": "make"}),
         ("environment", {"python": "3.12"}, {"python": "3.12", "lock_digest": None, "image_digest": None}),
         ("datasets", [{"name": "d", "digests": [MD5]}],
          [{"name": "d", "digests": [MD5], "uri": None, "role": "other", "rows": None, "schema": None}]),
@@ -238,6 +241,7 @@ def test_a_parent_cannot_be_deleted_and_the_lineage_says_why(api: Api, registry:
         {"run": {"system": "ci", "id": "1", "started_at": "yesterday"}},
         {"code": {"commit": "c0ffee"}},
         {"code": {"repo": "r", "dirty": "no"}},
+        {"code": {"command": "HF_TOKEN=hf_" + "aB" * 17}},
         {"parents": [{"model": "base"}]},
         {"parents": [{"model": "base", "version": 0}]},
         {"parents": [{"model": "base", "version": 1, "relation": "copied"}]},

@@ -67,6 +67,7 @@ def test_the_same_request_writes_nothing_whatever_was_decided_since(
         ({"framework": "xgboost"}, {"framework": ("sklearn", "xgboost", False)}),
         ({"code": {**CODE, "commit": "b" * 40}}, {"code.commit": ("a" * 40, "b" * 40, False)}),
         ({"code": {**CODE, "branch": "topic"}}, {"code.branch": (None, "topic", False)}),
+        ({"code": {**CODE, "command": "make"}}, {"code.command": (None, "make", False)}),
         ({"environment": {"python": "3.13.0"}}, {"environment.python": ("3.12.1", "3.13.0", False)}),
         ({"datasets": [{**DATA, "role": "test"}]}, {"datasets.train.csv": (None, ..., False)}),
         ({"parents": [{"model": "fraud", "version": 1}]}, {"parents.fraud:1": (None, ..., False)}),

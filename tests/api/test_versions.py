@@ -35,7 +35,7 @@ FULL: dict[str, Any] = {
         "finished_at": "2026-01-02T04:00:00.000000Z",
     },
     "code": {"repo": "https://git.test/fraud", "commit": "c0ffee", "branch": "topic/x", "path": "train/fraud.py",
-             "dirty": True},
+             "dirty": True, "command": "python train/fraud.py && echo 'done'"},
     "environment": {"python": "3.11.9", "lock_digest": SHA, "image_digest": SHA.replace("a", "c")},
     "datasets": [
         {"name": "train.csv", "digests": [SHA, "md5:" + "0f" * 16], "uri": "s3://data/train.csv", "role": "train",

@@ -27,6 +27,7 @@ def test_a_model_is_registered_with_all_that_is_known_of_it(run_cli: CommandLine
     ]
     run = ["--run-id", "ci-41", "--run-url", "https://ci.example/41", "--alias", "champion"]
     code = ["--triggered-by", "ann", "--repo", "https://me:pw@git.example/r", "--commit", "c0ffee", "--branch", "main"]
+    code += ["--command", "python train.py"]
 
     done = answer(run_cli("register", model, "model", *facts, *more, *run, *code, "--json"))
     shown = ok(run_cli("show", f"{model}:1")).out
@@ -40,10 +41,11 @@ def test_a_model_is_registered_with_all_that_is_known_of_it(run_cli: CommandLine
     lineage = version["lineage"]
     assert lineage["run"]["triggered_by"] == "ann"
     assert {name: value for name, value in lineage["code"].items() if value is not None} == {
-        "repo": "https://git.example/r", "commit": "c0ffee", "branch": "main",
+        "repo": "https://git.example/r", "commit": "c0ffee", "branch": "main", "command": "python train.py",
     }  # fmt: skip
     assert "manual ci-41 by ann https://ci.example/41" in shown
     assert "https://git.example/r at c0ffee on main" in shown
+    assert "command      python train.py\n" in shown
     assert (lineage["run"]["system"], lineage["run"]["id"], lineage["run"]["url"]) == (
         "manual",
         "ci-41",

@@ -151,9 +151,12 @@ def test_facts_are_sent_as_the_api_takes_them(
             "unmeasured": {"mse": "NaN"},
         },  # type: ignore[typeddict-item] -- values of other types
         data=[tmp_path / "train.csv", other],
+        code={"repo": "r"},
+        command="make",
     )
 
     sent = registry.registered
+    assert sent["code"] == {"repo": "r", "command": "make"}
     assert (sent["params"], sent["metrics"]) == ({"depth": "6", "early": "true"}, {"auc": 0.93})
     assert sent["run"] == {
         "system": "manual", "id": "1", "params": {"lr": "0.1"}, "tags": {"gpu": "true"}, "metrics": {"f1": 0.5},
@@ -164,6 +167,8 @@ def test_facts_are_sent_as_the_api_takes_them(
 
 
 def test_data_that_is_not_there_is_refused(registry: FakeRegistry, client: RegistryClient, source: Path) -> None:
+    with pytest.raises(ValueError, match="the command must be one line"):
+        client.register("fraud", source, detect=False, command="make\nmake")
     with pytest.raises(errors.UnfitSource, match=r"'missing\.csv' is not a file"):
         client.register("fraud", source, detect=False, data=["missing.csv"])
 

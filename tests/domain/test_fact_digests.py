@@ -14,7 +14,7 @@ KEYS = [
 
 def test_a_snapshot_without_later_facts_keeps_its_digest() -> None:
     plain = Snapshot(run=Run("ci", "1"), code=Code("r", commit="c"))
-    later = Snapshot(run=Run("ci", "1", triggered_by="ann"), code=Code("r", commit="c", branch="main"))
+    later = Snapshot(run=Run("ci", "1", triggered_by="ann"), code=Code("r", commit="c", branch="main", command="x"))
 
     assert (plain.digest, [node.key for node in nodes(plain)]) == (SNAPSHOT, KEYS)
     assert not {later.digest, *(node.key for node in nodes(later))} & {SNAPSHOT, *KEYS}

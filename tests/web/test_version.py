@@ -20,7 +20,8 @@ PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div
 
 
 def facts(**others: Any) -> dict[str, Any]:
-    code = {"repo": "https://github.com/acme/fraud", "commit": "17ba0791aa", "branch": "main", "dirty": True}
+    code = {"repo": "https://github.com/acme/fraud", "commit": "17ba0791aa", "branch": "main", "dirty": True,
+            "command": "python train.py"}  # fmt: skip
     data = [{"name": "payments", "digests": [DATA], "role": "train", "uri": "s3://data/payments"}]
     return {"code": code, "datasets": data, "run": named_run("4111") | {"url": "https://ci.test/4111"}, **others}
 
@@ -46,7 +47,8 @@ def test_a_version_is_compared_with_the_one_in_production(model: Any, visitor: F
         "fraud v2", "staging", "@challenger", "sklearn", "1 file", "all verified",
         "Trained on November.", "against v1 in production", "auc 0.5 0.75 −0.25", "p99_ms 10 10 0",
         "f1 0.25 not measured", "depth 5 8", "trees 3 same", "payments", "1 other version uses it", "17ba0791aa",
-        "uncommitted changes", "ci=green", "amount", "allowed; v1 leaves production and is archived",
+        "uncommitted changes", "command python train.py", "ci=green", "amount",
+        "allowed; v1 leaves production and is archived",
         "none allowed", "‹ v1",
     ):  # fmt: skip
         assert text in seen.text, text

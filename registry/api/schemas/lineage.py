@@ -32,7 +32,7 @@ from registry.http.fields import (
     output,
     version_number,
 )
-from registry.rules import digests, lineage_limits, names
+from registry.rules import commands, digests, lineage_limits, names
 
 ROLES = Choice([role.value for role in DatasetRole])
 DERIVATIONS = Choice([relation.value for relation in Derivation])
@@ -80,7 +80,7 @@ class RunBody(Strict):
 
 
 class CodeBody(Strict):
-    """The code that the version was built from: at least a repository or a path."""
+    """The code that the version was built from: at least a repository, a path or a command."""
 
     repo = Text(
         least=1,
@@ -96,11 +96,21 @@ class CodeBody(Strict):
         metadata=about("The path in the repository; without one, of the script as the run named it."),
     )
     dirty = Flag(allow_none=True, metadata=about("Whether the checkout had changes that were not committed."))
+    command = Text(
+        least=1,
+        most=lineage_limits.COMMAND_LENGTH,
+        rule=commands.problem,
+        allow_none=True,
+        metadata=about(
+            "The command that trains the model, one line for a shell. Its directory is `path`, if that is a directory "
+            "of the repository, and otherwise the root. A command that holds a credential is refused."
+        ),
+    )
 
     @validates_schema
-    def _say_where(self, data: dict[str, Any], **_: Any) -> None:
-        if not (data.get("repo") or data.get("path")):
-            raise ValidationError("must have repo or path")
+    def _name_code(self, data: dict[str, Any], **_: Any) -> None:
+        if not (data.get("repo") or data.get("path") or data.get("command")):
+            raise ValidationError("must have repo, path or command")
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Code:
@@ -238,6 +248,7 @@ class CodeView(View):
         **output("The path in the repository; without one, of the script as the run named it.", null=True)
     )
     dirty = fields.Boolean(**output("Whether the checkout had changes that were not committed.", null=True))
+    command = fields.String(**output("The command that trains the model.", null=True, dump_default=None))
 
 
 class EnvironmentView(View):

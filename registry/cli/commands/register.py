@@ -62,6 +62,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--repo", metavar="URL", help="The code's repository; detected in CI, or by git.")
 @click.option("--commit", metavar="SHA", help="The code's commit; detected in CI, or by git.")
 @click.option("--branch", metavar="NAME", help="The code's branch; detected in CI, or by git.")
+@click.option("--command", metavar="LINE", help="The command that trains the model, e.g. 'python train.py'.")
 @click.option("--python", metavar="VERSION", help="The Python that trained the model; read from MLmodel.")
 @click.option("--lock-file", type=FILE, help="The environment's lock file, to record by digest.")
 @click.option("--image-digest", metavar="DIGEST", help="The container image, as sha256:…")
@@ -209,7 +210,13 @@ def _warn_of_code(session: Session, problem: str | None) -> None:
 
 
 def _facts_of_options(session: Session, detected: Detected, **options: Any) -> dict[str, Any]:
-    code = version_facts.code(detected.code, repo=options["repo"], commit=options["commit"], branch=options["branch"])
+    code = version_facts.code(
+        detected.code,
+        repo=options["repo"],
+        commit=options["commit"],
+        branch=options["branch"],
+        command=options["command"],
+    )
     datasets = [version_facts.dataset(text) for text in options["data"]]
     run = version_facts.run(
         detected.run,

@@ -162,7 +162,10 @@ def _lineage_facts(lineage: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         claim = f"(as its {run['stated_by']} states)" if run.get("stated_by") else None
         yield "run", " ".join(part for part in (run["system"], run["id"], actor, run.get("url"), claim) if part)
     if code := lineage.get("code"):
-        yield "code", _format_code(code)
+        if code.get("repo") or code.get("path"):
+            yield "code", _format_code(code)
+        if command := code.get("command"):  # earlier releases do not send it
+            yield "command", command
     if environment := lineage.get("environment"):
         yield "environment", joined({key: value for key, value in environment.items() if value})
     for dataset in lineage.get("datasets", ()):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from registry.rules import commands
 from registry.rules.listing import listed
 
 if TYPE_CHECKING:
@@ -44,7 +45,12 @@ def run(
 
 
 def code(
-    detected_code: Mapping[str, Any] | None, *, repo: str | None, commit: str | None, branch: str | None
+    detected_code: Mapping[str, Any] | None,
+    *,
+    repo: str | None,
+    commit: str | None,
+    branch: str | None,
+    command: str | None,
 ) -> dict[str, Any] | None:
     """Return the code: as detected, with the options in place of detected values.
 
@@ -63,6 +69,10 @@ def code(
         known["branch"] = branch
     if known and not known.get("repo"):
         raise click.UsageError("--commit and --branch are of a repository: name it with --repo.")
+    if command:
+        if wrong := commands.problem(command):
+            raise click.BadParameter(f"the command {wrong}.", param_hint="--command")
+        known["command"] = command
     return known or None
 
 

@@ -20,13 +20,14 @@ class Run(TypedDict):
 
 
 class Code(TypedDict):
-    """A repository, or a script at a ``path`` whose repository is not known."""
+    """A repository, or a script at a ``path`` whose repository is not known; ``command`` trains the model."""
 
     repo: NotRequired[str | None]
     commit: NotRequired[str | None]
     branch: NotRequired[str | None]
     path: NotRequired[str | None]
     dirty: NotRequired[bool | None]
+    command: NotRequired[str | None]
 
 
 class Environment(TypedDict):

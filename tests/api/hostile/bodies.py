@@ -77,7 +77,7 @@ FACTS: dict[str, Any] = {
         "finished_at": "2026-11-20T14:00:00.5+01:00",
     },
     "code": {"repo": "https://git.test/fraud", "commit": "c0ffee", "branch": "main", "path": "train.py",
-             "dirty": False},
+             "dirty": False, "command": "python train.py"},
     "environment": {"python": "3.11.7", "lock_digest": DIGEST, "image_digest": DIGEST},
     "datasets": [{
         "name": "train", "digests": [DIGEST], "uri": "s3://data/train", "role": "train", "rows": 10,

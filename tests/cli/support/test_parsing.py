@@ -131,6 +131,8 @@ FOUND = {"repo": "https://h/fraud", "commit": "c0ffee", "branch": "main", "path"
         (FOUND, {}, FOUND),
         (FOUND, {"repo": "https://me:pw@h/fraud", "commit": "c0ffee"}, FOUND),
         (FOUND, {"branch": "topic"}, FOUND | {"branch": "topic"}),
+        (FOUND | {"command": "dvc repro"}, {"command": "make"}, FOUND | {"command": "make"}),
+        (None, {"command": "make"}, {"command": "make"}),
         (FOUND, {"commit": "decade"}, {"repo": "https://h/fraud", "commit": "decade"}),
         (FOUND, {"repo": "https://h/other"}, {"repo": "https://h/other"}),
         (FOUND, {"repo": "https://h/other", "commit": "c0ffee"}, {"repo": "https://h/other", "commit": "c0ffee"}),
@@ -138,7 +140,10 @@ FOUND = {"repo": "https://h/fraud", "commit": "c0ffee", "branch": "main", "path"
     ],
 )
 def test_what_was_detected_of_other_code_is_left_out(found: Any, given: dict[str, str], expected: Any) -> None:
-    assert version_facts.code(found, **{"repo": None, "commit": None, "branch": None, **given}) == expected
+    assert (
+        version_facts.code(found, **{"repo": None, "commit": None, "branch": None, "command": None, **given})
+        == expected
+    )
 
 
 def test_a_name_that_two_datasets_have_identifies_none(run_cli: CommandLine, place: Place) -> None:

@@ -280,6 +280,7 @@ def test_a_bootstrap_token_that_is_used_up_is_reported(
     [
         ({"repo": None, "path": "train.py", "commit": "c0ffee"}, "train.py at c0ffee"),
         ({"repo": "https://h/r", "path": "train.py", "commit": None}, "https://h/r in train.py"),
+        ({"repo": None, "path": None, "commit": None, "command": "make"}, "make"),
     ],
 )
 def test_the_code_of_a_version_is_a_repository_or_a_path(
@@ -289,7 +290,7 @@ def test_the_code_of_a_version_is_a_repository_or_a_path(
 
     shown = run_cli("version", "show", "fraud:12").out.splitlines()
 
-    assert [text.split(maxsplit=1)[1] for text in shown if text.strip().startswith("code")] == [line]
+    assert [text.split(maxsplit=1)[1] for text in shown if text.strip().startswith(("code", "command"))] == [line]
 
 
 def test_a_purged_version_is_shown_as_one(run_cli: CommandLine, network: responses.RequestsMock) -> None:
