@@ -226,6 +226,20 @@ def test_older_versions_in_staging_are_archived_one_by_one_with_an_honest_result
 
 
 @pytest.mark.usefixtures("served")
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_forms_with_long_keys_that_begin_alike_are_separate_acts(visitor: FlaskClient, site: RegistryBuilder) -> None:
+    where, stages = f"{FRAUD}/archive-older", []
+    site.model("fraud").version(stage="production")
+    for last in "ab":
+        fields = {"number": "3", "reason": "passed over", "idempotency_key": "k" * 127 + last}
+        submit(visitor, where, fields)
+        stages.append(site.model("fraud").stages()[3])
+        site.model("fraud").move(3, "staging")
+
+    assert stages == ["archived", "archived"]
+
+
+@pytest.mark.usefixtures("served")
 def test_the_model_page_draws_who_served_and_says_what_an_open_lifecycle_allows(
     visitor: FlaskClient, site: RegistryBuilder
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,7 +32,6 @@ from registry.web.stage_forms import Reason, VersionNumber
 from registry.web.views.models import crumbs
 
 AT_ONCE = 50
-_KEY_PART = 100
 
 
 class ArchiveForm(forms.WebForm):
@@ -104,9 +104,10 @@ def _archive_each(model: str, numbers: Sequence[int], change: StageChange, claim
 
     Each has a separate idempotency key: when the form is sent again, those that were archived are not archived twice.
     """
+    form = hashlib.sha256(claim.key.encode()).hexdigest()  # a key itself may leave no room for the number
     done, refused = [], []
     for number in dict.fromkeys(numbers):
-        own = replace(claim, key=f"{claim.key[:_KEY_PART]}-{number}", asked=None)
+        own = replace(claim, key=f"{form}-{number}", asked=None)
         try:
             _once(own, lambda number=number, own=own: _archive(model, number, change, own))  # type: ignore[misc]
             done.append(number)
