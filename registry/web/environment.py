@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, g, request
+from jinja2 import StrictUndefined, Undefined
+from jinja2.utils import missing
 
 from registry.db import times
 from registry.domain.access import Permission
@@ -23,6 +26,7 @@ def prepare(app: Flask) -> None:
     """Add the filters, macros and functions of the pages to the templates of *app*."""
     environment = app.jinja_env
     environment.trim_blocks = environment.lstrip_blocks = True
+    environment.undefined = _Missing
     environment.filters.update(
         ago=lambda moment: words.ago(moment, now=times.now()),
         utc=words.utc,
@@ -74,6 +78,19 @@ def theme() -> str | None:
     """Return the theme that the browser has chosen; None for that of its system."""
     chosen = request.cookies.get(THEME_COOKIE)
     return chosen if chosen in THEMES else None
+
+
+class _Missing(StrictUndefined):
+    """A name or an attribute that a template uses and that is not there: an error instead of an empty text.
+
+    An AttributeError inside a property of a page is one, too. The keys of documents are optional: one that a document
+    lacks is empty.
+    """
+
+    def __new__(cls, hint: str | None = None, obj: Any = missing, **named: Any) -> Any:
+        if isinstance(obj, Mapping):
+            return Undefined(hint, obj, **named)
+        return super().__new__(cls)
 
 
 class _Macros:

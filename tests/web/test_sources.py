@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
+from jinja2 import UndefinedError
 
 import registry.web
 from registry.domain import errors
 from registry.domain.errors import RegistryError
 from registry.web.errors import TITLES
+from registry.web.pages import WebPage
 
 ROOT = Path(registry.web.__file__).parent
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
@@ -64,6 +67,24 @@ def test_every_refusal_has_words() -> None:
     assert {*TITLES} <= codes
     for kind in kinds:
         assert any(base.code in TITLES for base in kind.__mro__ if issubclass(base, RegistryError)), kind
+
+
+class _Broken(WebPage):
+    """A page with a defect inside a property."""
+
+    @property
+    def part(self) -> str:
+        return self.title.absent  # type: ignore[attr-defined]  # the defect
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_defect_inside_a_property_is_an_error_and_not_an_empty_block(dev_app: Flask) -> None:
+    environment = dev_app.jinja_env
+
+    for text in ("{% if page.part %}a{% endif %}", "{{ page.part }}", "{{ unnamed }}", "{{ ui.unnamed() }}"):
+        with pytest.raises((UndefinedError, AttributeError)):
+            environment.from_string(text).render(page=_Broken())
+    assert environment.from_string("{% if document.branch %}a{% endif %}b").render(document={}) == "b"
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])

@@ -103,6 +103,11 @@ class FilteredEntries(WebPage):
     endpoint: ClassVar[str]
     place: Mapping[str, Any] = {}
 
+    @property
+    def actors(self) -> Sequence[str]:
+        """Return names of accounts, as suggestions; none by default."""
+        return ()
+
     def find(self) -> None:
         """Read the query and the entries, or set the refusal of the filter. Raises NotFound."""
         self.values = MultiDict((name, words.editable(text)) for name, text in request.args.items())
