@@ -47,7 +47,7 @@ REGISTRATION = {
     "datasets": [{"name": "payments", "digests": [TRAINING], "uri": "s3://data/payments", "role": "train"}],
 }
 VERSION_CHANGE = {"tags": {"season": None, "reviewed": "yes"}, "reason": "reviewed by the risk team"}
-EVALUATION = {"metrics": {"auc": 0.93}, "dataset_digest": TEST, "dataset_name": "payments-test"}
+EVALUATION = {"metrics": {"auc": 0.93}, "dataset_digest": TEST, "dataset_name": "payments-test", "slice": ""}
 NOTE = {"text": "The test data lacks payments of September: do not compare the AUC with version 1."}
 ALIAS = {"version": 2, "reason": "the best one on payments-test"}
 PROMOTION = {"stage": "production", "reason": "AUC 0.93 on payments-test", "expected_current": 1}
@@ -135,7 +135,9 @@ _EARLIER = _VERSION | {
 }
 _MEASURED = {
     "metrics": {"auc": 0.93},
-    "evaluations": [{"metric": "auc", "value": 0.93, "dataset_digest": TEST, "dataset_name": "payments-test"}],
+    "evaluations": [
+        {"metric": "auc", "value": 0.93, "dataset_digest": TEST, "dataset_name": "payments-test", "slice": ""}
+    ],
     "updated_at": "2026-11-21T13:06:40.901000Z",
 }
 _PROMOTED = {"stage": "production", "aliases": ["champion"], "updated_at": "2026-11-21T13:20:00.250000Z"}

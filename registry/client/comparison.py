@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from registry.client.records import measured_name
 from registry.client.types import FileView, VersionView
 
 COMPARED = ("params", "metrics", "tags", "framework", "signature", "description")
@@ -24,7 +25,8 @@ class Comparison:
 
     ``files`` has the changes by path: the SHA-256 of each file. ``facts`` has the changes by name: ``metrics.auc``,
     ``params.depth``, ``code.commit``, ``datasets.train.csv``. A metric that names its dataset is
-    ``metrics.auc@sha256:…``: values on other data are not compared.
+    ``metrics.auc@sha256:…``, and on a slice of it ``metrics.auc@sha256:…[country=DE]``: values on other data are not
+    compared.
     """
 
     first: VersionView
@@ -93,8 +95,7 @@ def _flat_facts(version: VersionView) -> dict[str, Any]:
     evaluations = version.get("evaluations") or []  # an earlier release does not send them
     named = {one["metric"] for one in evaluations}
     facts["metrics"] = {key: value for key, value in version["metrics"].items() if key not in named} | {
-        one["metric"] + (f"@{one['dataset_digest']}" if one["dataset_digest"] else ""): one["value"]
-        for one in evaluations
+        measured_name(one): one["value"] for one in evaluations
     }
     facts["parents"] = [f"{parent['model']}:{parent['version']}" for parent in lineage.get("parents") or ()] or None
     return dict(_flat(facts, ""))

@@ -101,7 +101,7 @@ def rows(versions: Iterable[types.VersionView]) -> Iterator[dict[str, Any]]:
 
     The columns ``metrics.auc``, ``params.depth``, ``tags.team`` exist where a version has them; aliases and the
     names of datasets are joined with commas. ``created_at`` is a datetime in UTC. ``metrics.auc`` is the latest value,
-    on any data; ``metrics.auc@sha256:…`` is the latest on one dataset.
+    on any data; ``metrics.auc@sha256:…`` is the latest on one dataset, ``metrics.auc@sha256:…[country=DE]`` on a slice.
     """
     for version in versions:
         lineage = cast(dict[str, Any], version["lineage"])
@@ -122,11 +122,17 @@ def rows(versions: Iterable[types.VersionView]) -> Iterator[dict[str, Any]]:
         for kind in ("metrics", "params", "tags"):
             row |= {f"{kind}.{key}": value for key, value in cast(dict[str, Any], version)[kind].items()}
         row |= {
-            f"metrics.{one['metric']}@{one['dataset_digest']}": one["value"]
+            f"metrics.{measured_name(one)}": one["value"]
             for one in version.get("evaluations") or ()  # an earlier release does not send them
             if one["dataset_digest"]
         }
         yield row
+
+
+def measured_name(evaluation: types.EvaluationView) -> str:
+    """Return the name of a metric with its data: ``auc@sha256:…``, on a slice ``auc@sha256:…[country=DE]``."""
+    digest, part = evaluation["dataset_digest"], evaluation.get("slice")  # an earlier release does not send slices
+    return evaluation["metric"] + (f"@{digest}" if digest else "") + (f"[{part}]" if part else "")
 
 
 def _describe_or_dump(record: Record, describe: Callable[[Record], str]) -> str:

@@ -146,7 +146,7 @@ def _latest_metrics(version: Any) -> dict[RowName, ComparedFact]:
     named = {one.metric for one in version.evaluations}
     facts |= {RowName("", key): _number_fact(value) for key, value in version.metrics.items() if key not in named}
     for one in version.evaluations:
-        facts[RowName(one.dataset_digest or "", one.metric)] = _number_fact(one.value, one.dataset_name)
+        facts[RowName(one.dataset_digest or "", one.metric, one.slice)] = _number_fact(one.value, one.dataset_name)
     return facts
 
 

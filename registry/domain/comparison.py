@@ -50,10 +50,14 @@ class CellKind(StrEnum):
 
 
 class RowName(NamedTuple):
-    """``group`` is the part of the section: the digest of a metric's dataset, the role of a dataset, ``inputs``…"""
+    """``group`` is the part of the section: the digest of a metric's dataset, the role of a dataset, ``inputs``…
+
+    ``slice`` is the part of a metric's dataset; empty for the whole one.
+    """
 
     group: str
     name: str
+    slice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ class ComparisonRow:
 
     name: str
     group: str | None
+    slice: str
     note: str | None
     kind: CellKind
     cells: Sequence[Cell]
@@ -193,7 +198,7 @@ def _row(name: RowName, facts: Sequence[ComparedFact | Absence], changes: Sequen
     kind = present[0].kind if present else CellKind.TEXT
     note = next((fact.note for fact in present if fact.note), None)
     cells = [_cell(facts[0], fact, change) for fact, change in zip(facts, changes, strict=True)]
-    return ComparisonRow(name.name, name.group or None, note, kind, cells)
+    return ComparisonRow(name.name, name.group or None, name.slice, note, kind, cells)
 
 
 def _cell(first: ComparedFact | Absence, fact: ComparedFact | Absence, change: Change) -> Cell:

@@ -14,12 +14,16 @@ Named = tuple[str, Sequence[str]]  # a dataset's name and its digests
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Metrics by name. ``dataset_digest`` is None where the data was not named."""
+    """Metrics by name. ``dataset_digest`` is None where the data was not named.
+
+    ``slice`` is the part of that data, as ``rules.slices`` writes it; empty for the whole data.
+    """
 
     metrics: Mapping[str, float]
     step: int | None = None
     dataset_digest: str | None = None
     dataset_name: str | None = None
+    slice: str = ""
 
 
 def identified(evaluation: Evaluation, datasets: Iterable[Named]) -> Evaluation:
@@ -49,19 +53,21 @@ def identified(evaluation: Evaluation, datasets: Iterable[Named]) -> Evaluation:
 
 
 def unsaid(metrics: Mapping[str, float], evaluations: Iterable[Evaluation]) -> dict[str, float]:
-    """Return those of a run's *metrics* of which no evaluation has a value: the others are known with their data."""
-    named = {key for evaluation in evaluations for key in evaluation.metrics}
+    """Return those of a run's *metrics* of which no evaluation has a value: the others are known with their data.
+
+    The value on a slice is not the value on its whole dataset.
+    """
+    named = {key for evaluation in evaluations if not evaluation.slice for key in evaluation.metrics}
     return {key: value for key, value in metrics.items() if key not in named}
 
 
 def of_records(records: Iterable[Any]) -> tuple[Evaluation, ...]:
     """Return an evaluation for each record of a version's evaluations, in their order."""
     return tuple(
-        Evaluation({one.metric: one.value}, dataset_digest=one.dataset_digest, dataset_name=one.dataset_name)
-        for one in records
+        Evaluation({one.metric: one.value}, None, one.dataset_digest, one.dataset_name, one.slice) for one in records
     )
 
 
-def by_metric(evaluations: Iterable[Evaluation]) -> dict[tuple[str, str | None], str | None]:
-    """Return the name of the dataset for each metric and digest."""
-    return {(key, one.dataset_digest): one.dataset_name for one in evaluations for key in one.metrics}
+def by_metric(evaluations: Iterable[Evaluation]) -> dict[tuple[str, str | None, str], str | None]:
+    """Return the name of the dataset for each metric, digest and slice."""
+    return {(key, one.dataset_digest, one.slice): one.dataset_name for one in evaluations for key in one.metrics}

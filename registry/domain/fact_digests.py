@@ -12,8 +12,8 @@ from typing import Any
 
 FROZEN = ("framework", "signature", "run_key", "run_id", "run_link", "logged_model")
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-# key, value, step, digest and name of the dataset, account
-Measured = tuple[str, float, int | None, str | None, str | None, str]
+# key, value, step, digest, name and slice of the dataset, account
+Measured = tuple[str, float, int | None, str | None, str | None, str, str]
 Edge = tuple[str, str, str, str]  # kind and role of the edge, kind and key of its target
 
 
@@ -29,10 +29,10 @@ def params(values: Mapping[str, str]) -> str:
 
 def metrics(rows: Iterable[Measured]) -> str:
     """Return the digest of measurements that were recorded together, in any order."""
-    # Without a name of the dataset they digest as before there were any.
+    # Without a name of the dataset, and without a slice, they digest as before there were any.
     return _digest_of(sorted([key, repr(float(value)), "" if step is None else str(step), dataset or "", account,
-                           *([name] if name else [])]
-                          for key, value, step, dataset, name, account in rows))  # fmt: skip
+                           *([name or "", part] if part else [name] if name else [])]
+                          for key, value, step, dataset, name, part, account in rows))  # fmt: skip
 
 
 def edges(rows: Iterable[Edge]) -> str:

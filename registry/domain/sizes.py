@@ -11,12 +11,12 @@ from typing import Any
 from registry.domain.errors import Invalid
 from registry.rules.byte_sizes import FACTS_BYTES, escaped, octets
 
-Measured = tuple[str, str | None]  # the name of a metric, and the digest of the dataset that it was measured on
+Measured = tuple[str, str | None, str]  # the name of a metric, the digest of its dataset, and the slice of it
 
 DESCRIPTION_LENGTH = 65_536  # characters
 TAGS_BYTES = 2**20  # keys and values of all tags of one model, or of one version
-METRIC_KEYS = 2_000  # of one version; each counts once for each dataset that it was measured on
-METRIC_BYTES = 2**20  # names of these metrics, each with the digest and the name of its dataset
+METRIC_KEYS = 2_000  # of one version; each counts once for each dataset and slice that it was measured on
+METRIC_BYTES = 2**20  # names of these metrics, each with its dataset and slice
 MEASUREMENTS = 100_000  # of one version
 ALIASES = 1_000  # of one model
 NOTE_LENGTH = 10_000  # characters
@@ -27,12 +27,12 @@ NOTES_AN_HOUR = 100  # of one account
 def require_metrics(measured: Mapping[Measured, str | None], *, count: int = 0, total: int = 0) -> None:
     """Raise Invalid unless a version may have the metrics *measured*, in addition to *count* others of *total* bytes.
 
-    *measured* has the name of the dataset for each metric and digest.
+    *measured* has the name of the dataset for each metric, digest and slice.
     """
     if count + len(measured) > METRIC_KEYS:
         raise Invalid.field("metrics", f"must be {METRIC_KEYS} metrics of one version at most, once for each dataset")
-    for (key, digest), name in measured.items():
-        total += sum(escaped(text) for text in (key, digest, name) if text)
+    for (key, digest, part), name in measured.items():
+        total += sum(escaped(text) for text in (key, digest, name, part) if text)
     if total > METRIC_BYTES:
         text = f"must have {METRIC_BYTES} bytes of metric names, digests and dataset names in one version, not {total}"
         raise Invalid.field("metrics", f"{text}; a name counts once for each dataset: send shorter names")

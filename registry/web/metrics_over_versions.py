@@ -11,6 +11,7 @@ from registry.db.records import MeasuredVersionRecord
 from registry.domain.stages import SERVING
 from registry.domain.states import VersionState
 from registry.services.catalog import metric_series
+from registry.services.catalog.metric_series import MeasuredData
 from registry.web.drawing.plot import Plot, PlotValue, plot
 from registry.web.text import metric_words
 
@@ -45,7 +46,7 @@ class MetricPicture:
     @cached_property
     def datasets(self) -> Sequence[tuple[str, str]]:
         """Return the datasets to choose from, each with its words."""
-        return dataset_choices(self.model, [self.key or ""], self.dataset)
+        return dataset_choices(metric_series.data(self.model, [self.key or ""]), self.dataset)
 
     @cached_property
     def points(self) -> Sequence[PlotValue]:
@@ -71,10 +72,11 @@ class MetricPicture:
 class MetricsOverVersions:
     """The latest values of some metrics in the latest versions of a model, without deleted ones, and their charts."""
 
-    def __init__(self, model: str, keys: Sequence[str], last: int, dataset: str | None = None) -> None:
+    def __init__(self, model: str, keys: Sequence[str], last: int, dataset: str | None = None, part: str = "") -> None:
         self.model = model
         self.last = last
         self.dataset = dataset
+        self.part = part
         self._wanted = list(dict.fromkeys(keys))
 
     @cached_property
@@ -90,7 +92,8 @@ class MetricsOverVersions:
     @cached_property
     def versions(self) -> Sequence[MeasuredVersionRecord]:
         """Return the versions, oldest first."""
-        listed = metric_series.series(self.model, self.keys, dataset=self.dataset, limit=self.last).items
+        series = metric_series.series(self.model, self.keys, dataset=self.dataset, slice=self.part, limit=self.last)
+        listed = series.items
         return [version for version in reversed(listed) if version.state != VersionState.DELETED]
 
     @cached_property
@@ -105,13 +108,22 @@ class MetricsOverVersions:
     @cached_property
     def datasets(self) -> Sequence[tuple[str, str]]:
         """Return the datasets to choose from, each with its words."""
-        return dataset_choices(self.model, self.keys, self.dataset)
+        return dataset_choices(self._data, self.dataset)
+
+    @property
+    def slices(self) -> Sequence[str]:
+        """Return the slices to choose from."""
+        return list(dict.fromkeys([*self._data.slices, *([self.part] if self.part else [])]))
+
+    @cached_property
+    def _data(self) -> MeasuredData:
+        return metric_series.data(self.model, self.keys)
 
     def data_of(self, key: str) -> Sequence[str | None]:
         """Return the words for the data of each version's value, oldest first; None where all are on the same."""
         points = [next((one for one in version.points if one.key == key), None) for version in self.versions]
         return metric_words.told_apart(
-            [metric_words.data_of(one.dataset_digest, one.dataset_name) if one else None for one in points]
+            [metric_words.data_of(one.dataset_digest, one.dataset_name, one.slice) if one else None for one in points]
         )
 
     def picture(self, key: str) -> Plot:
@@ -136,9 +148,9 @@ class MetricsOverVersions:
                 yield {"label": f"{key} on {name}" if name else key, "scale": scale, "values": line}
 
 
-def dataset_choices(model: str, keys: Sequence[str], chosen: str | None) -> Sequence[tuple[str, str]]:
-    """Return the known datasets of the metrics, each with its words, and the chosen one."""
-    known = {digest: metric_words.data_of(digest, name) for digest, name in metric_series.datasets(model, keys)}
+def dataset_choices(data: MeasuredData, chosen: str | None) -> Sequence[tuple[str, str]]:
+    """Return the known datasets, each with its words, and the chosen one."""
+    known = {digest: metric_words.data_of(digest, name) for digest, name in data.datasets}
     if chosen is not None:
         known.setdefault(chosen, metric_words.data_of(chosen, None))
     return list(known.items())

@@ -322,6 +322,46 @@ def test_one_metric_on_two_datasets_is_two_values(api: Api, registry: RegistryBu
         expect(422, api.post("/models/fraud/versions", {**body, "evaluations": wrong}))
 
 
+def test_a_metric_on_slices_of_a_dataset_is_a_value_for_each(api: Api, registry: RegistryBuilder) -> None:
+    path, on = "/models/fraud/versions/1/metrics", {"dataset_digest": SHA, "dataset_name": "test.csv"}
+    registry.create_model("fraud")
+    body = {"files": [registry.file()], "metrics": {"loss": 0.1},
+            "run": {"system": "ci", "id": "1", "metrics": {"auc": 0.8}},
+            "evaluations": [{"metrics": {"auc": 0.5}, **on, "slice": "country=DE"}]}  # fmt: skip
+    expect(201, api.post("/models/fraud/versions", body))
+    again = expect(200, api.post("/models/fraud/versions", body))
+
+    expect(201, api.post(path, {"metrics": {"auc": 0.9}, **on}))
+    expect(201, api.post(path, {"metrics": {"auc": 0.7}, **on, "slice": " segment = new, country=DE"}))
+    version = expect(201, api.post(path, {"metrics": {"auc": 0.6, "f1": 0.2}, **on, "slice": "country=DE"}))
+
+    assert (again["created"], again["updated"]) == (False, [])
+    assert version["metrics"] == {"auc": 0.9, "loss": 0.1}  # of no slice
+    assert [(one["metric"], one["value"], one["slice"]) for one in version["evaluations"]] == [
+        ("auc", 0.8, ""), ("auc", 0.9, ""), ("auc", 0.7, "country=DE,segment=new"), ("auc", 0.6, "country=DE"),
+        ("f1", 0.2, "country=DE"),
+    ]  # fmt: skip
+    items = expect(200, api.get(path))["items"]
+    assert [one["slice"] for one in items] == ["", "", "country=DE", "", "country=DE,segment=new", *["country=DE"] * 2]
+    after = expect(200, api.get("/models/fraud/history"))["items"][0]["after"]
+    assert after == {"metrics": {"auc": "0.6", "f1": "0.2"}, "dataset": SHA, "slice": "country=DE"}
+
+    def series(**query: str) -> list[tuple[str, float, str]]:
+        page = expect(200, api.get("/models/fraud/metrics", query_string=query))
+        return [(one["key"], one["value"], one["slice"]) for one in page["items"][0]["points"]]
+
+    assert series(key="auc") == series(key="auc", dataset=SHA) == [("auc", 0.9, "")]
+    assert series(key="auc", slice="segment=new,country=DE") == [("auc", 0.7, "country=DE,segment=new")]
+    csv = api.get("/models/fraud/metrics", query_string={"key": "f1", "slice": "country=DE", "format": "csv"}).text
+    assert csv.splitlines()[1].endswith(",0.2")
+    filters = (f"metrics.auc ON '{SHA}' = 0.9", "metrics.auc = 0.9", "metrics.auc = 0.6", "metrics.f1 IS NULL")
+    pages = [expect(200, api.get("/search/versions", query_string={"filter": text})) for text in filters]
+    assert [len(page["items"]) for page in pages] == [1, 1, 0, 1]
+    for wrong in ({"slice": "country=DE"}, {**on, "slice": "country"}, {**on, "slice": None}):
+        expect(422, api.post(path, {"metrics": {"auc": 1}, **wrong}))
+    expect(422, api.get("/models/fraud/metrics", query_string={"slice": "country"}))
+
+
 def test_one_value_measured_at_many_steps_keeps_every_step(api: Api, registry: RegistryBuilder) -> None:
     registry.model("fraud").version()
     for step in (0, 1, -1, 2**53 - 1):

@@ -174,11 +174,20 @@ def test_metrics_name_their_dataset(run_cli: CommandLine, model: str, place: Pla
     said.append(ok(run_cli("version", "measure", f"{model}:1", "--metric", "auc=0.98@test.csv")).out)
     unknown = run_cli(*measure, "--data", "tset.csv")
     several = run_cli(*measure, "--metric", "f1=1@test.csv")
+    part = ["version", "measure", f"{model}:2", "auc=0.5", "--slice", "site=b,country=DE"]
+    sliced = ok(run_cli(*part, "--data", "train.csv")).out
+    wrong_slices = [run_cli(*part), run_cli(*part[:-1], "country", "--data", "train.csv")]
 
     assert (wrong.code, several.code, unknown.code) == (2, 2, 2)
     assert "'tset.csv' is no dataset of --data, no file here and no digest; did you mean 'test.csv'?" in wrong.err
     assert "not on no dataset, 'test.csv'" in several.err
     assert "no dataset 'tset.csv': its datasets are test.csv, train.csv" in unknown.err
+    assert sliced == f"{model}:2 auc=0.5 on train.csv, slice country=DE,site=b\n"
+    assert [one.code for one in wrong_slices] == [2, 2]
+    assert "auc=0.5@train.csv[country=DE,site=b]" in ok(run_cli("show", f"{model}:2")).out
+    assert "country=DE,site=b" in ok(run_cli("version", "metrics", f"{model}:2")).out
+    csv = ["model", "metrics", model, "--csv", "--slice", "country=DE,site=b", "--key", "auc"]
+    assert [line.rpartition(",")[2] for line in ok(run_cli(*csv)).out.splitlines()] == ["auc", "0.5", ""]
     assert mixed.out.splitlines()[1].startswith(f"{model}:1")
     assert "metrics.auc was measured on several datasets" in mixed.err
     assert found.out.splitlines()[1].startswith(f"{model}:2")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from marshmallow import fields
+from typing import Any
+
+from marshmallow import fields, post_load
 
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.domain.comparison import LEAST, MOST, ROWS, Absence, CellKind, Change
 from registry.domain.pinned_packages import FILE_BYTES, MOST_NAMED, PACKAGES
 from registry.domain.text_differences import LINES
 from registry.http.fields import Choice, Instant, Listed, Strict, Text, View, about, one_of, output
-from registry.rules import digests, paths
+from registry.rules import digests, paths, slices
 from registry.rules.names import TAG_KEY_LENGTH
 from registry.services.catalog.metric_series import KEYS_KNOWN, KEYS_MOST, RECENT, VERSIONS_MOST
 from registry.services.comparison.file_comparison import FileComparisonKind
@@ -98,6 +100,7 @@ class ComparisonRowView(View):
     group = fields.String(
         **output("The part of the section: the digest that a metric was measured on, a role, `inputs`.", null=True)
     )
+    slice = fields.String(**output("The slice of a metric's dataset; empty: the whole."))
     note = fields.String(**output("The name of the dataset whose digest is the group.", null=True))
     kind = fields.String(
         validate=Choice([one.value for one in CellKind]), **output(f"The kind of its values: {one_of(CellKind)}.")
@@ -143,6 +146,10 @@ class MetricSeriesQuery(PageQuery):
         least=1, most=160, rule=digests.problem,
         metadata=about("The digest of a dataset: the latest value on it; without it, on any data."),
     )  # fmt: skip
+    slice = Text(
+        most=2 * slices.LENGTH, rule=slices.problem, load_default="",
+        metadata=about(f"The slice of the data, like `{slices.EXAMPLE}`: the latest value on it; empty: on the whole."),
+    )  # fmt: skip
     format = fields.String(
         validate=Choice(["csv"]),
         metadata=about(
@@ -150,6 +157,10 @@ class MetricSeriesQuery(PageQuery):
             "`cursor` do not apply. `Accept: text/csv` means the same."
         ),
     )
+
+    @post_load
+    def _canonical(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return data | {"slice": slices.canonical(data["slice"])}
 
 
 class MetricPointView(View):
@@ -159,6 +170,7 @@ class MetricPointView(View):
     value = fields.Float(**output("The value."))
     dataset_digest = fields.String(**output("The digest of the data; null: it was not named.", null=True))
     dataset_name = fields.String(**output("The name of the data; null: it has none.", null=True))
+    slice = fields.String(**output("The slice of the data; empty: the whole."))
     recorded_at = Instant(**output("When it was recorded."))
 
 

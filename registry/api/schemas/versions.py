@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from registry.api.schemas.lineage import (
     BaseModelBody,
@@ -46,7 +46,7 @@ from registry.http.fields import (
     output,
     reason,
 )
-from registry.rules import digests, inline_bytes, lineage_limits, names, paths
+from registry.rules import digests, inline_bytes, lineage_limits, names, paths, slices
 from registry.rules.manifest import MOST_FILES
 
 MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}$"
@@ -99,10 +99,17 @@ class EvaluationBody(Strict):
     dataset_digest = Text(least=1, most=160, rule=digests.problem, allow_none=True,
                           metadata=about("The digest of the data that they were measured on."))  # fmt: skip
     dataset_name = Text(least=1, most=500, allow_none=True, metadata=about("The name of that data, for people."))
+    slice = Text(most=2 * slices.LENGTH, rule=slices.problem,
+                 metadata=about(f"The slice of that data, like `{slices.EXAMPLE}`; empty: the whole."))  # fmt: skip
+
+    @validates_schema
+    def _require_data(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("slice", "").strip() and not (data.get("dataset_digest") or data.get("dataset_name")):
+            raise ValidationError("needs the dataset_digest or the dataset_name of the data", "slice")
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Evaluation:
-        return Evaluation(**data)
+        return Evaluation(**data | {"slice": slices.canonical(data.get("slice", ""))})
 
 
 class VersionBody(Strict):
@@ -247,12 +254,13 @@ class FilesQuery(PageQuery):
 
 
 class EvaluationView(View):
-    """The latest value of a metric on one dataset."""
+    """The latest value of a metric on one dataset, or on one slice of it."""
 
     metric = fields.String(**output("The name of the metric."))
     value = fields.Float(**output("The value."))
     dataset_digest = fields.String(**output("The digest of the data; null: it was not named.", null=True))
     dataset_name = fields.String(**output("The name of the data, for people.", null=True))
+    slice = fields.String(**output("The slice of the data; empty: the whole."))
 
 
 class VersionView(View):
@@ -284,12 +292,15 @@ class VersionView(View):
     aliases = fields.List(fields.String(), **output("The aliases that point at it."))
     params = fields.Dict(keys=fields.String(), values=fields.String(), **output("Parameters by name."))
     metrics = fields.Dict(
-        keys=fields.String(), values=fields.Float(), **output("The latest value of each metric, on any data.")
+        keys=fields.String(),
+        values=fields.Float(),
+        **output("The latest value of each metric, on any data as a whole."),
     )
     evaluations = fields.List(
         fields.Nested(EvaluationView),
         **output(
-            "The metrics that were measured on a named dataset: the latest value on each, the last recorded one last."
+            "The metrics that were measured on a named dataset: the latest value on each and on each slice of it, the "
+            "last recorded one last."
         ),
     )
     framework = fields.String(**output("The framework.", null=True))
@@ -353,6 +364,7 @@ class MetricView(View):
     step = fields.Integer(**output("The training step.", null=True))
     dataset_digest = fields.String(**output("The digest of the data; null: it was not named.", null=True))
     dataset_name = fields.String(**output("The name of the data, for people.", null=True))
+    slice = fields.String(**output("The slice of the data; empty: the whole."))
     recorded_at = Instant(**output("When it was recorded."))
     recorded_by = fields.String(**output("The name of the account that recorded it."))
 

@@ -100,7 +100,7 @@ def list_metric_series(query: dict[str, Any], model: str) -> Any:
     if form in {CSV, "csv"}:
         headers = {"Content-Disposition": 'attachment; filename="metrics.csv"'}
         versions = metric_series.series(
-            model, keys, dataset=query.get("dataset"), limit=metric_series.VERSIONS_MOST
+            model, keys, dataset=query.get("dataset"), slice=query["slice"], limit=metric_series.VERSIONS_MOST
         ).items
         return Response(_csv(keys, versions), content_type=f"{CSV}; charset=utf-8", headers=headers)
     return paged(metric_series.series(model, keys, **query)) | {"keys": known}

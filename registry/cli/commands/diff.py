@@ -108,6 +108,8 @@ def _comparison_rows(comparison: ComparisonView, *, terminal: bool) -> Iterator[
             name = f"{section['name']}.{row['name']}"
             if row["group"]:
                 name += f" ({row['note'] or cells.text(Digest(row['group']), terminal=terminal)})"
+            if part := row.get("slice"):  # an earlier release does not send it
+                name += f" [{part}]"
             yield [name, *(_cell_text(row, cell, terminal=terminal) for cell in row["cells"])]
 
 

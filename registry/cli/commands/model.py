@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from registry.cli.support import formatting, metric_tables, output
 from registry.cli.support.options import connected, fields, limit, reason
-from registry.cli.support.parsing import MODEL, PAIR, Pair, distinct
+from registry.cli.support.parsing import MODEL, PAIR, SLICE, Pair, distinct
 from registry.cli.support.session import Session
 from registry.domain.stages import Lifecycle as Rules
 
@@ -83,10 +83,11 @@ def show(session: Session, name: str) -> None:
     "--key", "keys", multiple=True, metavar="METRIC", help="Only this metric. Up to 10; default: the first 10."
 )
 @click.option("--dataset", metavar="DIGEST", help="Only values that were measured on this dataset.")
+@click.option("--slice", "part", type=SLICE, help="Only values on this slice of the data, e.g. country=DE.")
 @click.option("--csv", "as_csv", is_flag=True, help="Write a CSV file to stdout.")
 @limit(50)
 @connected
-def metrics(session: Session, name: str, keys: tuple[str, ...], dataset: str | None, as_csv: bool, limit: int) -> None:
+def metrics(session: Session, name: str, *, as_csv: bool, limit: int, **options: Any) -> None:
     """Show metrics over the versions of a model: the latest value of each, newest version first.
 
     \b
@@ -96,8 +97,8 @@ def metrics(session: Session, name: str, keys: tuple[str, ...], dataset: str | N
     """
     if as_csv and session.as_json:
         raise click.UsageError("--csv and --json are two forms of the same; give one.")
-    shown = keys or tuple(session.registry.models.metric_keys(name)[:MOST_METRICS])
-    versions = session.registry.models.metrics(name, shown, dataset=dataset)
+    shown = options["keys"] or tuple(session.registry.models.metric_keys(name)[:MOST_METRICS])
+    versions = session.registry.models.metrics(name, shown, dataset=options["dataset"], slice=options["part"])
     if as_csv:
         metric_tables.write_csv(islice(versions, limit) if limit else versions, shown)
         return

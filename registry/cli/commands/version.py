@@ -12,7 +12,7 @@ import click
 from registry.cli.support import evaluations, formatting, output, progress_bar
 from registry.cli.support.cells import Digest, Moment
 from registry.cli.support.options import connected, fields, limit, reason, unsafe_paths, wait
-from registry.cli.support.parsing import METRIC, MODEL, REFERENCE, distinct
+from registry.cli.support.parsing import METRIC, MODEL, REFERENCE, SLICE, distinct
 from registry.cli.support.session import Session
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
@@ -144,7 +144,7 @@ def metrics(session: Session, ref: Reference, limit: int) -> None:
       registry version metrics fraud:3
     """
     values = session.registry.versions.metrics(ref.model, session.registry.number(ref))
-    columns = ("metric", "value", "step", "dataset", ("time", "by"))
+    columns = ("metric", "value", "step", "dataset", "slice", ("time", "by"))
     session.list(values, columns, _metric_row, empty=f"{ref} was not measured", limit=limit)
 
 
@@ -165,9 +165,8 @@ def notes(session: Session, ref: Reference, limit: int) -> None:
 
 @version.command()
 @click.argument("ref", type=REFERENCE)
-@click.option(
-    "--metric", "values", multiple=True, required=True, type=METRIC, help="E.g. auc=0.95, or f1=0.8@test.csv."
-)
+@click.argument("arguments", metavar="[METRIC=NUMBER]...", nargs=-1, type=METRIC)
+@click.option("--metric", "values", multiple=True, type=METRIC, help="E.g. auc=0.95, or f1=0.8@test.csv.")
 @click.option("--step", type=click.IntRange(min=0), help="The training step of the measurement.")
 @click.option(
     "--data",
@@ -175,22 +174,32 @@ def notes(session: Session, ref: Reference, limit: int) -> None:
     metavar="DATA",
     help="The dataset of the measurement: a file, a digest, or a dataset of the version.",
 )
+@click.option("--slice", "part", type=SLICE, help="The slice of that dataset, e.g. country=DE.")
 @connected
-def measure(session: Session, ref: Reference, values: tuple[Metric, ...], step: int | None, data: str | None) -> None:
+def measure(session: Session, ref: Reference, *, data: str | None, part: str | None, **options: Any) -> None:
     """Add an evaluation. Earlier values stay.
 
     The data is a file here, a digest such as sha256:…, or the name of a dataset that the version was registered with.
-    The same metric on two datasets is two values.
+    The same metric on two datasets, or on two slices of one, is two values.
 
     \b
     Example:
-      registry version measure fraud:3 --metric auc=0.95 --metric f1=0.81 --data october.csv
+      registry version measure fraud:3 auc=0.95 f1=0.81 --data october.csv
+      registry version measure fraud:3 auc=0.91 --data october.csv --slice country=DE
     """
+    values: list[Metric] = [*options["arguments"], *options["values"]]
+    if not values:
+        raise click.UsageError("Name a metric and its value, e.g. auc=0.95.")
     dataset = evaluations.measured_on(values, data)
+    if part and not dataset:
+        raise click.UsageError("A slice is a part of a dataset: name it with --data.")
     measured = distinct(((key, value) for key, value, _ in values), "--metric")
     number = session.number(ref)
-    changed = session.registry.versions.measure(ref.model, number, measured, step=step, **dataset)
+    changed = session.registry.versions.measure(
+        ref.model, number, measured, step=options["step"], slice=part, **dataset
+    )
     on = f" on {label}" if (label := evaluations.label(dataset)) else ""
+    on += f", slice {part}" if part else ""
     session.show(changed, lambda: output.line(f"{ref.model}:{number} {output.joined(measured)}{on}"))
 
 
@@ -306,7 +315,7 @@ def _file_row(file: Any) -> list[object]:
 
 
 def _metric_row(metric: Any) -> list[object]:
-    measured = [metric["key"], metric["value"], metric["step"], evaluations.label(metric)]
+    measured = [metric["key"], metric["value"], metric["step"], evaluations.label(metric), metric.get("slice")]
     return [*measured, Moment(metric["recorded_at"]), metric["recorded_by"]]
 
 

@@ -1,7 +1,7 @@
 """Params and metrics of a version as an MLflow registry can hold them, and their reading by an import.
 
 MLflow keeps the dataset of a metric on a logged model only, and 36 characters of its digest. Logged models are new in
-MLflow 3.
+MLflow 3. It has no slices of datasets, so values on slices are left out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from registry.rules.mlflow_runs import DIGEST_PREFIX, WHOLE_DIGEST_TAG, shortened
 
 if TYPE_CHECKING:
-    from registry.client.types import VersionView
+    from registry.client.types import EvaluationView, VersionView
 
 LOGGED_MODEL = "registry.logged_model"  # a tag of the run
 _PARAMS, _METRICS = 100, 1000  # what MLflow takes in one request
@@ -33,7 +33,7 @@ def log(client: Any, run: Any, version: VersionView) -> None:
 
     run_id, refused = run.info.run_id, False
     model_id: str | None = None
-    if any(one["dataset_digest"] for one in version["evaluations"]):
+    if any(one["dataset_digest"] for one in _of_whole_data(version)):
         model_id = _logged_model(client, run, version)
         refused = model_id is None
     params = [Param(key, value) for key, value in version["params"].items()]
@@ -55,7 +55,7 @@ def _on_datasets(version: VersionView, model_id: str) -> Iterator[Any]:
     """Yield the metrics, those on datasets in the order of their recording: MLflow's latest value has the last time."""
     from mlflow.entities import Metric
 
-    evaluations = version["evaluations"]
+    evaluations = _of_whole_data(version)
     named = {one["metric"] for one in evaluations}
     for key, value in version["metrics"].items():
         if key not in named:
@@ -66,13 +66,17 @@ def _on_datasets(version: VersionView, model_id: str) -> Iterator[Any]:
         yield Metric(one["metric"], one["value"], time, 0, model_id=model_id, **on)
 
 
+def _of_whole_data(version: VersionView) -> list[EvaluationView]:
+    return [one for one in version["evaluations"] if not one.get("slice")]
+
+
 def _logged_model(client: Any, run: Any, version: VersionView) -> str | None:
     """Make a logged model of the run; None where this MLflow has none."""
     from mlflow.exceptions import MlflowException
 
     if not hasattr(client, "create_logged_model"):
         return None
-    digests = {digest for one in version["evaluations"] if (digest := one["dataset_digest"])}
+    digests = {digest for one in _of_whole_data(version) if (digest := one["dataset_digest"])}
     try:
         made = client.create_logged_model(
             run.info.experiment_id,

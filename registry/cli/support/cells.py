@@ -31,11 +31,12 @@ class Digest(str):
 
 
 class Value(NamedTuple):
-    """A value of a metric, and what the dataset is called that it was measured on."""
+    """A value of a metric, what the dataset is called that it was measured on, and the slice of it."""
 
     key: str
     value: float
     dataset: str | None = None
+    slice: str = ""
 
 
 def text(value: object, *, terminal: bool) -> str:
@@ -52,6 +53,7 @@ def text(value: object, *, terminal: bool) -> str:
         return f"{value[:_SHORT_DIGEST]}…" if terminal and len(value) > _SHORT_DIGEST else str(value)
     if isinstance(value, Value):
         on = "" if value.dataset is None else f"@{text(value.dataset, terminal=terminal)}"
+        on += f"[{value.slice}]" if value.slice else ""
         return f"{value.key}={text(value.value, terminal=terminal)}{on}"
     if isinstance(value, Mapping):
         return " ".join(f"{key}={text(item, terminal=terminal)}" for key, item in value.items())

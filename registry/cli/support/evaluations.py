@@ -74,7 +74,7 @@ def values(version: VersionView) -> list[Value]:
     evaluated: list[EvaluationView] = version.get("evaluations") or []  # an earlier release does not send them
     named = {one["metric"] for one in evaluated}
     cells = [Value(key, value) for key, value in version["metrics"].items() if key not in named]
-    cells += [Value(one["metric"], one["value"], label(one)) for one in evaluated]
+    cells += [Value(one["metric"], one["value"], label(one), one.get("slice", "")) for one in evaluated]
     return sorted(cells, key=lambda one: one.key)
 
 

@@ -139,6 +139,20 @@ class MetricParam(PairParam):
         return key, number, dataset or None
 
 
+class SliceParam(Param):
+    """A slice of a dataset, in its canonical form."""
+
+    name = "key=value[,key=value]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from registry.rules import slices
+
+        try:
+            return slices.canonical(value)
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
+
+
 class CurrentParam(Param):
     """The holder that the caller saw: a version's number, or ``none``."""
 
@@ -163,6 +177,7 @@ TIME = TimeParam()
 DURATION = DurationParam()
 PAIR = PairParam()
 METRIC = MetricParam()
+SLICE = SliceParam()
 
 
 def distinct(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any]:

@@ -48,15 +48,15 @@ class Models:
         return self._transport.one(ModelView, "GET", path("models", name))
 
     def metrics(
-        self, name: str, keys: Iterable[str] = (), *, dataset: str | None = None
+        self, name: str, keys: Iterable[str] = (), *, dataset: str | None = None, slice: str | None = None
     ) -> Iterator[MeasuredVersionView]:
         """Yield the versions, newest first, each with the latest value of the metrics *keys*, at most 10.
 
         Without keys they are the first ten of ``metric_keys``. With the digest of a *dataset*, the values are the
-        latest on it.
+        latest on it; with a *slice* such as ``country=DE``, on that part of the data.
         """
-        query, where = {"key": list(keys) or None, "dataset": dataset}, path("models", name, "metrics")
-        return self._transport.pages(MeasuredVersionView, where, query=query)
+        query = {"key": list(keys) or None, "dataset": dataset, "slice": slice}
+        return self._transport.pages(MeasuredVersionView, path("models", name, "metrics"), query=query)
 
     def metric_keys(self, name: str) -> Sequence[str]:
         """Return the names of the metrics of the model's latest versions."""

@@ -153,14 +153,18 @@ class Versions:
         step: int | None = None,
         dataset_digest: str | None = None,
         dataset_name: str | None = None,
+        slice: str | None = None,
         idempotency_key: str | None = None,
     ) -> VersionView:
         """Append an evaluation, of any finite numbers; earlier values stay in ``metrics()``.
 
         *dataset_digest* identifies the data that it was measured on. Without one, *dataset_name* names a dataset of the
-        version's lineage; raises Invalid where it has none of this name.
+        version's lineage; raises Invalid where it has none of this name. *slice* is the part of that data, as
+        ``country=DE``; without one, it was measured on all of it.
         """
-        body = given(metrics=finite(metrics), step=step, dataset_digest=dataset_digest, dataset_name=dataset_name)
+        body = given(
+            metrics=finite(metrics), step=step, dataset_digest=dataset_digest, dataset_name=dataset_name, slice=slice
+        )
         return self._transport.one(
             VersionView, "POST", _version_path(model, number, "metrics"), body=body, key=idempotency_key
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from registry.client.types.versions import Stage
 
@@ -24,10 +24,14 @@ class CellView(TypedDict):
 
 
 class ComparisonRowView(TypedDict):
-    """A fact in each version. ``group`` is the part of the section, like the digest of a metric's dataset."""
+    """A fact in each version. ``group`` is the part of the section, like the digest of a metric's dataset.
+
+    ``slice`` is the part of that dataset; an older registry omits it.
+    """
 
     name: str
     group: str | None
+    slice: NotRequired[str]
     note: str | None
     kind: str
     cells: list[CellView]
@@ -74,6 +78,7 @@ class MetricPointView(TypedDict):
     value: float
     dataset_digest: str | None
     dataset_name: str | None
+    slice: NotRequired[str]
     recorded_at: str
 
 

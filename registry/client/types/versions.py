@@ -25,12 +25,16 @@ class FileView(TypedDict):
 
 
 class EvaluationView(TypedDict):
-    """The latest value of a metric on one dataset; on data that was not named where ``dataset_digest`` is None."""
+    """The latest value of a metric on one slice of a dataset; on all of it where ``slice`` is empty.
+
+    ``dataset_digest`` is None for data that was not named. An older registry omits ``slice``.
+    """
 
     metric: str
     value: float
     dataset_digest: str | None
     dataset_name: str | None
+    slice: NotRequired[str]
 
 
 class Evaluation(TypedDict):
@@ -40,6 +44,7 @@ class Evaluation(TypedDict):
     step: NotRequired[int | None]
     dataset_digest: NotRequired[str | None]
     dataset_name: NotRequired[str | None]
+    slice: NotRequired[str]
 
 
 class VersionView(TypedDict):
@@ -94,5 +99,6 @@ class MetricView(TypedDict):
     step: int | None
     dataset_digest: str | None
     dataset_name: str | None
+    slice: NotRequired[str]
     recorded_at: str
     recorded_by: str

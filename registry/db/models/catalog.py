@@ -154,14 +154,15 @@ class VersionParam(Base):
 class VersionMetric(Base):
     """One measurement. Append-only: a later evaluation is a new row, and a trigger refuses changes.
 
-    ``dataset_digest`` identifies the data that it was measured on; None where it is unknown.
+    ``dataset_digest`` identifies the data that it was measured on; None where it is unknown. ``slice`` is the part of
+    that data (``rules.slices``); empty for the whole data.
     """
 
     __tablename__ = "version_metrics"
     __table_args__ = (
         Index("ix_version_metrics_latest", "version_id", "key", "id"),
         Index("ix_version_metrics_key_value", "key", "value"),
-        Index("ix_version_metrics_dataset", "dataset_digest", "key", "value",
+        Index("ix_version_metrics_slice", "dataset_digest", "key", "slice", "value",
               sqlite_where=text("dataset_digest IS NOT NULL"), postgresql_where=text("dataset_digest IS NOT NULL")),
     )  # fmt: skip
 
@@ -172,5 +173,6 @@ class VersionMetric(Base):
     step: Mapped[int | None] = mapped_column(BigInteger)
     dataset_digest: Mapped[str | None] = mapped_column(String(160))
     dataset_name: Mapped[str | None] = mapped_column(String(500))
+    slice: Mapped[str] = mapped_column(String(200), server_default="")
     recorded_at: Mapped[datetime]
     recorded_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))

@@ -24,7 +24,7 @@ def dataset_of(session: Session, metric: str, versions: Sequence[int]) -> str | 
     """Return the digest of the dataset on which the first of the versions that names one has the metric last."""
     measured = select(VersionMetric.version_id, VersionMetric.dataset_digest).order_by(VersionMetric.id)
     measured = measured.where(VersionMetric.version_id.in_(versions), VersionMetric.key == metric)
-    rows = session.execute(measured.where(VersionMetric.dataset_digest.is_not(None)))
+    rows = session.execute(measured.where(VersionMetric.dataset_digest.is_not(None), VersionMetric.slice == ""))
     latest = {row.version_id: row.dataset_digest for row in rows}
     return next((latest[version] for version in versions if version in latest), None)
 

@@ -100,15 +100,15 @@ def version_params() -> ColumnElement[Any]:
 
 
 def version_metrics() -> ColumnElement[Any]:
-    """Return ``[id, key, value as text, dataset_digest, dataset_name]`` of the metrics of ``Version``.
+    """Return ``[id, key, value as text, dataset_digest, dataset_name, slice]`` of the metrics of ``Version``.
 
-    Only the latest value of each metric on each dataset is included.
+    Only the latest value of each metric on each slice of each dataset is included.
     """
     measured = aliased(VersionMetric)
     latest = select(func.max(measured.id)).where(measured.version_id == Version.id)
-    latest = latest.group_by(measured.key, measured.dataset_digest)
-    value, said = _Exact(VersionMetric.value), (VersionMetric.dataset_digest, VersionMetric.dataset_name)
-    rows = select(_Listed(VersionMetric.id, VersionMetric.key, value, *said))
+    latest = latest.group_by(measured.key, measured.dataset_digest, measured.slice)
+    data = (VersionMetric.dataset_digest, VersionMetric.dataset_name, VersionMetric.slice)
+    rows = select(_Listed(VersionMetric.id, VersionMetric.key, _Exact(VersionMetric.value), *data))
     return _list_column(
         "version_metrics", rows.where(VersionMetric.id.in_(latest.correlate(Version).scalar_subquery()))
     )

@@ -212,10 +212,10 @@ def _holders(rows: Iterable[tuple[str, int]] | None) -> dict[str, list[int]]:
 def _measured_facts(rows: Iterable[Any]) -> tuple[dict[str, float], list[EvaluationRecord]]:
     """Return the latest value of each metric, and the evaluations of those that were measured on a named dataset."""
     ordered = sorted(rows)  # by the first, which no two have
-    metrics = dict(sorted({row[1]: float(row[2]) for row in ordered}.items()))
+    metrics = dict(sorted({row[1]: float(row[2]) for row in ordered if not row[5]}.items()))
     on_datasets = {row[1] for row in ordered if row[3] is not None}
     evaluations = [
-        EvaluationRecord(key, float(value), digest, name) for _, key, value, digest, name in ordered
+        EvaluationRecord(key, float(value), digest, name, part) for _, key, value, digest, name, part in ordered
         if key in on_datasets
     ] if on_datasets else []  # fmt: skip
     return metrics, evaluations

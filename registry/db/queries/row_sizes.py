@@ -167,15 +167,13 @@ def _params(key: Any) -> ColumnElement[int]:
 
 
 def _metrics(key: Any) -> ColumnElement[int]:
-    columns = (VersionMetric.key, VersionMetric.dataset_digest, VersionMetric.dataset_name)
+    columns = (VersionMetric.key, VersionMetric.dataset_digest, VersionMetric.dataset_name, VersionMetric.slice)
     names = select(*columns).where(VersionMetric.version_id == key).distinct().correlate_except(VersionMetric)
     each = names.subquery("measured_names")
-    # A metric with a dataset is shown twice, the second time with the names of four fields.
-    key, digest, name = each.c
-    again = case(
-        (digest.is_not(None), _text_length(key) + _text_length(digest) + _text_length(name) + literal_column("90")),
-        else_=_NOTHING,
-    )
+    # A metric with a dataset is shown twice, the second time with the names of five fields.
+    key, digest, name, part = each.c
+    shown = _text_length(key) + _text_length(digest) + _text_length(name) + _text_length(part) + literal_column("101")
+    again = case((digest.is_not(None), shown), else_=_NOTHING)
     return _one(select(func.sum(_text_length(key) + literal_column("24") + again)))
 
 

@@ -129,7 +129,7 @@ def beginning(table: Any) -> ColumnElement[str]:
 
 
 def _metric(key: Key) -> Related:
-    """Return the latest value under a name: on one dataset, or on any data."""
+    """Return the latest value under a name: on a dataset or on any data, as a whole or on one slice."""
     latest = _latest(key)
     statement = select(VersionMetric.value).where(*latest).correlate(Version)
     return Related(statement, VersionMetric.value, joined=latest)
@@ -138,11 +138,12 @@ def _metric(key: Key) -> Related:
 def _latest(key: Key) -> tuple[ColumnElement[bool], ...]:
     """Return the row of ``VersionMetric`` that holds the value which the key means of ``Version``."""
     later = aliased(VersionMetric)
-    same = [later.version_id == VersionMetric.version_id, later.key == VersionMetric.key]
-    named = [VersionMetric.version_id == Version.id, VersionMetric.key == key.entry]
+    same = [later.version_id == VersionMetric.version_id, later.key == VersionMetric.key, later.slice == key.slice]
+    named = [VersionMetric.version_id == Version.id, VersionMetric.key == key.entry, VersionMetric.slice == key.slice]
     if key.on is not None:
-        same.append(later.dataset_digest == key.on)
-        named.append(VersionMetric.dataset_digest == key.on)
+        data = (key.on, *key.same)
+        same.append(later.dataset_digest.in_(data) if key.same else later.dataset_digest == key.on)
+        named.append(VersionMetric.dataset_digest.in_(data) if key.same else VersionMetric.dataset_digest == key.on)
     latest = select(func.max(later.id)).where(*same).correlate(VersionMetric).scalar_subquery()
     return (*named, VersionMetric.id == latest)
 

@@ -83,20 +83,25 @@ class LineageRecord:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRecord:
-    """The latest value of a metric on one dataset; on data that was not named where ``dataset_digest`` is None."""
+    """The latest value of a metric on one slice of a dataset; on the whole dataset where ``slice`` is empty.
+
+    ``dataset_digest`` is None for data that was not named.
+    """
 
     metric: str
     value: float
     dataset_digest: str | None
     dataset_name: str | None
+    slice: str
 
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
     """A complete version. ``manifest_digest`` is None while the files are unknown; see ``Version`` for MLflow's fields.
 
-    ``metrics`` has the latest value of each, on any data. ``evaluations`` has those that were measured on a named
-    dataset: the latest value on each, the last recorded one last. ``damaged``: bytes of a file are missing or corrupt.
+    ``metrics`` has the latest value of each, on any data as a whole. ``evaluations`` has those that were measured on a
+    named dataset: the latest value on each slice of each, the last recorded one last. ``damaged``: bytes of a file are
+    missing or corrupt.
     """
 
     model: str

@@ -13,19 +13,21 @@ class MetricRecord:
     step: int | None
     dataset_digest: str | None
     dataset_name: str | None
+    slice: str
     recorded_at: datetime
     recorded_by: str
 
 
 @dataclass(frozen=True, slots=True)
 class MetricPointRecord:
-    """The latest value of a metric of one version, on any data or on one dataset."""
+    """The latest value of a metric of one version, on any data or on one dataset, and on one slice of it."""
 
     key: str
     value: float
     dataset_digest: str | None
     recorded_at: datetime
     dataset_name: str | None
+    slice: str
 
 
 @dataclass(frozen=True, slots=True)

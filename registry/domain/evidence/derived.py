@@ -238,6 +238,7 @@ class DerivedFacts:
                     step=row.step,
                     dataset=row.dataset_name,
                     dataset_digest=row.dataset_digest,
+                    slice=row.slice,
                     recorded_at=at,
                     recorded_by=row.recorded_by,
                     act=act,
@@ -326,7 +327,7 @@ def _is_recorded(rows: Sequence[MetricRow], logged: Any) -> bool:
     if isinstance(logged, Mapping):
         return {row.key: repr(float(row.value)) for row in rows} == logged
     return bool(logged == fact_digests.metrics(
-        (row.key, row.value, row.step, row.dataset_digest, row.dataset_name, row.recorded_by) for row in rows
+        (row.key, row.value, row.step, row.dataset_digest, row.dataset_name, row.slice, row.recorded_by) for row in rows
     ))  # fmt: skip
 
 

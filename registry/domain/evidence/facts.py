@@ -11,13 +11,16 @@ import functools
 import types
 import typing
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, cast
 
 from registry.rules.dataclass_fields import field_names
 
 Kind = TypeVar("Kind")
+
+
+OMITTED = types.MappingProxyType({"omitted": True})  # of a member that documents leave out at its default
 
 
 class Basis(StrEnum):
@@ -157,7 +160,10 @@ class FileFact:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementFact:
-    """A metric of a version. ``value`` is text: JSON has no NaN. ``act`` recorded it; null where no entry has."""
+    """A metric of a version. ``value`` is text: JSON has no NaN. ``act`` recorded it; null where no entry has.
+
+    ``slice`` is the part of the data; archives leave it out for the whole data, as those of earlier releases do.
+    """
 
     model: str
     version: int
@@ -170,6 +176,7 @@ class MeasurementFact:
     recorded_by: str
     act: Act | None
     basis: str
+    slice: str = field(default="", metadata=OMITTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +314,9 @@ def document(value: Any) -> Any:
     """Return a fact as a JSON document."""
     if is_dataclass(value):
         kind: type = type(value)
-        return {name: document(getattr(value, name)) for name in field_names(kind)}
+        omitted = _omitted(cast("Hashable", kind)).items()
+        members = {name: getattr(value, name) for name in field_names(kind)}
+        return {name: document(own) for name, own in members.items() if (name, own) not in omitted}
     if isinstance(value, tuple):
         return list(map(document, value))
     return value
@@ -316,14 +325,21 @@ def document(value: Any) -> Any:
 def fact(kind: type[Kind], read: Mapping[str, Any]) -> Kind:
     """Return the fact of a JSON document. Raises ValueError for a document with other members."""
     converters = _converters(cast("Hashable", kind))
-    if read.keys() != converters.keys():
+    omitted = _omitted(cast("Hashable", kind)).keys()
+    if not (converters.keys() - omitted <= read.keys() <= converters.keys()):
         raise ValueError(f"a {kind.__name__} has other members than {', '.join(sorted(read))}")
     return kind(
         **{
-            name: value if convert is None or value is None else convert(value)
-            for (name, convert), value in zip(converters.items(), map(read.__getitem__, converters), strict=True)
+            name: value if (convert := converters[name]) is None or value is None else convert(value)
+            for name, value in read.items()
         }
     )
+
+
+@functools.cache
+def _omitted(kind: Any) -> Mapping[str, Any]:
+    """Return the default of each member that documents leave out at it."""
+    return {one.name: one.default for one in fields(kind) if one.metadata == OMITTED}
 
 
 @functools.cache

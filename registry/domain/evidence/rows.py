@@ -36,6 +36,7 @@ class MetricRow:
     step: int | None
     dataset_digest: str | None
     dataset_name: str | None
+    slice: str
     recorded_at: str
     recorded_by: str
 

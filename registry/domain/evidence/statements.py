@@ -220,6 +220,7 @@ def _of_measurement(measured: MeasurementFact) -> Statement:
         "step": measured.step,
         "data": measured.dataset,
         "digest of the data": measured.dataset_digest,
+        "slice of the data": measured.slice or None,
     }
     attested = _attested(measured.act)
     return Statement(FactKind.METRIC, "measurements", _shown(values), attested, measured.basis, measured.version)

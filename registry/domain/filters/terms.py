@@ -42,12 +42,15 @@ Value: TypeAlias = str | int | float | datetime | tuple[str, ...] | tuple[int, .
 class Key:
     """Left side of a condition: a field, or with ``entry`` one named entry of a field, such as a tag.
 
-    ``on`` is the digest of the dataset that a metric was measured on; None for its latest value on any data.
+    ``on`` is the digest of the dataset that a metric was measured on, and ``same`` has further digests of it; None for
+    its latest value on any data. ``slice`` is the part of the data; empty for the whole data.
     """
 
     field: str
     entry: str | None = None
     on: str | None = None
+    same: tuple[str, ...] = ()
+    slice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def _check_version(
     check("tags", {tag.key: tag.value for tag in rows.version_tags.of(own)}, log.tags)
     measured = [
         (clock.wire(metric.recorded_at), (metric.key, metric.value, metric.step, metric.dataset_digest,
-                                          metric.dataset_name, metric.recorded_by))
+                                          metric.dataset_name, metric.slice, metric.recorded_by))
         for metric in rows.metrics.of(own)
     ]  # fmt: skip
     recorded = {

@@ -134,6 +134,7 @@ _ELSEWHERE: tuple[tuple[str, str, Rows], ...] = (
     *(("version", KEPT, _select_version_texts(column)) for column in _SHOWN),
     ("metric", KEPT, _of_versions(VersionMetric, literal("metric"), VersionMetric.key)),
     ("metric", KEPT, _of_versions(VersionMetric, literal("dataset_name"), VersionMetric.dataset_name)),
+    ("metric", KEPT, _of_versions(VersionMetric, literal("slice"), VersionMetric.slice)),
     ("param", KEPT, _of_versions(VersionParam, VersionParam.key, VersionParam.value)),
     ("lineage", KEPT, select(LineageNode.name, LineageNode.kind, LineageNode.attributes)),
     ("file", KEPT, _of_versions(VersionFile, _PATH, VersionFile.path)),

@@ -105,7 +105,8 @@ class ModelRows:
         )
         self.metrics = by_version(
             select(VersionMetric.key, VersionMetric.value, VersionMetric.step, VersionMetric.dataset_digest,
-                   VersionMetric.dataset_name, VersionMetric.recorded_at, VersionMetric.recorded_by)
+                   VersionMetric.dataset_name, VersionMetric.slice, VersionMetric.recorded_at,
+                   VersionMetric.recorded_by)
             .join(Version, of == VersionMetric.version_id), VersionMetric.id,
         )  # fmt: skip
         self.files = by_version(

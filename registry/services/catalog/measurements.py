@@ -84,6 +84,8 @@ def apply_measurements(
     after: dict[str, Any] = {"metrics": {key: repr(float(value)) for key, value in evaluation.metrics.items()}}
     if evaluation.dataset_digest is not None:
         after["dataset"] = evaluation.dataset_digest
+    if evaluation.slice:
+        after["slice"] = evaluation.slice
     draft = AuditEntryDraft(
         "version.measured", subject(model, version), after=after, facts={"metrics": fact_digests.metrics(measured)}
     )
@@ -102,14 +104,14 @@ def add_metrics(
     for key in {key for evaluation in evaluations for key in evaluation.metrics}:
         validation.require(names.tag_key_problem, f"metrics.{key}", key)
     measured = [
-        (key, float(value), one.step, one.dataset_digest, one.dataset_name, actor.id)
+        (key, float(value), one.step, one.dataset_digest, one.dataset_name, one.slice, actor.id)
         for one in evaluations
         for key, value in sorted(one.metrics.items())
     ]
     rows = [
         {"version_id": version.id, "key": key, "value": value, "step": step, "dataset_digest": digest,
-         "dataset_name": name, "recorded_at": event.at, "recorded_by": account}
-        for key, value, step, digest, name, account in measured
+         "dataset_name": name, "slice": part, "recorded_at": event.at, "recorded_by": account}
+        for key, value, step, digest, name, part, account in measured
     ]  # fmt: skip
     insert_rows(session, VersionMetric, rows)
     return measured
@@ -118,12 +120,17 @@ def add_metrics(
 def require_room(session: Session, version: Version, evaluation: Evaluation) -> None:
     """Raise Invalid unless the version may have these measurements, too."""
     digest, values = VersionMetric.dataset_digest, evaluation.metrics
-    same = and_(VersionMetric.key.in_(list(values)), digest.is_not_distinct_from(evaluation.dataset_digest))
+    same = and_(
+        VersionMetric.key.in_(list(values)),
+        digest.is_not_distinct_from(evaluation.dataset_digest),
+        VersionMetric.slice == evaluation.slice,
+    )
     nothing: Any = literal_column("0")
     octets = Escaped(VersionMetric.key) + func.coalesce(Escaped(digest), nothing)
-    octets = octets + func.coalesce(Escaped(VersionMetric.dataset_name), nothing)
+    octets = octets + func.coalesce(Escaped(VersionMetric.dataset_name), nothing) + Escaped(VersionMetric.slice)
     rows = select(func.count().label("values"), case((not_(same), func.max(octets))).label("octets"))
-    each = rows.where(VersionMetric.version_id == version.id).group_by(VersionMetric.key, digest).subquery("each")
+    rows = rows.where(VersionMetric.version_id == version.id).group_by(VersionMetric.key, digest, VersionMetric.slice)
+    each = rows.subquery("each")
     sums = select(func.coalesce(func.sum(each.c["values"]), 0), func.count(each.c.octets), func.sum(each.c.octets))
     count, others, total = session.execute(sums).one()
     if count + len(values) > sizes.MEASUREMENTS:
@@ -132,4 +139,5 @@ def require_room(session: Session, version: Version, evaluation: Evaluation) -> 
 
 
 def _metric(row: VersionMetric, by: str) -> MetricRecord:
-    return MetricRecord(row.key, row.value, row.step, row.dataset_digest, row.dataset_name, row.recorded_at, by)
+    data = (row.dataset_digest, row.dataset_name, row.slice)
+    return MetricRecord(row.key, row.value, row.step, *data, row.recorded_at, by)

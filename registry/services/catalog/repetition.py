@@ -158,27 +158,31 @@ def _lineage_differences(record: VersionRecord, sent: Snapshot) -> Iterator[Diff
 def _metrics(session: Session, version: Version, record: VersionRecord, registration: Registration) -> list[Difference]:
     """Return values that the version does not have on their dataset, neither as the latest nor as an earlier one."""
     sent = [
-        (key, one.dataset_digest, float(value)) for one in registration.measured for key, value in one.metrics.items()
+        (key, one.dataset_digest, one.slice, float(value))
+        for one in registration.measured
+        for key, value in one.metrics.items()
     ]
-    on_datasets = {(one.metric, one.dataset_digest): one.value for one in record.evaluations}
-    named = {key for key, _ in on_datasets}
-    latest = on_datasets | {(key, None): value for key, value in record.metrics.items() if key not in named}
-    if not (other := [one for one in sent if latest.get(one[:2]) != one[2]]):
+    on_datasets = {(one.metric, one.dataset_digest, one.slice): one.value for one in record.evaluations}
+    named = {key for key, _, _ in on_datasets}
+    latest = on_datasets | {(key, None, ""): value for key, value in record.metrics.items() if key not in named}
+    if not (other := [one for one in sent if latest.get(one[:3]) != one[3]]):
         return []
-    measured = select(VersionMetric.key, VersionMetric.dataset_digest, VersionMetric.value).distinct()
+    columns = (VersionMetric.key, VersionMetric.dataset_digest, VersionMetric.slice, VersionMetric.value)
+    measured = select(*columns).distinct()
     measured = measured.where(
-        VersionMetric.version_id == version.id, VersionMetric.value.in_({one[2] for one in other})
+        VersionMetric.version_id == version.id, VersionMetric.value.in_({one[3] for one in other})
     )
     known = {tuple(row) for row in records.rows(session, measured)}
     return [
-        Difference(_measured_fact(key, digest), latest.get((key, digest)), value, True)
-        for key, digest, value in other
-        if (key, digest, value) not in known
+        Difference(_measured_fact(key, digest, part), latest.get((key, digest, part)), value, True)
+        for key, digest, part, value in other
+        if (key, digest, part, value) not in known
     ]
 
 
-def _measured_fact(key: str, digest: str | None) -> str:
-    return f"metrics.{key}" + (f"@{digest}" if digest else "")
+def _measured_fact(key: str, digest: str | None, part: str) -> str:
+    """Return the name of a metric's fact; the slice of the dataset stands in brackets."""
+    return f"metrics.{key}" + (f"@{digest}" if digest else "") + (f"[{part}]" if part else "")
 
 
 def _labels(session: Session, version: Version, record: VersionRecord, registration: Registration) -> list[Difference]:
@@ -233,7 +237,9 @@ def _add_facts(
     measured = {one.fact for one in new["metrics"]}
     for one in registration.measured:
         added = {
-            key: value for key, value in one.metrics.items() if _measured_fact(key, one.dataset_digest) in measured
+            key: value
+            for key, value in one.metrics.items()
+            if _measured_fact(key, one.dataset_digest, one.slice) in measured
         }
         if added:
             measurements.apply_measurements(session, model, version, replace(one, metrics=added), actor=actor)

@@ -190,8 +190,8 @@ class RecordedRows:
                 number,
                 (
                     MetricRow(
-                        one.key, float(one.value), one.step, one.dataset_digest, one.dataset, one.recorded_at,
-                        one.recorded_by,
+                        one.key, float(one.value), one.step, one.dataset_digest, one.dataset, one.slice,
+                        one.recorded_at, one.recorded_by,
                     )
                     for one in metrics
                 ),

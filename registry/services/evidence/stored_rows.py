@@ -57,14 +57,14 @@ class StoredRows:
     def metrics(self, model: str) -> Iterator[tuple[int, Iterator[MetricRow]]]:
         statement = select(
             Version.number, VersionMetric.key, VersionMetric.value, VersionMetric.step, VersionMetric.dataset_digest,
-            VersionMetric.dataset_name, VersionMetric.recorded_at, VersionMetric.recorded_by,
+            VersionMetric.dataset_name, VersionMetric.slice, VersionMetric.recorded_at, VersionMetric.recorded_by,
         ).join(Version, Version.id == VersionMetric.version_id)  # fmt: skip
         for number, rows in self._by_version(model, statement, VersionMetric.id):
             yield (
                 number,
                 (
                     MetricRow(
-                        row.key, row.value, row.step, row.dataset_digest, row.dataset_name,
+                        row.key, row.value, row.step, row.dataset_digest, row.dataset_name, row.slice,
                         clock.wire(row.recorded_at), row.recorded_by,
                     )
                     for row in rows

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import literal_column, select
+from sqlalchemy import and_, literal_column, select
 from sqlalchemy.orm import Session
 
 from registry.db import times
@@ -216,7 +216,7 @@ def _append(
 def _unmeasured(session: Session, version: Version, known: Registration, row: RunRefresh) -> list[Evaluation]:
     """Return the values that were never recorded, but for metrics that were measured since the first snapshot."""
     key, digest, value = VersionMetric.key, VersionMetric.dataset_digest, VersionMetric.value
-    mine = VersionMetric.version_id == version.id
+    mine = and_(VersionMetric.version_id == version.id, VersionMetric.slice == "")  # MLflow has no slices
     had = {tuple(one) for one in records.rows(session, select(key, digest, value).distinct().where(mine))}
     since = VersionMetric.recorded_at > row.created_at
     later = select(key, digest).distinct().where(mine, since, VersionMetric.recorded_by != SYSTEM.id)

@@ -58,8 +58,8 @@ def param_lines(version: VersionRecord, baseline: VersionRecord | None) -> Seque
 
 
 def _evaluated(version: VersionRecord | None) -> Mapping[str, EvaluationRecord]:
-    """Return the evaluation of each metric that was recorded last."""
-    return {one.metric: one for one in version.evaluations} if version else {}
+    """Return the evaluation of each metric on whole data that was recorded last."""
+    return {one.metric: one for one in version.evaluations if not one.slice} if version else {}
 
 
 def _metric_line(

@@ -15,9 +15,10 @@ def value_of(value: float | None) -> str:
     return "–" if value is None else number(value) if math.isfinite(value) else str(value)
 
 
-def data_of(digest: str | None, name: str | None) -> str:
-    """Return the words for the data of a measurement."""
-    return f"{name or 'dataset'} {short_digest(digest)}" if digest else "data without a name"
+def data_of(digest: str | None, name: str | None, part: str = "") -> str:
+    """Return the words for the data of a measurement, and for the slice of it."""
+    data = f"{name or 'dataset'} {short_digest(digest)}" if digest else "data without a name"
+    return f"{data}, {part}" if part else data
 
 
 def told_apart(data: Sequence[str | None]) -> Sequence[str | None]:

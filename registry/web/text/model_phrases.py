@@ -97,6 +97,8 @@ def measured(entry: EntryRecord) -> Parts:
     yield from (listed("recorded ", sorted(entry.after["metrics"])), " of ", version_of(entry))
     if dataset := entry.after.get("dataset"):
         yield f" on the dataset {short_digest(dataset)}"
+    if part := entry.after.get("slice"):
+        yield f", slice {part}"
 
 
 def lineage_of(verb: str, preposition: str) -> Phrase:

@@ -17,7 +17,7 @@ from registry.http import cursors
 from registry.http.access import requires
 from registry.http.context import below_prefix
 from registry.http.fields import Text
-from registry.rules import names
+from registry.rules import names, slices
 from registry.services.catalog import measurements, versions
 from registry.web import forms
 from registry.web.addresses import api_path, command, url_for
@@ -39,6 +39,7 @@ class MetricQuery(forms.WebQuery):
     metric = Text(load_default=None, most=names.TAG_KEY_LENGTH)
     key = fields.List(Text(most=names.TAG_KEY_LENGTH), load_default=[])
     dataset = Text(load_default="", most=160)
+    part = Text(load_default="", most=2 * slices.LENGTH, rule=slices.problem, data_key="slice")
     last = fields.Integer(load_default=DEFAULT_LAST, validate=validate.OneOf(LASTS))
 
 
@@ -58,12 +59,13 @@ class MetricsPage(WebPage):
         self.model = model
         self.title = f"Metrics of {model}"
         self.crumbs = crumbs(model, Crumb("Metrics"))
-        self.metrics = MetricsOverVersions(model, query["key"], query["last"], query["dataset"] or None)
+        part = slices.canonical(query["part"])
+        self.metrics = MetricsOverVersions(model, query["key"], query["last"], query["dataset"] or None, part)
         self.lasts = LASTS
         self.most = PICTURES
         keys = [option for key in query["key"][:PICTURES] for option in ("--key", key)]
-        self._chosen = [("dataset", query["dataset"])] if query["dataset"] else []
-        options = [word for name, digest in self._chosen for word in (f"--{name}", digest)]
+        self._chosen = [(name, value) for name, value in (("dataset", query["dataset"]), ("slice", part)) if value]
+        options = [word for name, value in self._chosen for word in (f"--{name}", value)]
         self.command = command("registry", "model", "metrics", model, *keys, *options, "--csv")
         pairs = [*(("key", key) for key in query["key"][:PICTURES]), *self._chosen]
         self.api = api_path("models", model, "metrics") + ("?" if pairs else "") + urlencode(pairs, quote_via=quote)

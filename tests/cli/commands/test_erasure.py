@@ -132,7 +132,8 @@ def test_personal_data_in_edited_texts_is_found_and_redacted(
 
 def test_personal_data_outside_of_the_log_is_found(admin: CommandLine, registry: RegistryBuilder, api: Api) -> None:
     name, digest = "gross", f"sha256:{'a' * 64}"
-    evaluation = {"metrics": {f"auc-{name}": 0.5}, "dataset_digest": digest, "dataset_name": f"files of {name}"}
+    evaluation = {"metrics": {f"auc-{name}": 0.5}, "dataset_digest": digest, "dataset_name": f"files of {name}",
+                  "slice": f"customer={name}"}  # fmt: skip
     registry.model("fraud").version(
         framework=f"{name}-ml",
         signature={"inputs": name},
@@ -148,7 +149,8 @@ def test_personal_data_outside_of_the_log_is_found(admin: CommandLine, registry:
 
     assert {(one["place"], one["field"]) for one in items if one["place"] not in {"lineage", "kept reply"}} == {
         ("token", "name"), ("alias", "alias"), ("metric", "metric"), ("metric", "dataset_name"),
-        ("version", "framework"), ("version", "signature"), ("version", "run_id"), ("version", "run_link"),
+        ("metric", "slice"), ("version", "framework"), ("version", "signature"), ("version", "run_id"),
+        ("version", "run_link"),
         ("version", "logged_model"), ("version.registered", "body"),
     }  # fmt: skip
 

@@ -117,6 +117,7 @@ ATTACKS = [
         f"UPDATE version_metrics SET {change} WHERE dataset_name = 'test.csv'",
     ), "metrics of", REFUSED) for what, change in (
         ("other data", f"dataset_digest = 'sha256:{'e' * 64}'"), ("data of another name", "dataset_name = 'train.csv'"),
+        ("another slice of it", "slice = 'country=FR'"),
     )),
     both("a tag is another", "its tags", f"UPDATE version_tags SET value = 'x' WHERE version_id = {V1}"),
     both("a model's tag is gone", "its tags", f"DELETE FROM model_tags WHERE model_id = {FRAUD}"),

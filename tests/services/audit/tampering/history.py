@@ -203,7 +203,8 @@ def _fraud(api: Api, registry: RegistryBuilder) -> None:
     expect(None, api.post(f"{path}/versions/{fourth}/metrics", {"metrics": {"auc": 0.8, "loss": 0.1}}))
     expect(201, api.post(f"{path}/versions/{fourth}/notes", {"text": "worse on payments from abroad"}))
     on = {"dataset_digest": "sha256:" + "d" * 64, "dataset_name": "test.csv"}
-    expect(None, api.post(f"{path}/versions/{fourth}/metrics", {"metrics": {"auc": 0.9}, **on}))
+    for part in ({}, {"slice": "country=DE"}):
+        expect(None, api.post(f"{path}/versions/{fourth}/metrics", {"metrics": {"auc": 0.9}, **on, **part}))
     expect(200, api.patch(path, {"description": "finds more fraud", "tags": {"team": None, "owner": "bob"}}))
     expect(200, api.put(f"{path}/aliases/champion", {"version": first}))
     expect(200, api.delete(f"{path}/aliases/shadow"))
