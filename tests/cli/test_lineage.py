@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.cli.conftest import CommandLine, answer, ok
@@ -61,6 +62,22 @@ def test_the_graph_is_drawn_for_other_programs(run_cli: CommandLine, model: str)
     assert 'n0 -> n1 [label="produced by"];' in dot
     assert mermaid.startswith("flowchart LR\n")
     assert '["model hf://org/a#34;b#93;#124;c@1"]' in mermaid
+
+
+def test_drawings_state_who_asserted_an_edge_later(run_cli: CommandLine, model: str) -> None:
+    ok(run_cli("register", model, "model", "--run-id", "1"))
+    ok(run_cli("lineage", "add", f"{model}:1", "--base-model", "hf://org/later", "--derivation", "finetune"))
+
+    drawn = {form: ok(run_cli("lineage", "show", f"{model}:1", "--format", form)).out for form in ("tree", "dot")}
+    mermaid = ok(run_cli("lineage", "show", f"{model}:1", "--format", "mermaid")).out
+
+    (line,) = (one for one in drawn["tree"].splitlines() if "hf://org/later" in one)
+    assert re.search(r": model hf://org/later \[asserted by [^,]+, [0-9]{4}-[0-9]{2}-[0-9]{2}\]$", line), line
+    assert drawn["tree"].count("asserted by") == 1
+    assert re.search(r'\[label="derived from \(finetune\)\\nasserted by [^"]+", style=dashed\];', drawn["dot"])
+    assert drawn["dot"].count("dashed") == 1
+    assert re.search(r'-\.->\|"derived from \(finetune\)<br>asserted by [^"]+"\|', mermaid)
+    assert '-->|"produced by"|' in mermaid
 
 
 def test_what_names_nothing_is_refused_with_what_to_do(run_cli: CommandLine, model: str) -> None:

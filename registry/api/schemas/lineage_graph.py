@@ -49,6 +49,9 @@ class GraphEdgeView(View):
     )
     asserted_by = fields.String(**output("The name of the account that recorded it last.", null=True))
     asserted_at = Instant(**output("When it was recorded."))
+    asserted_later = fields.Boolean(
+        **output("Whether it was added or reinstated after the registration, which did not record it.")
+    )
 
 
 class GraphView(View):

@@ -1,4 +1,7 @@
-"""Drawings of the lineage graph: a tree for terminals, and the languages of Graphviz and Mermaid."""
+"""Drawings of the lineage graph: a tree for terminals, and the languages of Graphviz and Mermaid.
+
+Edges that were asserted after the registration are dashed, with the account and the date.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,9 @@ def dot(graph: GraphView) -> Iterator[str]:
         label, shape = json.dumps(_label(node), ensure_ascii=False), _SHAPES.get(node["kind"], "ellipse")
         yield f"  n{node['id']} [label={label}, shape={shape}];"
     for edge in graph["edges"]:
-        yield f"  n{edge['source']} -> n{edge['target']} [label={json.dumps(_relation(edge), ensure_ascii=False)}];"
+        label = json.dumps("\n".join([_relation(edge), *_assertion(edge)]), ensure_ascii=False)
+        style = ", style=dashed" if edge["asserted_later"] else ""
+        yield f"  n{edge['source']} -> n{edge['target']} [label={label}{style}];"
     yield "}"
 
 
@@ -48,7 +53,8 @@ def mermaid(graph: GraphView) -> Iterator[str]:
     for node in graph["nodes"]:
         yield f'  n{node["id"]}["{_entities(_label(node))}"]'
     for edge in graph["edges"]:
-        yield f'  n{edge["source"]} -->|"{_entities(_relation(edge))}"| n{edge["target"]}'
+        label = "<br>".join(map(_entities, [_relation(edge), *_assertion(edge)]))
+        yield f'  n{edge["source"]} {"-.->" if edge["asserted_later"] else "-->"}|"{label}"| n{edge["target"]}'
 
 
 def _branches(graph: GraphView, place: int, indent: str, drawn: set[int], *, upwards: bool) -> Iterator[str]:
@@ -64,8 +70,9 @@ def _branch(
     place = edge["target"] if upwards else edge["source"]
     is_new = place not in drawn
     drawn.add(place)
+    later = "".join(f" [{text}]" for text in _assertion(edge))
     seen = "" if is_new else " (see above)"
-    yield f"{indent}{'└─' if is_last else '├─'} {_relation(edge)}: {_label(graph['nodes'][place])}{seen}"
+    yield f"{indent}{'└─' if is_last else '├─'} {_relation(edge)}: {_label(graph['nodes'][place])}{later}{seen}"
     if is_new:
         yield from _branches(graph, place, indent + ("   " if is_last else "│  "), drawn, upwards=upwards)
 
@@ -85,6 +92,12 @@ def _begin(digest: str) -> str:
 
 def _relation(edge: GraphEdgeView) -> str:
     return edge["kind"].replace("_", " ") + (f" ({edge['role']})" if edge["role"] else "")
+
+
+def _assertion(edge: GraphEdgeView) -> Iterator[str]:
+    """Yield who asserted an edge and when, if that was after the registration."""
+    if edge["asserted_later"]:
+        yield f"asserted by {edge['asserted_by'] or 'an erased account'}, {edge['asserted_at'][:10]}"
 
 
 def _entities(text: str) -> str:

@@ -100,6 +100,7 @@ class GraphEdgeView(TypedDict):
     role: str | None
     asserted_by: str | None
     asserted_at: str
+    asserted_later: bool
 
 
 class GraphView(TypedDict):

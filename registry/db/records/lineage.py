@@ -32,7 +32,10 @@ class EdgeStatement:
 
 @dataclass(frozen=True, slots=True)
 class EdgeRecord:
-    """A lineage edge with all statements about it, the first of which added it."""
+    """A lineage edge with all statements about it, the first of which added it.
+
+    ``is_registered``: the registration of a version, or a later snapshot of its run, added it.
+    """
 
     id: int
     kind: str
@@ -40,6 +43,12 @@ class EdgeRecord:
     source: EdgeEnd
     target: EdgeEnd
     statements: Sequence[EdgeStatement]
+    is_registered: bool
+
+    @property
+    def is_stated_later(self) -> bool:
+        """Return whether its latest statement is none of a registration."""
+        return not self.is_registered or len(self.statements) > 1
 
     @property
     def is_retracted(self) -> bool:

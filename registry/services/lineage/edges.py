@@ -123,7 +123,8 @@ def digests_of(session: Session, nodes: Sequence[int]) -> Mapping[int, list[str]
 
 
 def _record(row: Any, statements: Sequence[EdgeStatement], digests: Mapping[int, Sequence[str]]) -> EdgeRecord:
-    if not statements or statements[0].verb != StatementVerb.ADDED:
+    is_registered = not statements or statements[0].verb != StatementVerb.ADDED
+    if is_registered:
         registered = EdgeStatement(StatementVerb.ADDED, row.created_at, row.actor, row.entry)
         statements = [registered, *statements]
     source, target = (
@@ -136,7 +137,7 @@ def _record(row: Any, statements: Sequence[EdgeStatement], digests: Mapping[int,
         )
         for end in ("source", "target")
     )
-    return EdgeRecord(row.id, row.kind, row.role or None, source, target, statements)
+    return EdgeRecord(row.id, row.kind, row.role or None, source, target, statements, is_registered)
 
 
 def name_of(name: str, model: str | None, number: int | None) -> str:

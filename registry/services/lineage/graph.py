@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import LineageNode, Model, Version
 from registry.db.queries import catalog, records
-from registry.db.records import LineageRecord
+from registry.db.records import EdgeRecord, LineageRecord
 from registry.db.session import reading
 from registry.domain.lineage import NodeKind
 from registry.domain.states import VersionState
@@ -55,7 +55,10 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True)
 class GraphEdge:
-    """A relation of ``source`` to ``target``, which are ids of nodes; ``edge`` is the id of the edge."""
+    """A relation of ``source`` to ``target``, which are ids of nodes; ``edge`` is the id of the edge.
+
+    ``asserted_later``: it was added, or reinstated, after the registration of a version recorded what it knew.
+    """
 
     edge: int
     source: int
@@ -64,6 +67,7 @@ class GraphEdge:
     role: str | None
     asserted_by: str | None
     asserted_at: datetime
+    asserted_later: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +87,31 @@ class LineageGraph:
 
 @dataclass(frozen=True, slots=True)
 class TracedVersion:
-    """The lineage of a version, and the graph around it."""
+    """The lineage of a version, and the graph around it.
+
+    ``retracted`` has the edges that start at a node of the graph and that answers leave out.
+    """
 
     model: str
     number: int
     lineage: LineageRecord
     graph: LineageGraph
+    retracted: Sequence[EdgeRecord] = ()
 
 
 def around(
-    model: str, number: int, depth: int, *, direction: Direction = Direction.BOTH, most: int = MOST_NODES
+    model: str,
+    number: int,
+    depth: int,
+    *,
+    direction: Direction = Direction.BOTH,
+    most: int = MOST_NODES,
+    with_retracted: bool = False,
 ) -> TracedVersion:
     """Return the lineage of a version with the graph of *depth* steps from it. Raises NotFound.
 
     Upwards are inputs and parents with their inputs, downwards versions that derive from it. The graph has at most
-    *most* nodes, the nearest first, and leaves out retracted edges.
+    *most* nodes, the nearest first, and leaves out retracted edges: these are listed separately *with_retracted*.
     """
     with reading(snapshot=True) as session:
         version = catalog.any_version(session, model, number)
@@ -105,7 +119,8 @@ def around(
         (root,) = records.rows(session, _ROOT, version=version.id)
         walk = _GraphWalk(session, root.id, most)
         walk.go(depth, direction)
-        return TracedVersion(record.model, record.number, record.lineage, walk.graph(depth))
+        retracted = walk.retracted() if with_retracted else ()
+        return TracedVersion(record.model, record.number, record.lineage, walk.graph(depth), retracted)
 
 
 _NODES_OF_STEP: Any = bindparam("nodes", expanding=True)
@@ -193,6 +208,10 @@ class _GraphWalk:
             reached += new
         return reached
 
+    def retracted(self) -> Sequence[EdgeRecord]:
+        """Return the retracted edges that start at the nodes that were found."""
+        return edges.read(self._session, [*walking.retracted_from(self._session, self._places)])
+
     def graph(self, depth: int) -> LineageGraph:
         """Return what was found."""
         rows = {
@@ -209,12 +228,17 @@ class _GraphWalk:
                 for place, members in enumerate(self._members)
             ],
             [
-                GraphEdge(one.id, source, target, kind, role or None, one.statements[-1].actor, one.statements[-1].at)
+                _edge(one, source, target, kind, role or None)
                 for (source, target, kind, role), one in zip(self._edges, shown, strict=True)
             ],
             len(self._left_out),
             sorted(self._cut),
         )
+
+
+def _edge(record: EdgeRecord, source: int, target: int, kind: str, role: str | None) -> GraphEdge:
+    latest = record.statements[-1]
+    return GraphEdge(record.id, source, target, kind, role, latest.actor, latest.at, record.is_stated_later)
 
 
 def _node(place: int, row: Any, digests: Sequence[str]) -> GraphNode:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, literal_column, select
+from sqlalchemy import bindparam, literal_column, not_, select
 from sqlalchemy.orm import Session, aliased
 
 from registry.db.fixed_statements import FixedStatement
@@ -43,6 +43,12 @@ def edges_to(
 ) -> Iterator[FoundEdge]:
     """Yield the edges in force that lead to the nodes, as :func:`edges_from` does."""
     return _edges(session, nodes, _statement("target_id", tuple(kinds), most))
+
+
+def retracted_from(session: Session, nodes: Iterable[int]) -> Iterator[int]:
+    """Yield the ids of the retracted edges that start at the nodes."""
+    for chunk in chunks(nodes):
+        yield from (row.id for row in records.rows(session, _RETRACTED, nodes=chunk))
 
 
 def same_data(session: Session, nodes: Iterable[int]) -> dict[int, int]:
@@ -100,6 +106,11 @@ def _statement(end: str, kinds: tuple[EdgeKind, ...], most: int | None) -> Fixed
     return FixedStatement(statement if most is None else statement.limit(literal_column(str(most))))
 
 
+_RETRACTED = FixedStatement(
+    select(LineageEdge.id)
+    .where(LineageEdge.source_id.in_(_IDS), not_(is_in_force(LineageEdge)))
+    .order_by(LineageEdge.source_id, LineageEdge.id)
+)
 _OWN, _OTHER = aliased(LineageDigest), aliased(LineageDigest)
 _OWN_NODE, _OTHER_NODE = aliased(LineageNode), aliased(LineageNode)
 _SAME = FixedStatement(
