@@ -35,6 +35,7 @@ TITLES = MappingProxyType(
         errors.Conflict.code: "Refused",
         errors.AlreadyExists.code: "Refused: the name is taken",
         errors.IllegalTransition.code: "Refused: the lifecycle does not allow this move",
+        errors.ClosesCycle.code: "Refused: the edge would close a cycle",
         errors.Occupied.code: "Refused: the stage is occupied",
         errors.Stale.code: "Refused: another change came first",
         errors.TimeUncertain.code: "The order of the changes is uncertain",

@@ -2,7 +2,7 @@
 
 ``{model}`` is a model with a hostile name, whose version 2 is in production and version 3 in staging; ``{digest}`` is
 the digest of the data that version 3 was trained on; ``{token}`` is the id of a token with a hostile name, ``{entry}``
-that of the latest audit entry.
+that of the latest audit entry, ``{edge}`` that of a lineage edge that was retracted and reinstated.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from __future__ import annotations
 PAGES = {
     "web.models": "/models?filter=name+ILIKE+%27%25%25%27",
     "web.search_versions": "/search/versions?filter=stage+%3D+%27production%27&order_by=metrics.auc",
-    "web.lineage": "/models/{model}/versions/3/lineage?depth=2",
+    "web.lineage": "/models/{model}/versions/3/lineage?depth=2&retracted=1",
+    "web.add_lineage": "/models/{model}/versions/3/lineage/add",
+    "web.add_data": "/lineage/datasets?name=%3Cb%3E&digest={digest}",
+    "web.edge": "/lineage/edges/{edge}",
     "web.impact": "/lineage/impact?digest={digest}",
     "web.alias": "/models/{model}/aliases/champion",
     "web.aliases": "/models/{model}/aliases",

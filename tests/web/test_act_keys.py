@@ -15,9 +15,9 @@ from tests.web.world import World, build
 
 KEYS = [None, "", "two words", "schlüssel", "x" * 129, "a\n", "a\x00b"]
 ACTS = {
-    "aliases", "alias", "archive_older", "delete_alias", "delete_model", "delete_version", "edit_model",
-    "edit_version", "lifecycle", "move", "new_model", "new_token", "notes", "restore_model", "restore_version",
-    "revoke_token", "rollback", "version",
+    "add_data", "add_lineage", "aliases", "alias", "archive_older", "delete_alias", "delete_model", "delete_version",
+    "edge", "edit_model", "edit_version", "lifecycle", "move", "new_model", "new_token", "notes", "restore_model",
+    "restore_version", "revoke_token", "rollback", "version",
 }  # fmt: skip
 FILLED = {
     "alias": "other", "version": "1", "number": "3", "name": "new", "owner": "ann", "roles": "reader", "to": "archived",

@@ -35,6 +35,9 @@ EXPECTED = {
     (f"{VERSION}/card", "card"): 6,
     (f"{VERSION}/stage", "dialog"): 5,
     (f"{VERSION}/stage?check=1", "move-files"): 6,
+    (f"{VERSION}/lineage", ""): 17,
+    (f"{VERSION}/lineage?retracted=1", ""): 18,
+    (f"{VERSION}/lineage/add", "dialog"): 1,
     (f"{VERSION}/history", ""): 10,
     (f"{VERSION}/history?verify=1", "verification"): 29,
 }

@@ -103,6 +103,7 @@ ACTS = {
     "web.settings": "self:read", "web.new_model": "model:create", "web.edit_model": "model:edit",
     "web.delete_model": "model:delete", "web.lifecycle": "model:lifecycle", "web.edit_version": "version:edit",
     "web.delete_version": "version:delete", "web.move": "version:stage", "web.rollback": "version:rollback",
+    "web.add_lineage": "lineage:add", "web.add_data": "lineage:add", "web.state_edge": "lineage:retract",
 }  # fmt: skip
 
 

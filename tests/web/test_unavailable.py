@@ -18,7 +18,9 @@ from tests.web.addresses import PAGES
 from tests.web.conftest import client_of
 from tests.web.world import DATA, MODEL, World
 
-NEED_NO_DATABASE = frozenset({"web.new_model", "web.new_token", "web.login", "web.settings", "web.status"})
+NEED_NO_DATABASE = frozenset(
+    {"web.add_data", "web.new_model", "web.new_token", "web.login", "web.settings", "web.status"}
+)
 
 
 def test_every_page_says_that_the_database_is_away(make_settings: Callable[..., Settings]) -> None:

@@ -24,9 +24,10 @@ class World:
     digest: str
     token: str = ""
     entry: str = "00000000-0000-0000-0000-000000000000"
+    edge: int = 1
 
     def fill(self, address: str) -> str:
-        parts = {"digest": f"sha256:{self.digest}", "token": self.token, "entry": self.entry}
+        parts = {"digest": f"sha256:{self.digest}", "token": self.token, "entry": self.entry, "edge": self.edge}
         return address.format(model=quote(self.model, safe=""), **parts)
 
 
@@ -48,8 +49,13 @@ def build(site: RegistryBuilder) -> World:
         )
     expect(201, site.client.put(f"/models/{quote(MODEL, safe='')}/aliases/champion", {"version": 2, "reason": TEXT}))
     expect(201, site.client.post(f"/models/{quote(MODEL, safe='')}/versions/2/notes", {"text": TEXT}))
+    lineage = f"/models/{quote(MODEL, safe='')}/versions/3/lineage"
+    added = {"base_models": [{"uri": TEXT}, {"uri": ADDRESS}], "reason": TEXT}
+    edge, other = (one["id"] for one in expect(200, site.client.post(lineage, added))["edges"])
+    for changed, is_retracted in ((edge, True), (edge, False), (other, True)):
+        expect(200, site.client.put(f"/lineage/edges/{changed}", {"retracted": is_retracted, "reason": TEXT}))
     token = expect(
         201, site.transport.call("POST", "/tokens", {"owner": "<b>&amp;'", "roles": ["reader"], "name": TEXT})
     )
     (latest,) = expect(200, site.client.get("/audit?limit=1"))["items"]
-    return World(MODEL, DATA, token["id"], latest["id"])
+    return World(MODEL, DATA, token["id"], latest["id"], edge)

@@ -46,11 +46,15 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A curve from the right side of one box to the left side of another: two ends with their control points."""
+    """A curve from the right side of one box to the left side of another: two ends with their control points.
+
+    ``edges`` has the places of the edges that it shows, in the order in which they were given.
+    """
 
     source: int
     target: int
     points: tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]
+    edges: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ class Drawing:
 def draw(nodes: Sequence[DrawnNode], edges: Iterable[tuple[int, int, str]]) -> Drawing:
     """Return the drawing of at most the first 100 nodes; *edges* are recorded as (source, target, kind)."""
     shown = nodes[:MOST_NODES]
-    flow = _flow(shown, [edge for edge in edges if min(edge[:2]) >= 0 and max(edge[:2]) < len(shown)])
+    passing = _flow(shown, edges)
+    flow = [*passing]
     columns = _untangled(_ranked(len(shown), _without_cycles(len(shown), flow)), flow)
     tallest = max(map(len, columns), default=0)
     height = 2 * MARGIN + tallest * (BOX_HEIGHT + GAP_Y) - GAP_Y if tallest else 2 * MARGIN
@@ -78,22 +83,31 @@ def draw(nodes: Sequence[DrawnNode], edges: Iterable[tuple[int, int, str]]) -> D
             node = shown[place]
             boxes[place] = Box(place, node.kind, _label(node.name), x, top + row * (BOX_HEIGHT + GAP_Y))
     width = 2 * MARGIN + max(len(columns) * (BOX_WIDTH + GAP_X) - GAP_X, 0)
-    arrows = [_arrow(boxes[source], boxes[target]) for source, target in flow]
+    arrows = [_arrow(boxes[source], boxes[target], shows) for (source, target), shows in passing.items()]
     return Drawing(width, height, [boxes[place] for place in sorted(boxes)], arrows)
 
 
-def _flow(nodes: Sequence[DrawnNode], edges: Sequence[tuple[int, int, str]]) -> Edges:
-    """Return the edges from inputs to outputs; inputs of a version pass through its run."""
+def _flow(nodes: Sequence[DrawnNode], edges: Iterable[tuple[int, int, str]]) -> Mapping[tuple[int, int], Sequence[int]]:
+    """Return the arrows from inputs to outputs, each with the places of its edges.
+
+    Inputs of a version pass through its run. Edges of nodes that are not drawn are left out.
+    """
+    drawn = [
+        (place, source, target, kind)
+        for place, (source, target, kind) in enumerate(edges)
+        if min(source, target) >= 0 and max(source, target) < len(nodes) and source != target
+    ]
     runs = {
         source: target
-        for source, target, kind in edges
+        for _, source, target, kind in drawn
         if kind == EdgeKind.PRODUCED_BY.value and nodes[target].kind == NodeKind.RUN.value
     }
-    flow = (
-        (target, runs[source]) if kind in _OF_RUN and source in runs else (target, source)
-        for source, target, kind in edges
-    )
-    return [*dict.fromkeys(pair for pair in flow if pair[0] != pair[1])]
+    flow: dict[tuple[int, int], list[int]] = {}
+    for place, source, target, kind in drawn:
+        end = runs.get(source, source) if kind in _OF_RUN else source
+        if target != end:
+            flow.setdefault((target, end), []).append(place)
+    return flow
 
 
 def _without_cycles(count: int, edges: Edges) -> Edges:
@@ -164,11 +178,12 @@ def _neighbours(edges: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
     return found
 
 
-def _arrow(source: Box, target: Box) -> Arrow:
+def _arrow(source: Box, target: Box, edges: Sequence[int]) -> Arrow:
     start = (source.x + source.width, source.y + source.height // 2)
     end = (target.x, target.y + target.height // 2)
     bend = GAP_X // 2  # not wider than the margin: an arrow back, in a cycle, stays inside
-    return Arrow(source.place, target.place, (start, (start[0] + bend, start[1]), (end[0] - bend, end[1]), end))
+    points = (start, (start[0] + bend, start[1]), (end[0] - bend, end[1]), end)
+    return Arrow(source.place, target.place, points, edges)
 
 
 def _label(name: str) -> str:

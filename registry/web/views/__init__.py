@@ -18,6 +18,7 @@ MODULES = (
     "home",
     "inventory",
     "lineage",
+    "lineage_acts",
     "metrics",
     "model_acts",
     "models",

@@ -10,7 +10,8 @@ from flask import Response
 from marshmallow import fields, validate
 from werkzeug import Response as BaseResponse
 
-from registry.db.records import VersionRecord
+from registry.db import times
+from registry.db.records import EdgeRecord, VersionRecord
 from registry.domain.access import Permission
 from registry.domain.errors import Conflict, Invalid, NotFound
 from registry.domain.lineage import NodeKind
@@ -30,6 +31,7 @@ from registry.web.drawing import graph as drawing
 from registry.web.errors import refusal_of
 from registry.web.pages import Crumb, WebPage
 from registry.web.rendering import page
+from registry.web.text import lineage_words
 from registry.web.views.versions import VersionTab
 
 ROWS = 50
@@ -44,9 +46,10 @@ KINDS = {
 
 
 class LineageWebQuery(forms.WebQuery):
-    """The depth of the graph."""
+    """The depth of the graph, and whether retracted edges are listed."""
 
     depth = fields.Integer(load_default=1, validate=validate.Range(1, DEEPEST))
+    retracted = fields.String(load_default="", validate=validate.OneOf(["", "1"]))
 
 
 class ImpactWebQuery(forms.WebQuery):
@@ -73,11 +76,14 @@ class LineagePage(VersionTab):
     template = "lineage.html"
     tab = "lineage"
 
-    def __init__(self, version: VersionRecord, depth: int) -> None:
+    def __init__(self, version: VersionRecord, depth: int, *, shows_retracted: bool) -> None:
         super().__init__(version, Crumb("Lineage"))
         self.depth = depth
         self.depths = range(1, DEEPEST + 1)
-        self.traced = graph.around(version.model, version.number, depth, most=MOST_NODES)
+        self.shows_retracted = shows_retracted
+        self.traced = graph.around(
+            version.model, version.number, depth, most=MOST_NODES, with_retracted=shows_retracted
+        )
         self.api = api_path("models", version.model, "versions", version.number, "lineage", depth=depth)
 
     @property
@@ -85,18 +91,40 @@ class LineagePage(VersionTab):
         """Return the nodes of the graph; the first is the version itself."""
         return self.traced.graph.nodes
 
+    @property
+    def edges(self) -> Sequence[GraphEdge]:
+        return self.traced.graph.edges
+
+    def shown_at(self, depth: int, *, retracted: bool | None = None) -> str:
+        """Return the address of the page with other options."""
+        is_shown = self.shows_retracted if retracted is None else retracted
+        return url_for("lineage", depth=depth, retracted=1 if is_shown else None, **self.place)
+
     @cached_property
     def picture(self) -> drawing.Drawing:
         """Return the drawing of the graph."""
         nodes = [drawing.DrawnNode(node.kind, node.name) for node in self.nodes]
-        return drawing.draw(nodes, [(edge.source, edge.target, edge.kind) for edge in self.traced.graph.edges])
+        return drawing.draw(nodes, [(edge.source, edge.target, edge.kind) for edge in self.edges])
+
+    def arrow_text(self, arrow: drawing.Arrow) -> str:
+        """Return the edges that an arrow shows, in words."""
+        return "; ".join(map(self._edge_text, (self.edges[place] for place in arrow.edges)))
+
+    def is_later(self, arrow: drawing.Arrow) -> bool:
+        """Return whether an arrow shows only edges that were asserted after the registration."""
+        return all(self.edges[place].asserted_later for place in arrow.edges)
+
+    @property
+    def has_later(self) -> bool:
+        """Return whether an edge was asserted after the registration."""
+        return any(edge.asserted_later for edge in self.edges)
 
     @cached_property
     def tree(self) -> Mapping[int, Sequence[tuple[GraphEdge, GraphNode]]]:
         """Return the origins of each version, by the id of its node, without the versions derived from this one."""
         found: dict[int, list[tuple[GraphEdge, GraphNode]]] = {}
         below = {node.id for node in self.derived}
-        for edge in self.traced.graph.edges:
+        for edge in self.edges:
             if edge.source in below:
                 continue
             found.setdefault(edge.source, []).append((edge, self.nodes[edge.target]))
@@ -106,18 +134,34 @@ class LineagePage(VersionTab):
     def derived(self) -> Sequence[GraphNode]:
         """Return the versions that derive from this one, directly or not."""
         below: dict[int, None] = {0: None}
-        for node in below_in_order(self.traced.graph.edges, below):
+        for node in below_in_order(self.edges, below):
             below[node] = None
         return [self.nodes[node] for node in below if node]
 
+    def edges_from(self, node: GraphNode) -> Sequence[tuple[GraphEdge, GraphNode]]:
+        """Return the edges that start at a node, with their targets."""
+        return [(edge, self.nodes[edge.target]) for edge in self.edges if edge.source == node.id]
+
     def named_first(self, edge: GraphEdge) -> bool:
         """Return whether the edge is the first that leads to its target: there the list has the target's address."""
-        return next(one for one in self.traced.graph.edges if one.target == edge.target) is edge
+        return next(one for one in self.edges if one.target == edge.target) is edge
 
-    def relation(self, edge: GraphEdge) -> str:
-        """Return an edge in words."""
-        words = edge.kind.replace("_", " ")
-        return f"{words} ({edge.role})" if edge.role else words
+    def relation(self, edge: GraphEdge | EdgeRecord) -> str:
+        """Return the relation of an edge in words."""
+        return lineage_words.relation(edge.kind, edge.role)
+
+    def assertion(self, edge: GraphEdge) -> str:
+        """Return who asserted an edge after the registration, and when."""
+        return lineage_words.asserted(edge, now=times.now())
+
+    def latest(self, edge: EdgeRecord) -> str:
+        """Return the latest statement about an edge in words."""
+        return lineage_words.latest(edge, now=times.now())
+
+    def _edge_text(self, edge: GraphEdge) -> str:
+        source, target = self.nodes[edge.source].name, self.nodes[edge.target].name
+        assertion = self.assertion(edge)
+        return f"{source} {self.relation(edge)} {target}{f', {assertion}' if assertion else ''}"
 
     def address_of(self, node: GraphNode) -> str:
         """Return the address of a node: that of the version, of the uses of the dataset, or of a line of the list."""
@@ -199,7 +243,8 @@ def below_in_order(edges: Sequence[GraphEdge], reached: Mapping[int, Any]) -> Se
 @requires(Permission.MODEL_READ)
 def lineage(model: str, number: int) -> Response:
     query = forms.query(LineageWebQuery)
-    return page(LineagePage(versions.describe(model, number), query["depth"]))
+    shown = LineagePage(versions.describe(model, number), query["depth"], shows_retracted=query["retracted"] != "")
+    return page(shown)
 
 
 @blueprint.get("/lineage/impact", endpoint="impact")

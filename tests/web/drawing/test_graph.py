@@ -40,6 +40,10 @@ def test_everything_is_inside_the_frame_and_no_two_boxes_touch(
             assert 0 <= x <= drawing.width
             assert 0 <= y <= drawing.height
         assert arrow.source != arrow.target
+    shown = [place for arrow in drawing.arrows for place in arrow.edges]
+    most = len(drawing.boxes)
+    drawn = [place for place, (source, target, _) in enumerate(edges) if 0 <= source < most and target < most]
+    assert sorted(shown) == [place for place in drawn if edges[place][0] != edges[place][1]]
     assert graph.draw(nodes, edges) == drawing
 
 
