@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from registry.client import delivery, detect, errors, records, values
+from registry.client import data_origins, delivery, detect, errors, records, values
 from registry.client.api.imports import Imports
 from registry.client.api.models import Models
 from registry.client.fields import given, several
-from registry.client.files import capture, credential_files, data, model_card, pointers, scan, value_files
+from registry.client.files import credential_files, data, model_card, pointers, scan, value_files
 from registry.client.files.selection import Selection
 from registry.client.http.transport import Transport
 from registry.client.progress import Progress
+from registry.client.transfer.upload import SentFiles
 from registry.client.types import (
     BaseModel,
     Code,
@@ -30,9 +30,8 @@ from registry.client.types import (
 )
 from registry.rules import commands, paths
 
+_WHOLE = frozenset({"_schema"})  # what errors of a request as a whole are of
 LISTS = frozenset({"aliases", "data", "datasets", "evaluations", "parents", "base_models"})
-
-log = logging.getLogger("registry.client")
 
 Data = str | Path | Dataset
 """A file or directory, a text as ``--data`` takes it, or a dataset as the API takes it."""
@@ -100,12 +99,15 @@ class Registered(RegisteredView):
     """The registry's answer, what was uploaded for it, and what the version does not hold of the directory.
 
     ``ignored`` are the paths that the default patterns left out, ``dropped`` what a version cannot hold: empty
-    directories, and the bit that makes a file executable.
+    directories, and the bit that makes a file executable. ``found`` is what was detected and registered, ``warnings``
+    why some of it was not.
     """
 
     uploads: SentCounts
     ignored: list[str]
     dropped: Dropped
+    found: list[detect.FoundFacts]
+    warnings: list[str]
 
 
 def register(  # noqa: PLR0913 -- options of one command, all of them named
@@ -118,6 +120,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     card: Path | None,
     allow_secrets: bool,
     follow_links: bool,
+    sources: detect.Sources | None,
     detect_origin: bool,
     update: bool,
     new_version: bool,
@@ -127,19 +130,36 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
 ) -> Registered:
     """Register the files at *source* as a version of *model*, making the model if there is none.
 
-    *card* is registered as README.md.
+    *card* is registered as README.md. Facts are detected from *sources*; the run and the code too with
+    *detect_origin*.
     """
-    facts = plain({**_detect_origin(source), **given(**facts)} if detect_origin else facts)
+    facts = plain(facts)
     noticed = scan.Noticed()
     found_files = selected(source, selection, allow_secrets=allow_secrets, follow_links=follow_links, noticed=noticed)
     if card is not None:
         found_files = model_card.with_card(found_files, card)
     files = scan.hashed(found_files, jobs=jobs, progress=progress, parts=True)
-    body = request_body(files, facts) | capture.missing(facts, files)
-    body |= given(update=update or None, anew=new_version or None)
-    view, sent = delivery.register(
-        transport, model, body, files, jobs=jobs, progress=progress, idempotency_key=idempotency_key
-    )
+    origin = detect.around(source).captures() if detect_origin else []
+    captures = detect.facts_of(source, files, sources) if sources else []
+    joined = detect.join(facts, origin + captures)
+    options = given(update=update or None, anew=new_version or None)
+
+    def deliver(facts: Mapping[str, Any]) -> tuple[RegisteredView, SentFiles]:
+        body = request_body(files, facts) | options
+        return delivery.register(
+            transport, model, body, files, jobs=jobs, progress=progress, idempotency_key=idempotency_key
+        )
+
+    try:
+        view, sent = deliver(joined.facts)
+    except errors.Invalid as error:
+        if _WHOLE.union(*(capture.facts for capture in captures)).isdisjoint(error.extras.get("errors") or ()):
+            raise
+        # A registry of an earlier release does not know some facts, and all facts together may be too large.
+        joined = detect.join(facts, origin)
+        joined.warnings.append(f"detected facts are not recorded, as the registry refused them: {error.detail}")
+        view, sent = deliver(joined.facts)
+    warnings = [*joined.warnings, *(data_origins.state(transport, joined.origins) if view["created"] else ())]
     uploaded: SentCounts = {"files": len(files), "sent": sent.files, "sent_bytes": sent.size}
     dropped: Dropped = {
         "empty_directories": sorted(noticed.empty),
@@ -147,6 +167,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
         "not_on_windows": [file.path for file in files if paths.unportable(file.path)],
     }
     done = {**view, "uploads": uploaded, "ignored": sorted(noticed.ignored), "dropped": dropped}
+    done |= {"found": joined.found, "warnings": warnings}
     return cast(Registered, records.of(RegisteredView, done))
 
 
@@ -238,21 +259,13 @@ def _with_plain_values(run: Mapping[str, Any], special: Mapping[str, str]) -> di
     return {**run, **{name: value for name, value in converted.items() if value or name in run}}
 
 
-def _detect_origin(source: Path) -> Facts:
-    """Return the run and the code around this process; log why there is no commit where there should be one."""
-    detected = detect.around(source)
-    if detected.problem:
-        log.warning("the commit is not recorded: %s", detected.problem)
-    return {"run": detected.run, "code": detected.code}
-
-
-def request_body(files: Sequence[scan.Hashed], facts: Facts) -> dict[str, Any]:
+def request_body(files: Sequence[scan.Hashed], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body of the registering POST: the manifest, and the facts that are given."""
     manifest = [_manifest_line(file) for file in files]
     return {"files": manifest, **_stated_facts(facts)}
 
 
-def _stated_facts(facts: Facts) -> dict[str, Any]:
+def _stated_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts that are given, as the request has them."""
     said = given(**facts)
     origin: Origin = said.pop("origin", {})

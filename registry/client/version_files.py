@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Unpack
 
 from registry.client import registration
 from registry.client.api import polling
+from registry.client.detect import Sources
 from registry.client.fields import several
 from registry.client.files import verify
 from registry.client.files.selection import Selection
@@ -23,6 +25,8 @@ from registry.rules import ignored
 from registry.rules.references import Reference
 
 JOBS = 4
+
+log = logging.getLogger("registry.client")
 
 
 class VersionFiles(Lookup):
@@ -42,7 +46,7 @@ class VersionFiles(Lookup):
         update: bool = False,
         new_version: bool = False,
         wait: bool = False,
-        detect: bool = True,
+        detect: bool | Sources = True,
         idempotency_key: str | None = None,
         jobs: int = JOBS,
         progress: Progress | None = None,
@@ -58,12 +62,16 @@ class VersionFiles(Lookup):
         directory, as those of a Hugging Face cache do. *card* is the file of a model card, which is registered as
         ``README.md``; pages show that file of a version as its card.
 
-        The run and the code are detected from the CI system or git around this process. ``run`` and ``code`` replace
-        them; *detect* turns this off. *progress* is called with what is done (``hash``, ``upload``) and with how many
-        of how many bytes. Values that cannot be a fact, such as a list as a param, are a ValueError.
+        The run and the code are detected from the CI system or git around this process; ``run`` and ``code`` replace
+        them. Where ``dvc.lock`` names the model with its digest, data, params, metrics and the command come from the
+        stages that made it, and edges between their data are added to the lineage. Framework, signature and Python are
+        read from an ``MLmodel`` file, and the digest of ``requirements.txt``, or of another file that pins packages, is
+        recorded. Arguments win. ``found`` in the answer has what was detected, and ``warnings`` what could not be read,
+        which are logged too. *detect* False turns this off; ``"files"`` reads the model's files alone, and ``"all"``
+        everything but the run and the code.
 
-        Framework, signature and Python are read from an ``MLmodel`` file, and the digest of ``requirements.txt``, or of
-        another file that pins packages, is recorded. Arguments win. The Python that runs this is not recorded.
+        *progress* is called with what is done (``hash``, ``upload``) and with how many of how many bytes. Values that
+        cannot be a fact, such as a list as a param, are a ValueError. The Python that runs this is not recorded.
 
         The same files from the same ``run`` return the existing version; without a run, the same files with the same
         lineage. Raises FactsDiffer when it has other facts than those given here. *update* adds metrics, tags, aliases
@@ -85,13 +93,17 @@ class VersionFiles(Lookup):
             card=None if card is None else Path(card),
             allow_secrets=allow_secrets,
             follow_links=follow_links,
-            detect_origin=detect,
+            sources="all" if detect is True else detect or None,
+            detect_origin=detect is True,
             update=update,
             new_version=new_version,
             jobs=jobs,
             idempotency_key=idempotency_key,
             progress=progress,
         )
+        if detect is True:  # others show them themselves
+            for warning in done["warnings"]:
+                log.warning("%s", warning)
         if wait:
             done["version"] = self.wait(done["version"])
         return done

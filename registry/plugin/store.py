@@ -82,7 +82,7 @@ class RegistryStore(RestStore):  # type: ignore[misc] # MLflow has no stubs
                     exclude=_NOTES,
                     allow_secrets=address.allows_secrets(),
                     new_version=True,
-                    detect=False,
+                    detect="files",
                     **facts,
                 )
         if done["ignored"]:

@@ -96,15 +96,17 @@ def test_what_the_files_say_is_recorded_and_the_python_of_the_command_line_is_no
     lock_digest = f"sha256:{hashlib.sha256(pins).hexdigest()}"
     inputs = {"inputs": [{"name": "ltv", "type": "double"}], "params": None}
 
-    captured = answer(run_cli("register", model, "model", "--no-detect", "--json"))["version"]
+    bare = answer(run_cli("register", model, "model", "--no-detect", "--run-id", "1", "--json"))
+    captured = answer(run_cli("register", model, "model", "--json"))["version"]
     options = ["--framework", "own", "--python", "3.12.1", "--run-id", "2"]
     said = answer(run_cli("register", model, "model", *options, "--json"))["version"]
     Path("plain").mkdir()
     Path("plain/weights").write_text(model)
     plain = answer(run_cli("register", model, "plain", "--json"))["version"]
     with RegistryClient(service) as client:
-        again = client.register(model, "model", detect=False)
+        again = client.register(model, "model")
 
+    assert (bare["version"]["framework"], bare["version"]["lineage"]["environment"], bare["found"]) == (None, None, [])
     assert (captured["framework"], captured["signature"]) == ("sklearn", inputs)
     pinned = {"python": "3.10.12", "lock_digest": lock_digest, "image_digest": None}
     assert captured["lineage"]["environment"] == pinned

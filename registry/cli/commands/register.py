@@ -80,7 +80,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--update", is_flag=True, help="Add metrics, tags, aliases and description to the existing version.")
 @click.option("--new-version", is_flag=True, help="Create another version of the same files from the same run.")
-@click.option("--no-detect", is_flag=True, help="Do not read CI variables and git.")
+@click.option("--no-detect", is_flag=True, help="Do not read CI variables, git, DVC and the facts in files.")
 @click.option("--idempotency-key", metavar="KEY", help="Default: a new key for each run of this command.")
 @wait("the bytes are verified, or copied from a URL")
 @jobs
@@ -96,8 +96,9 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     Kubeflow Pipelines, Argo Workflows and SageMaker only the run is detected. Elsewhere repository, commit and branch
     are read from git. If no commit is found, a warning gives the reason.
 
-    Framework, signature, Python and the digest of requirements.txt are read from the model's files (MLmodel). Options
-    take precedence.
+    Framework, signature, Python and the digest of requirements.txt are read from the model's files (MLmodel). If
+    dvc.lock names the model with its digest, data, params, metrics and the command are those of the stages that made
+    it. Options take precedence. The output lists what was found; what cannot be read is a warning.
 
     A repeated registration returns the existing version, so a CI job can be retried. It has the same files from the
     same run or, without a run, the same files with the same lineage. Facts that the existing version lacks are refused
@@ -142,18 +143,25 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     if isinstance(path, str):
         _import(session, name, path, described, options, problem=problem)
     else:
-        _upload(session, name, path, described, options, problem=problem)
+        _upload(session, name, path, described, options, detected, problem=problem)
 
 
 def _upload(
-    session: Session, name: str, path: Path, described: dict[str, Any], options: dict[str, Any], *, problem: str | None
+    session: Session,
+    name: str,
+    path: Path,
+    described: dict[str, Any],
+    options: dict[str, Any],
+    detected: Detected,
+    *,
+    problem: str | None,
 ) -> None:
     with resumable(session), progress_bar.progress(quiet=session.as_json) as progress:
         done = session.registry.register(
             name,
             path,
             **described,
-            detect=False,
+            detect=False if options["no_detect"] else "all",
             include=options["include"],
             exclude=options["exclude"],
             default_ignores=not options["no_default_ignores"],
@@ -166,7 +174,10 @@ def _upload(
             jobs=options["jobs"],
             progress=progress,
         )
+    done["found"] = detected.found(described) + done["found"]
     _warn_of_code(session, problem)
+    for warning in done["warnings"]:
+        session.warn(warning)
     if done["version"]["state"] != "pending" or not options["wait"]:
         session.show(done, lambda: _show_registered(done, options["aliases"]))
         return
@@ -255,6 +266,7 @@ def _show_registered(done: Registered, asked: Sequence[str], *, waits: bool = Fa
         added = done.get("updated")  # an earlier release of the service does not send it
         output.line(f"{name} was registered before, {'added: ' + ', '.join(added) if added else 'nothing changed'}")
         _note_moved(version, asked)
+        _note_found(done)
         _note_left_out(done)
         return
     files = f"{output.count(version['file_count'], 'file')}, {output.size(version['size'])}"
@@ -262,7 +274,17 @@ def _show_registered(done: Registered, asked: Sequence[str], *, waits: bool = Fa
     output.line(f"  {version['manifest_digest']}")
     if version["state"] == "pending" and not waits:
         output.line(f"  {_goes_on(name)} Aliases are set then, unless they were moved since.")
+    _note_found(done)
     _note_left_out(done)
+
+
+def _note_found(done: Registered) -> None:
+    """Name what was detected, by the file or the system that states it."""
+    if done["found"]:
+        output.line("found (leave out with --no-detect):")
+    for one in done["found"]:
+        facts = "; ".join(f"{kind}: {_some(texts)}" for kind, texts in one["facts"].items())
+        output.line(f"  {one['source']}: {facts}")
 
 
 def _note_left_out(done: Registered) -> None:

@@ -173,7 +173,7 @@ class Import:
                 files,
                 exclude=NOTES,
                 default_ignores=False,
-                detect=False,
+                detect="files",
                 allow_secrets=self._allow_secrets,
                 jobs=self._jobs,
                 progress=self._progress,

@@ -1,31 +1,84 @@
-"""Detection of the run and the code of a registration, from CI systems, orchestrators and git."""
+"""Detection of facts of a registration: the run and the code from CI systems, orchestrators and git; data from DVC."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from registry.client.detect import ci, git
+from registry.client.detect import ci, dvc, git, model_files
 from registry.client.detect.addresses import public_repository
+from registry.client.detect.captures import Capture, DataOrigin, FoundFacts, Joined, described, join
 from registry.client.files.paths import working_directory
 from registry.rules import lineage_limits
 
 if TYPE_CHECKING:
+    from registry.client.files.scan import Hashed
     from registry.client.types import Code, Run
 
-__all__ = ["Detected", "around", "public_repository"]
+__all__ = [
+    "Capture",
+    "DataOrigin",
+    "Detected",
+    "FoundFacts",
+    "Joined",
+    "Sources",
+    "around",
+    "facts_of",
+    "join",
+    "public_repository",
+]
+
+Sources = Literal["all", "files"]
+"""What facts are detected from: everything, or the files of the model alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """``run`` and ``code`` as the API takes them, None where unknown; ``problem`` is why there is no commit."""
+    """``run`` and ``code`` as the API takes them, None where unknown; ``problem`` is why there is no commit.
+
+    ``code_source`` is the system that named the code.
+    """
 
     run: Run | None = None
     code: Code | None = None
     problem: str | None = None
+    code_source: str = "git"
+
+    def captures(self) -> list[Capture]:
+        """Return the run and the code as captures."""
+        problem = (f"the commit is not recorded: {self.problem}",) if self.problem else ()
+        run = [Capture(self.run["system"], {"run": self.run})] if self.run else []
+        code = [Capture(self.code_source, {"code": self.code}, problem)] if self.code or problem else []
+        return run + code
+
+    def found(self, facts: Mapping[str, Any]) -> list[FoundFacts]:
+        """Return what of the run and the code is in the *facts* to register."""
+        run, code = facts.get("run") or {}, facts.get("code") or {}
+        found: list[FoundFacts] = []
+        if self.run and self.run["id"] == run.get("id"):
+            found.append({"source": self.run["system"], "facts": {"run": described("run", run)}})
+        if self.code and self.code.get("commit") and self.code.get("commit") == code.get("commit"):
+            found.append({"source": self.code_source, "facts": {"code": described("code", self.code)}})
+        return found
+
+
+def facts_of(source: Path, files: Sequence[Hashed], sources: Sources) -> list[Capture]:
+    """Return what is known about the model at *source*, of which *files* are registered.
+
+    A capture that fails is a warning. Raises SourceChanged for a file that was written to since it was hashed.
+    """
+    captures = model_files.captures(files)
+    return [*captures, *_guarded("DVC", dvc.capture, source)] if sources == "all" else captures
+
+
+def _guarded(name: str, read: Callable[[Path], list[Capture]], source: Path) -> list[Capture]:
+    try:
+        return read(source)
+    except Exception as error:  # a document of any form must not fail the registration of a model
+        return [Capture(name, warnings=(f"nothing is taken from {name}: {type(error).__name__}: {error}",))]
 
 
 def around(source: Path, *, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Detected:
@@ -37,7 +90,7 @@ def around(source: Path, *, environ: Mapping[str, str] | None = None, cwd: Path 
     job = ci.job(os.environ if environ is None else environ)
     run, code = (job.described(), job.code()) if job else (None, None)
     if code and code.get("commit"):
-        return Detected(run, code)
+        return Detected(run, code, code_source=job.system if job else "")
     git_code, problem = git.describe(source, cwd or working_directory())
     if git_code is None:
         return Detected(run, code, problem)

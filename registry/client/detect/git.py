@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from registry.client.types import Code
 
 SECONDS = 10
+AT_ONCE = 500  # paths of a command line
 REMEDY = "give it with --repo and --commit (code= in Python)"
 # The sentence of git 2.35.2, and that of later releases.
 _FOREIGN = re.compile(r"(?:dubious ownership in repository at|unsafe repository \()\s?'(.+?)'", re.DOTALL)
@@ -38,23 +40,41 @@ def describe(source: Path, cwd: Path) -> tuple[Code | None, str | None]:
     that cannot be read is not replaced by that around *cwd*, which may be another repository.
     """
     for start in (source if source.is_dir() else source.parent, cwd):
-        top = _git(start, "rev-parse", "--show-toplevel")
-        if top.error is None and top.text:
-            return _described(start, Path(top.text), cwd)
-        if top.error and _OUTSIDE not in top.error:
-            return None, _unread(start, top.error)
+        around = _git(start, "rev-parse", "--show-toplevel")
+        if around.error is None and around.text:
+            return _described(start, Path(around.text), cwd)
+        if around.error and _OUTSIDE not in around.error:
+            return None, _unread(start, around.error)
     return None, f"no git checkout is around {source}: {REMEDY}"
 
 
-def _described(start: Path, top: Path, cwd: Path) -> tuple[Code | None, str | None]:
+def top(directory: Path) -> Path | None:
+    """Return the top of the work tree around *directory*; None where there is none."""
+    found = _git(directory, "rev-parse", "--show-toplevel").text
+    return Path(found) if found else None
+
+
+def tracked(root: Path, paths: Iterable[Path]) -> set[Path]:
+    """Return those of *paths* below *root* that git tracks, and directories that hold tracked files."""
+    below = sorted(path for path in paths if path.is_relative_to(root))
+    known: set[Path] = set()
+    for first in range(0, len(below), AT_ONCE):
+        names = [path.relative_to(root).as_posix() for path in below[first : first + AT_ONCE]]
+        listed = _git(root, "--literal-pathspecs", "ls-files", "-z", "--", *names)
+        for name in filter(None, listed.text.split("\0")):
+            known.update((root / name, *(root / name).parents))
+    return known.intersection(below)
+
+
+def _described(start: Path, tree: Path, cwd: Path) -> tuple[Code | None, str | None]:
     commit = _git(start, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit.error is not None:
-        return None, f"the checkout {top} has no commit yet: commit, or {REMEDY}"
-    code: Code = {"repo": _repository(start, top), "commit": commit.text}
+        return None, f"the checkout {tree} has no commit yet: commit, or {REMEDY}"
+    code: Code = {"repo": _repository(start, tree), "commit": commit.text}
     branch = _git(start, "symbolic-ref", "--short", "--quiet", "HEAD")  # fails on a detached HEAD
     if branch.error is None and 0 < len(branch.text) <= lineage_limits.ID_LENGTH:
         code["branch"] = branch.text
-    if path := _path_below(cwd, top):
+    if path := _path_below(cwd, tree):
         code["path"] = path
     changes = _git(start, "status", "--porcelain", "--untracked-files=no")
     if changes.error is None:
@@ -71,17 +91,17 @@ def _unread(start: Path, error: str) -> str:
     return f"git cannot read the checkout around {start} ({error}): mend that, or {REMEDY}"
 
 
-def _repository(start: Path, top: Path) -> str:
+def _repository(start: Path, tree: Path) -> str:
     """Return the remote ``origin``, or any; without one the directory's name, never its path on this machine."""
     remote = _git(start, "remote", "get-url", "origin").text
     if not remote and (names := _git(start, "remote").text):
         remote = _git(start, "remote", "get-url", names.splitlines()[0]).text
     address = public_repository(remote) if remote else ""
-    return address if 0 < len(address) <= lineage_limits.REPO_LENGTH else top.name
+    return address if 0 < len(address) <= lineage_limits.REPO_LENGTH else tree.name
 
 
-def _path_below(cwd: Path, top: Path) -> str | None:
-    here, root = cwd.resolve(), top.resolve()
+def _path_below(cwd: Path, tree: Path) -> str | None:
+    here, root = cwd.resolve(), tree.resolve()
     return here.relative_to(root).as_posix() if here != root and here.is_relative_to(root) else None
 
 

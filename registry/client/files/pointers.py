@@ -54,18 +54,25 @@ def dvc(content: bytes, name: str) -> Pointer | None:
     outs = document.get("outs") if isinstance(document, dict) else None
     if not isinstance(outs, list) or not all(isinstance(out, dict) for out in outs):
         return None
-    digests = [str(out.get("md5")) for out in outs]
-    if len(outs) != 1 or not _MD5.match(digests[0]):
+    digest = dvc_digest(outs[0]) if len(outs) == 1 else None
+    if digest is None:
         raise UnfitSource(f"{name} names not exactly one MD5. Give the digest itself: NAME=md5:…")
-    (out,) = outs
-    # Without a hash, the file is of DVC 2: it digests text with the line ends of Unix.
-    plain = out.get("hash") == "md5" or digests[0].endswith(".dir")
-    path = out.get("path")
+    path = outs[0].get("path")
     return Pointer(
-        f"{'md5' if plain else 'md5-dos2unix'}:{digests[0]}",
+        digest,
         path=path if isinstance(path, str) and path else None,
         uri=_imported_from(document),
     )
+
+
+def dvc_digest(entry: Mapping[Any, Any]) -> str | None:
+    """Return the digest of an output or a dependency in a ``.dvc`` file or ``dvc.lock``; None without an MD5."""
+    md5 = str(entry.get("md5"))
+    if not _MD5.match(md5):
+        return None
+    # Without a hash, the file is of DVC 2: it digests text with the line ends of Unix.
+    plain = entry.get("hash") == "md5" or md5.endswith(".dir")
+    return f"{'md5' if plain else 'md5-dos2unix'}:{md5}"
 
 
 def of(file: Found) -> Pointer | None:

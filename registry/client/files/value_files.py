@@ -23,14 +23,19 @@ def metrics(path: Path) -> dict[str, float]:
 
     Raises UnfitSource, which names the key, for a value that is no number.
     """
-    return {key: _parse_number(path, key, value) for key, value in _flat(path, document(path)).items()}
+    return {key: _parse_number(path, key, value) for key, value in flat(path, document(path)).items()}
 
 
 def params(path: Path) -> dict[str, Any]:
     """Return the scalars of a file, by key; lists as JSON. Raises UnfitSource."""
+    return scalars(path, document(path))
+
+
+def scalars(path: Path, values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the scalars of nested values that *path* holds, by key; lists as JSON. Raises UnfitSource."""
     return {
         key: json.dumps(value, default=str) if isinstance(value, list | dict) else value
-        for key, value in _flat(path, document(path)).items()
+        for key, value in flat(path, values).items()
     }
 
 
@@ -68,15 +73,16 @@ def _object(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     return members
 
 
-def _flat(path: Path, values: Mapping[Any, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(path: Path, values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return nested values that *path* holds with dots in their keys. Raises UnfitSource."""
+    leaves: dict[str, Any] = {}
     for key, value in _leaves(path, values, ""):
-        if key in flat:
+        if key in leaves:
             raise UnfitSource(f"{path}: {key!r} is there twice, once of them nested.")
-        if len(flat) == MOST_VALUES:
+        if len(leaves) == MOST_VALUES:
             raise UnfitSource(f"{path} has more than {MOST_VALUES} values.")
-        flat[key] = value
-    return flat
+        leaves[key] = value
+    return leaves
 
 
 def _leaves(path: Path, values: Mapping[Any, Any], above: str, depth: int = 1) -> Iterator[tuple[str, Any]]:

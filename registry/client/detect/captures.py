@@ -1,0 +1,183 @@
+"""Facts that were found by detection, and how they join those that the caller states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from registry.rules import lineage_limits, names, text
+from registry.rules.listing import listed
+
+if TYPE_CHECKING:
+    from registry.client.types import DataJob, Dataset
+
+SINGLE = ("run", "framework", "signature", "description")
+BY_KEY = ("params", "metrics", "tags", "environment")
+_VALUE_LENGTHS = {"params": lineage_limits.PARAM_LENGTH, "tags": names.TAG_VALUE_LENGTH}
+
+
+@dataclass(frozen=True, slots=True)
+class DataOrigin:
+    """What a dataset was made from, by which job, and what it is a part of."""
+
+    dataset: Dataset
+    transformed_from: tuple[Dataset, ...] = ()
+    part_of: tuple[Dataset, ...] = ()
+    job: DataJob | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Facts that one *source* states, in the form of the API; *source* is a file, or a system such as ``git``.
+
+    ``warnings`` name what could not be read, ``origins`` are edges between datasets, stated after the registration.
+    """
+
+    source: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    origins: tuple[DataOrigin, ...] = ()
+
+
+class FoundFacts(TypedDict):
+    """What was found in one source and recorded: texts for people, by the kind of the fact."""
+
+    source: str
+    facts: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The facts to register, what of them was found, and what was not taken."""
+
+    facts: dict[str, Any]
+    found: list[FoundFacts]
+    warnings: list[str]
+    origins: list[DataOrigin]
+
+
+def join(stated: Mapping[str, Any], captures: Sequence[Capture]) -> Joined:
+    """Return the *stated* facts, completed by those of the *captures*; the first that names a fact has it.
+
+    Params, metrics, tags and the environment are completed by key, datasets and base models by digest or URI. A capture
+    names the command of the code without a repository: it joins the code that is known. Facts that a registry would
+    refuse are left out with a warning.
+    """
+    facts, found, warnings = dict(stated), list[FoundFacts](), list[str]()
+    for capture in captures:
+        taken: dict[str, list[str]] = {}
+        warnings += capture.warnings
+        for kind, value in capture.facts.items():
+            if value in (None, {}, [], ()):
+                continue
+            added, refused = _add(facts, kind, value)
+            if added:
+                taken[kind] = added
+            warnings += [f"{capture.source}: {problem}" for problem in refused]
+        if taken:
+            found.append({"source": capture.source, "facts": taken})
+    return Joined(facts, found, warnings, [origin for capture in captures for origin in capture.origins])
+
+
+def described(kind: str, value: Any) -> list[str]:
+    """Return the texts for people that describe a fact."""
+    if kind == "run":
+        return [f"{value['system']} {value['id']}"]
+    if kind == "code":
+        return list(_described_code(value))
+    if kind in BY_KEY:
+        return [f"{key} {one}" for key, one in value.items()] if kind == "environment" else list(value)
+    if kind == "signature":
+        return list(value)
+    return [value]
+
+
+def _add(facts: dict[str, Any], kind: str, value: Any) -> tuple[list[str], list[str]]:
+    """Add a fact to *facts* unless they have it. Return what was added, and problems of what cannot be."""
+    if kind in BY_KEY:
+        return _add_by_key(facts, kind, value)
+    if kind in ("datasets", "base_models"):
+        return _add_to_list(facts, kind, value)
+    if kind == "code":
+        known = facts.get("code") or {}
+        if known and "repo" in value:  # the code that is stated may be another
+            return [], []
+        new = {name: one for name, one in value.items() if name not in known or _is_directory_of_command(name, known)}
+        if "command" in known:  # a directory belongs to its command
+            new = {}
+        facts["code"] = {**known, **new}
+        return described("code", new), []
+    if facts.get(kind) is not None:
+        return [], []
+    facts[kind] = value
+    return described(kind, value), []
+
+
+def _is_directory_of_command(name: str, known: Mapping[str, Any]) -> bool:
+    return name == "path" and "command" not in known
+
+
+def _add_by_key(facts: dict[str, Any], kind: str, value: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    known = facts.get(kind) or {}
+    measured = {key for one in facts.get("evaluations") or () for key in one["metrics"]} if kind == "metrics" else set()
+    new: dict[str, Any] = {}
+    problems = []
+    for key, one in value.items():
+        if key in known or key in measured:
+            continue
+        if problem := _problem(kind, key, one):
+            problems.append(f"{kind[:-1]} {key[:50]!r} {problem}, and is left out")
+        elif len(known) + len(new) == lineage_limits.ENTRIES:
+            problems.append(f"only the first {lineage_limits.ENTRIES} {kind} are recorded")
+            break
+        else:
+            new[key] = one
+    if new:
+        facts[kind] = {**known, **new}
+    return described(kind, new), problems
+
+
+def _problem(kind: str, key: str, value: Any) -> str | None:
+    if kind == "environment":
+        return None
+    if problem := names.tag_key_problem(key):
+        return problem
+    if isinstance(value, str) and len(value) > _VALUE_LENGTHS.get(kind, 0):
+        return f"has more than {_VALUE_LENGTHS[kind]:,} characters"
+    return "has characters that cannot be stored" if isinstance(value, str) and not text.is_storable(value) else None
+
+
+def _add_to_list(facts: dict[str, Any], kind: str, value: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    known = [dict(one) for one in facts.get(kind) or ()]
+    added, problems = [], []
+    for one in value:
+        if not known_same(one, known):
+            known.append(dict(one))
+            added.append(one.get("name") or one.get("uri") or one["digests"][0])
+    if len(known) > lineage_limits.DATASETS:
+        left = added[lineage_limits.DATASETS - len(known) :]
+        problems.append(f"a version has at most {lineage_limits.DATASETS} {kind}; left out: {listed(left)}")
+        known, added = known[: lineage_limits.DATASETS], added[: len(added) - len(left)]
+    if added:
+        facts[kind] = known
+    return added, problems
+
+
+def known_same(one: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether *known* has the dataset or base model *one*: by a digest, or by its URI where it has no digest."""
+    digests = set(one.get("digests") or ())
+    if digests:
+        return any(not digests.isdisjoint(other.get("digests") or ()) for other in known)
+    return any(one.get("uri") == other.get("uri") for other in known)
+
+
+def _described_code(code: Mapping[str, Any]) -> Iterator[str]:
+    if commit := code.get("commit"):
+        branch = f" on {code['branch']}" if code.get("branch") else ""
+        yield f"commit {commit[:12]}{branch}{' with changes' if code.get('dirty') else ''}"
+    elif repo := code.get("repo"):
+        yield f"repository {repo}"
+    if command := code.get("command"):
+        yield f"command {command}"
