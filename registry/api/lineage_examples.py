@@ -84,3 +84,35 @@ IMPACT = {
     ],
     "next_cursor": None,
 }
+REPRODUCIBILITY = {
+    "model": "fraud",
+    "number": 2,
+    "score": "6 of 7",
+    "met": 6,
+    "total": 7,
+    "missing": ["environment"],
+    "checks": [
+        {
+            "requirement": "code",
+            "state": "met",
+            "detail": "https://git.example.com/risk/fraud at 7b1d0f6e2c9a",
+            "remedy": None,
+        },
+        {
+            "requirement": "clean",
+            "state": "met",
+            "detail": "the checkout had no uncommitted changes",
+            "remedy": None,
+        },
+        {
+            "requirement": "environment",
+            "state": "missing",
+            "detail": "neither a lock file nor a container image is recorded by digest",
+            "remedy": "register with --lock-file or --image-digest",
+        },
+        {"requirement": "data", "state": "met", "detail": "payments", "remedy": None},
+        {"requirement": "params", "state": "met", "detail": "1 recorded", "remedy": None},
+        {"requirement": "command", "state": "met", "detail": "python train.py", "remedy": None},
+        {"requirement": "parents", "state": "met", "detail": "derives from no other model", "remedy": None},
+    ],
+}

@@ -69,6 +69,7 @@ IDS = {
     "get_checkpoint": "GET /audit/checkpoint",
     "get_import": "GET /api/v1/imports/{import_id}",
     "get_lineage": "GET /api/v1/models/{model}/versions/{number}/lineage",
+    "get_reproducibility": "GET /api/v1/models/{model}/versions/{number}/reproducibility",
     "add_lineage": "POST /api/v1/models/{model}/versions/{number}/lineage",
     "add_data_lineage": "POST /api/v1/lineage/datasets",
     "get_edge": "GET /api/v1/lineage/edges/{edge}",

@@ -83,6 +83,7 @@ def story(api: Api, app: Flask, registry: RegistryBuilder) -> Story:
     registry.send(announced["target"], examples.CONTENT)
     tell("complete_upload", upload=announced["id"])
     tell("register_version")
+    tell("get_reproducibility")
     tell("measure_version")
     tell("note_version")
     tell("add_lineage")

@@ -16,6 +16,7 @@ from registry.api.schemas.lineage_edges import (
 )
 from registry.api.schemas.lineage_graph import AffectedPage, ImpactQuery, LineageQuery, VersionLineageView
 from registry.api.schemas.paging import paged
+from registry.api.schemas.reproducibility import ReproducibilityView
 from registry.db.records import EdgeRecord, VersionRecord
 from registry.domain.access import Permission
 from registry.domain.errors import ClosesCycle, NotFound
@@ -23,12 +24,14 @@ from registry.http.access import requires
 from registry.http.context import current_actor, current_claim
 from registry.http.csv_files import csv_file
 from registry.http.database_position import replicable
-from registry.services.lineage import additions, edges, graph, impact, recording
+from registry.services.lineage import additions, edges, graph, impact, recording, reproducibility
 from registry.services.lineage.additions import LineageChange
 from registry.services.lineage.graph import TracedVersion
+from registry.services.lineage.reproducibility import ReportedVersion
 
 blueprint = Blueprint("lineage", __name__, url_prefix="/api/v1", description="Where versions and data come from.")
-OF_VERSION = "/models/<model:model>/versions/<number:number>/lineage"
+VERSION = "/models/<model:model>/versions/<number:number>"
+OF_VERSION = f"{VERSION}/lineage"
 EDGE = "/lineage/edges/<number:edge>"
 
 
@@ -56,6 +59,18 @@ def add_lineage(body: dict[str, Any], model: str, number: int) -> LineageChange:
     froze, and the ETag, stay. Edges that are there stay; retracted ones are reinstated.
     """
     return additions.add_to_version(model, number, **body, actor=current_actor(), claim=current_claim())
+
+
+@blueprint.route(f"{VERSION}/reproducibility")
+@blueprint.response(200, ReproducibilityView, example=examples.REPRODUCIBILITY)
+@requires(Permission.MODEL_READ)
+@replicable
+def get_reproducibility(model: str, number: int) -> ReportedVersion:
+    """Show what of a version is recorded for building it again, and what is missing.
+
+    Edges that were added to the lineage count, retracted ones do not. Searches have `lineage.missing`.
+    """
+    return reproducibility.describe(model, number)
 
 
 @blueprint.route("/lineage/datasets", methods=["POST"])

@@ -44,7 +44,7 @@ def search(
       keys        name, version_number, stage, status, created_at, updated_at, created_by, alias, framework,
                   tags.KEY, params.KEY, metrics.KEY ON 'DIGEST' (its latest value on that dataset),
                   metrics.KEY (its latest value, whatever the data), run.id, run.triggered_by,
-                  code.commit, code.branch, dataset.name, dataset.digest, source_path; of models name,
+                  code.commit, code.branch, dataset.name, dataset.digest, lineage.missing, source_path; of models name,
                   tags.KEY, alias, lifecycle, created_at, updated_at, created_by, stage (of a version). Any other KEY in
                   backticks: tags.`any key`
       operators   = != LIKE ILIKE IN (…) of texts, also with NOT; = != < <= > >= of numbers and times;

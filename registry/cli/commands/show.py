@@ -88,12 +88,14 @@ def _entries(session: Session, ref: Reference | None, query: dict[str, Any]) -> 
 
 
 def _version(session: Session, version: VersionView) -> None:
-    """Print a version with its newest notes; a service of an earlier release has none."""
+    """Print a version with what is missing to build it again and its newest notes; earlier releases have neither."""
     from registry.client.errors import NotFound  # loads requests
 
     formatting.version(version)
+    name, number = version["model"], version["number"]
     with suppress(NotFound):
-        name, number = version["model"], version["number"]
+        formatting.reproducibility(session.registry.lineage.reproducibility(name, number))
+    with suppress(NotFound):
         newest = session.registry.versions.notes(name, number, limit=formatting.NOTES + 1)
         formatting.notes(f"{name}:{number}", list(newest))
 

@@ -11,7 +11,15 @@ from registry.cli.support.cells import Moment, Whole
 from registry.cli.support.output import joined, when
 
 if TYPE_CHECKING:
-    from registry.client.types import AliasView, Dataset, HolderView, ModelView, NoteView, VersionView
+    from registry.client.types import (
+        AliasView,
+        Dataset,
+        HolderView,
+        ModelView,
+        NoteView,
+        ReproducibilityView,
+        VersionView,
+    )
 
 MODEL_COLUMNS = ("model", "latest", "production", "staging", "lifecycle", "state")
 VERSION_COLUMNS = ("version", "stage", "state", ("registered", "by"), "aliases", "metrics")
@@ -92,6 +100,12 @@ def version(view: VersionView) -> None:
             ("purged", _purged(view)),
         ]
     )
+
+
+def reproducibility(view: ReproducibilityView) -> None:
+    """Print how much of what a version is built again from is recorded."""
+    missing = f"; missing: {', '.join(view['missing'])}" if view["missing"] else ""
+    output.pairs([("to rebuild", f"{view['score']} recorded{missing}")])
 
 
 # A finished run needs no note; an older registry omits the state.

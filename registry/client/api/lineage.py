@@ -15,6 +15,7 @@ from registry.client.types import (
     LineageChangeView,
     LineageEdgeView,
     Parent,
+    ReproducibilityView,
     Stage,
 )
 
@@ -52,6 +53,11 @@ class Lineage:
             "as_of": as_of,
         }
         return self._transport.pages(AffectedView, path("lineage", "impact"), query=query)
+
+    def reproducibility(self, model: str, number: int) -> ReproducibilityView:
+        """Return what of a version is recorded for building it again, and what is missing. Raises NotFound."""
+        where = path("models", model, "versions", number, "reproducibility")
+        return self._transport.one(ReproducibilityView, "GET", where)
 
     def add(
         self,

@@ -191,3 +191,22 @@ class AffectedView(TypedDict):
     tenures: list[SpanView]
     production: SpanView | None
     created_at: str
+
+
+class ReproducibilityCheckView(TypedDict):
+    requirement: str
+    state: Literal["met", "missing"]
+    detail: str
+    remedy: str | None
+
+
+class ReproducibilityView(TypedDict):
+    """What of a version is recorded for building it again; ``score`` is a text like ``5 of 7``."""
+
+    model: str
+    number: int
+    score: str
+    met: int
+    total: int
+    missing: list[str]
+    checks: list[ReproducibilityCheckView]

@@ -24,6 +24,7 @@ from registry.db.models import (
 )
 from registry.db.queries.cached_fragments import Fixed
 from registry.db.queries.lineage_edges import is_in_force
+from registry.db.queries.missing_lineage import missing_requirements
 from registry.db.queries.search_terms import PREFIX, Column, Related, SearchDialect
 from registry.domain.filters.terms import Key
 from registry.domain.lineage import NodeKind
@@ -209,6 +210,7 @@ def _dataset_digest() -> Related:
 
 
 _LINEAGE: dict[str, Callable[[], Related]] = {
+    "lineage.missing": lambda: Related(*missing_requirements()),
     "code.commit": lambda: _attribute(NodeKind.CODE, "commit"),
     "code.branch": lambda: _attribute(NodeKind.CODE, "branch"),
     "run.triggered_by": lambda: _attribute(NodeKind.RUN, "triggered_by"),

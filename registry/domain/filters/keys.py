@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from registry.domain.filters.terms import Operator
+from registry.domain.reproducibility import Requirement
 from registry.domain.stages import Lifecycle, Stage
 from registry.domain.states import VersionState
 
@@ -84,6 +85,7 @@ VERSIONS = Vocabulary(
         "code.branch": Field(),
         "dataset.name": Field(many=True),
         "dataset.digest": Field(many=True, digest=True),
+        "lineage.missing": Field(many=True, choices=tuple(Requirement)),
         "params": Field(entries=True),
         "metrics": Field(ValueKind.NUMBER, entries=True, measured=True),
     },

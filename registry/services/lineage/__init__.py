@@ -1,5 +1,5 @@
 """Lineage of versions: runs, code, environments, datasets and parent versions."""
 
-from registry.services.lineage import additions, edges, graph, impact, recording
+from registry.services.lineage import additions, edges, graph, impact, recording, reproducibility
 
-__all__ = ["additions", "edges", "graph", "impact", "recording"]
+__all__ = ["additions", "edges", "graph", "impact", "recording", "reproducibility"]

@@ -14,6 +14,7 @@ from registry.db.records import EntryRecord, FileRecord, ModelRecord, VersionRec
 from registry.domain import signature_columns
 from registry.domain.access import Permission
 from registry.domain.errors import UnknownValue
+from registry.domain.reproducibility import ReproducibilityReport
 from registry.domain.signature_columns import SignatureColumn
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
@@ -24,6 +25,7 @@ from registry.services.catalog import browsing, models, versions
 from registry.services.catalog.browsing import Neighbours
 from registry.services.integrity import damage
 from registry.services.integrity.damage import DamagedFiles
+from registry.services.lineage import reproducibility
 from registry.services.search import search
 from registry.services.stages import choices
 from registry.services.stages.choices import StageOption
@@ -195,6 +197,11 @@ class VersionPage(VersionTab):
     @cached_property
     def notes(self) -> VersionNotes:
         return VersionNotes(self.version.model, self.version.number)
+
+    @cached_property
+    def reproducibility(self) -> ReproducibilityReport:
+        """Return what is recorded for building the version again."""
+        return reproducibility.report_of(self.version)
 
     @property
     def commit_address(self) -> str | None:

@@ -22,7 +22,7 @@ UNPAGED = [
     "/audit/00000000-0000-0000-0000-000000000000/proof", "/audit/00000000-0000-0000-0000-000000000000",
     "/models/fraud/history/verification",
     "/models/fraud/versions/2/stage", "/models/fraud/rollback",
-    "/attention", "/lineage/edges/1",
+    "/attention", "/lineage/edges/1", "/models/fraud/versions/2/reproducibility",
 ]  # fmt: skip
 
 LIMITS = [

@@ -243,6 +243,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "tiles.get_checkpoint": Case("GET", "/audit/checkpoint"),
         "tiles.get_log_keys": Case("GET", "/audit/keys"),
         "tiles.get_tile": Case("GET", "/audit/tile/entries/000.p/20"),
+        "lineage.get_reproducibility": Case("GET", f"{BIG}/versions/2/reproducibility"),
         "lineage.list_impact": Case("GET", f"/api/v1/lineage/impact?digest=sha256:{1:064}&limit=200"),
         "search.complete_filter": Case("GET", "/api/v1/search/complete?q=tags.t1%20%3D%20"),
         "search.search_models": Case("GET", "/api/v1/search/models?limit=200"),

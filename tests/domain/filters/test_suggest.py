@@ -91,8 +91,8 @@ def test_the_key_around_the_caret_is_replaced_whole() -> None:
 
 
 def test_a_model_has_other_keys_than_a_version() -> None:
-    assert suggested("li", vocabulary=keys.MODELS) == ["lifecycle"]
-    assert suggested("li") == []
+    assert suggested("lif", vocabulary=keys.MODELS) == ["lifecycle"]
+    assert suggested("lif") == []
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=30), st.integers(0, 60))

@@ -129,6 +129,7 @@ READS: dict[str, Any] = {
     "versions.list_metrics": "/models/whole/versions/1/metrics",
     "notes.list_notes": "/models/whole/versions/1/notes",
     "lineage.get_lineage": "/models/whole/versions/1/lineage",
+    "lineage.get_reproducibility": "/models/whole/versions/1/reproducibility",
     "lineage.get_edge": "/lineage/edges/1",
     "stages.get_stages": "/models/whole/stages",
     "stages.get_stage_holder": "/models/whole/stages/production",
