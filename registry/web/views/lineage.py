@@ -85,6 +85,7 @@ class LineagePage(VersionTab):
             version.model, version.number, depth, most=MOST_NODES, with_retracted=shows_retracted
         )
         self.api = api_path("models", version.model, "versions", version.number, "lineage", depth=depth)
+        self.command = command("registry", "lineage", "show", self.reference, "--depth", depth)
 
     @property
     def nodes(self) -> Sequence[GraphNode]:

@@ -25,6 +25,27 @@ def _archive_dialog(visit: Visit) -> None:
     visit.open_dialog("Archive…")
 
 
+def _edge_dialog(visit: Visit) -> None:
+    visit.open(f"{visit.site.learned.path}/versions/1/lineage")
+    visit.open_dialog("Retract…")
+
+
+def _lineage_dialog(visit: Visit) -> None:
+    visit.open(f"{visit.site.learned.path}/versions/1/lineage")
+    visit.open_dialog("Add to the lineage…")
+
+
+def _data_dialog(visit: Visit) -> None:
+    visit.open(f"{visit.site.learned.path}/versions/1/lineage")
+    visit.open_dialog("Add its origin…")
+
+
+def _retracted(visit: Visit) -> None:
+    model = visit.site.model("none")
+    visit.open(f"{model.path}/versions/1/lineage")
+    visit.send("Retract the edge", within=visit.open_dialog("Retract…"), reason="named by mistake")
+
+
 def _refused_dialog(visit: Visit) -> None:
     model = visit.site.served()
     visit.open(model.path)
@@ -126,6 +147,10 @@ STATES = [
     State("the dialog of a move", _move_dialog, "version 2 leaves production", where="dialog"),
     State("the dialog of a rollback", _rollback_dialog, "; the default", where="dialog", is_examined=True),
     State("the dialog of an archiving", _archive_dialog, "Archive older versions", where="dialog"),
+    State("the dialog of an edge", _edge_dialog, "Retracting leaves the edge out of answers", where="dialog"),
+    State("the dialog that adds to the lineage", _lineage_dialog, "stays as it is", where="dialog", is_examined=True),
+    State("the dialog of the origin of data", _data_dialog, "Data is identified by its digests", where="dialog"),
+    State("an edge that was retracted", _retracted, "is retracted now.", where=".notice"),
     State("a dialog that was refused", _refused_dialog, "Refused: another change", 409, where="dialog"),
     State("a notice", _notice, "Version 1 was archived.", where=".notice"),
     State("a page brought up to date", _brought_up_to_date, "This page was updated.", where="#live"),

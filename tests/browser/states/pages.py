@@ -35,6 +35,10 @@ def _hostile(site: Site) -> str:
     return site.hostile.fill("/models/{model}")
 
 
+def _learned(site: Site) -> str:
+    return site.learned.path
+
+
 def _deleted_model(visit: Visit) -> None:
     model = visit.site.model("archived")
     expect(200, visit.site.builder.client.delete(f"{model.path}?reason=obsolete"))
@@ -139,6 +143,15 @@ STATES = [
     ),
     State("a version without facts", _without_facts, "No measurements. Add a value:"),
     State("no origin", _of(_unusual, "/versions/6/lineage"), "No lineage is recorded:"),
+    State(
+        "edges asserted later", _of(_learned, "/versions/1/lineage?depth=3"), "Dashed: asserted after the registration."
+    ),
+    State(
+        "retracted edges", _of(_learned, "/versions/1/lineage?retracted=1"), "retracted by local-dev", is_examined=True
+    ),
+    State(
+        "no retracted edges", _of(_read, "/versions/2/lineage?retracted=1"), "No edge that starts at one of these nodes"
+    ),
     State("a rolled back version", _rolled_back, "Rolled back just now by local-dev"),
     State("a deleted version", _deleted_version, "Deleted just now by local-dev"),
     State("a hostile version", _of(_hostile, "/versions/3"), "<script>alert('owned')</script>"),

@@ -120,6 +120,13 @@ def _alias_unknown_version(visit: Visit) -> None:
     visit.page.locator("main button[type=submit]").last.click()
 
 
+def _cycle(visit: Visit) -> None:
+    model = visit.site.model("none")
+    visit.open(f"{model.path}/versions/1/lineage")
+    dialog = visit.open_dialog("Add to the lineage…")
+    visit.send("Add to the lineage", within=dialog, parent=f"{model.name}:1")
+
+
 def _session_ended(visit: Visit) -> None:
     visit.open(f"{visit.site.read.path}/edit", role="writer")
     visit.take_cookie(SESSION_COOKIE, "mrs_ended")
@@ -156,6 +163,7 @@ STATES = [
     State("a move without a reason", _nothing_said, "enter a reason of 1 to 2000 characters", 422),
     State("a token without roles", _no_roles, "Choose one or more roles.", 422),
     State("an alias of no version", _alias_unknown_version, "Not found.", 404),
+    State("an edge that closes a cycle", _cycle, "Refused: the edge would close a cycle.", 409, where="dialog"),
     State("a form whose session ended", _session_ended, "Nothing was sent"),
     State("a database that is away", _database_away, "Nothing was changed. Try again in", 503),
     State("a defect of the registry", _defect, "The log has the details under request id", 500),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -13,6 +14,7 @@ from flask import Flask
 from tests.support.many_versions import repeat_latest_version
 from tests.support.mlflow_api import MlflowApi
 from tests.support.registry_builder import ModelBuilder, RegistryBuilder, named_run, over_mlflow
+from tests.support.replies import expect
 from tests.support.worker_results import change_version, find_damage
 from tests.web.world import World, build
 
@@ -102,6 +104,22 @@ class Site:
         }.items():
             change_version(self.dev_app, model.name, number, **values)
         find_damage(self.dev_app, files[1]["sha256"])
+        return model
+
+    @cached_property
+    def learned(self) -> ModelBuilder:
+        """A model of one version whose lineage was added to; an edge of it was retracted."""
+        model = self.model("production")
+        clean, raw = (
+            {"name": name, "digests": [f"sha256:{hashlib.sha256(f'{model.name} {name}'.encode()).hexdigest()}"]}
+            for name in ("clean.csv", "raw.csv")
+        )
+        client, lineage = self.builder.client, f"{model.path}/versions/1/lineage"
+        base = {"uri": f"hf://a-long-name-of-an-organisation/{'and-of-a-model-' * 6}@0a1b2c", "relation": "finetune"}
+        expect(200, client.post(lineage, {"base_models": [base], "used": [clean], "reason": "the team says so"}))
+        expect(200, client.post("/lineage/datasets", {"dataset": clean, "transformed_from": [raw]}))
+        wrong = expect(200, client.post(lineage, {"evaluated_on": [raw]}))["edges"][0]["id"]
+        expect(200, client.put(f"/lineage/edges/{wrong}", {"retracted": True, "reason": "named by mistake"}))
         return model
 
     @cached_property
