@@ -116,3 +116,20 @@ REPRODUCIBILITY = {
         {"requirement": "parents", "state": "met", "detail": "derives from no other model", "remedy": None},
     ],
 }
+EVENT = {
+    "eventType": "COMPLETE",
+    "eventTime": "2026-11-21T12:40:00.120000Z",
+    "producer": "https://github.com/OpenLineage/OpenLineage/tree/1.54.0/client/python",
+    "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent",
+    "run": {"runId": "0193f0c2-4c5e-7a3b-9d1e-2f6a8b7c5d40"},
+    "job": {"namespace": "airflow-production", "name": "clean.payments"},
+    "inputs": [{"namespace": "s3://example-data", "name": "payments-raw.parquet"}],
+    "outputs": [{"namespace": "s3://example-data", "name": "payments.parquet"}],
+}
+EVENT_RESULT = {
+    "outcome": "recorded",
+    "entry": "8a1f3c52-7d4e-4b0a-9c6f-1e2d3b4a5c6d",
+    "edges": 2,
+    "added": 2,
+    "notes": [],
+}

@@ -45,6 +45,7 @@ PENDING = "audit_entries_pending"  # notes each entry for the sealer
 EXPRESSED = (
     "ix_audit_entries_request",
     "ix_lineage_nodes_commit",
+    "ix_lineage_nodes_place",
     "ix_model_tags_value",
     "ix_version_tags_value",
     "ix_versions_model_revised_ms",

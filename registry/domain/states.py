@@ -121,3 +121,11 @@ class JobState(StrEnum):
     RUNNING = "running"
     WAITING = "waiting"
     ABANDONED = "abandoned"
+
+
+class EventEffect(StrEnum):
+    """What became of an event of a pipeline: it added edges, all of its edges were there, or it states none."""
+
+    RECORDED = "recorded"
+    KNOWN = "known"
+    IGNORED = "ignored"

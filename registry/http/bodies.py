@@ -17,7 +17,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 BODY_VALUES = 10_000
 MANIFEST_VALUES = 100_000
 _KIND = "registry.body_kind"  # of the environment: the mark of the view
-_LISTS = frozenset({"manifest", "parts"})
+_LISTS = frozenset({"manifest", "parts", "event"})
 PART_BYTES = 4096  # an address with temporary credentials under its signature, and some more
 
 
@@ -55,6 +55,11 @@ def takes_manifest(view: View) -> View:
 def takes_file(view: View) -> View:
     """Let the view's body be as large as one file may be; the view streams it."""
     return _mark_view(view, "file")
+
+
+def takes_event(view: View) -> View:
+    """Allow a body as large as a manifest, with integers of 64 bits: ids of Iceberg's snapshots are such."""
+    return _mark_view(view, "event")
 
 
 def takes_parts(view: View) -> View:
@@ -102,8 +107,9 @@ def load(req: Request, *, incidental: Collection[str] = ()) -> Any:
 
     Raises Malformed, or TooLarge.
     """
-    values = MANIFEST_VALUES if req.environ[_KIND] in _LISTS else BODY_VALUES
-    document = strict_json.loads(read(req), values=values)
+    kind = req.environ[_KIND]
+    values = MANIFEST_VALUES if kind in _LISTS else BODY_VALUES
+    document = strict_json.loads(read(req), values=values, large_integers=kind == "event")
     g.document = document
     if incidental and isinstance(document, dict):
         g.document = {name: value for name, value in document.items() if name not in incidental}
@@ -120,7 +126,7 @@ def _most(kind: str | None) -> int:
     match kind:
         case "file":
             return limits.max_upload_bytes
-        case "manifest":
+        case "manifest" | "event":
             return limits.max_manifest_bytes
         case "parts":
             return MOST_SIGNED * PART_BYTES

@@ -19,17 +19,21 @@ from registry.rules.json_values import LARGEST_INTEGER
 
 DEPTH = 32
 DIGITS = 17
+LARGE_DIGITS = 20  # of 2^64, or of -2^63
 
 
-def loads(raw: bytes, *, values: int) -> Any:
-    """Return the document in *raw*. Raises Malformed, or TooLarge for one of more than *values* values."""
+def loads(raw: bytes, *, values: int, large_integers: bool = False) -> Any:
+    """Return the document in *raw*. Raises Malformed, or TooLarge for one of more than *values* values.
+
+    *large_integers*: integers of 64 bits are no mistake, in a document that is kept as a text only.
+    """
     if _count_values(raw, values) > values:  # before a list of a million lists is made of it
         raise _too_deep() if _is_deep(_TEXT.sub(b"", raw)) else _too_many(values)
     try:
         text = raw.decode("utf-8")
         if text.startswith("\ufeff"):
             raise Malformed("the body begins with a byte order mark; send it without one")
-        document = _DECODER.decode(text)
+        document = (_LARGE_DECODER if large_integers else _DECODER).decode(text)
     except UnicodeDecodeError as error:
         raise Malformed("the body must be UTF-8") from error
     except json.JSONDecodeError as error:
@@ -77,7 +81,16 @@ def _int(text: str) -> int:
     return int(text)
 
 
+def _large_int(text: str) -> int:
+    if len(text) > LARGE_DIGITS:
+        raise Malformed("an integer of the body is beyond 2^64")
+    return int(text)
+
+
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float, parse_int=_int)
+_LARGE_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float, parse_int=_large_int
+)
 
 
 def _check_limits(document: Any, values: int) -> None:

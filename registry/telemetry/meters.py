@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, valu
 from prometheus_client.registry import Collector
 
 from registry.domain.stages import TransitionKind
-from registry.domain.states import ActOutcome, LoginOutcome, ReplicaOutcome, SealOutcome
+from registry.domain.states import ActOutcome, EventEffect, LoginOutcome, ReplicaOutcome, SealOutcome
 from registry.telemetry import periodic, shared_values
 from registry.telemetry.line_writer import writer
 from registry.telemetry.processes import VARIABLE
@@ -75,6 +75,12 @@ class Meters:
         )  # fmt: skip
         for outcome in INLINE_OUTCOMES:
             self.inline_imports.labels(outcome)
+        self.lineage_events = Counter(
+            "registry_lineage_events", "Events of pipelines that were taken, by what they added to the lineage.",
+            ["outcome"], registry=self._own,
+        )  # fmt: skip
+        for effect in EventEffect:
+            self.lineage_events.labels(effect.value)
         self.seal_waits = Counter(
             "registry_seal_waits", "Writes that were to wait until they are sealed, by how that ended.", ["outcome"],
             registry=self._own,

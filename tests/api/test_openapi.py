@@ -72,6 +72,7 @@ IDS = {
     "get_reproducibility": "GET /api/v1/models/{model}/versions/{number}/reproducibility",
     "add_lineage": "POST /api/v1/models/{model}/versions/{number}/lineage",
     "add_data_lineage": "POST /api/v1/lineage/datasets",
+    "add_event": "POST /api/v1/lineage/events",
     "get_edge": "GET /api/v1/lineage/edges/{edge}",
     "put_edge": "PUT /api/v1/lineage/edges/{edge}",
     "get_log_keys": "GET /audit/keys",

@@ -88,6 +88,7 @@ def story(api: Api, app: Flask, registry: RegistryBuilder) -> Story:
     tell("note_version")
     tell("add_lineage")
     tell("add_data_lineage")
+    tell("add_event")
     tell("set_alias")
     registry.model("fraud").move(2, "staging")
     tell("get_stage_options")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+from registry.api import lineage_examples
 from tests.cli.conftest import CommandLine, answer, ok
 
 
@@ -97,3 +99,24 @@ def test_what_names_nothing_is_refused_with_what_to_do(run_cli: CommandLine, mod
         assert done.code == 2, (command, done)
         assert text in done.err, (command, done.err)
     assert run_cli("lineage", "edge", "999999").code == 4
+
+
+def test_events_of_a_pipeline_lead_from_an_address_to_the_versions(run_cli: CommandLine, model: str) -> None:
+    raw, clean = f"s3://lake/{model}/raw", f"s3://lake/{model}/clean"
+    event = lineage_examples.EVENT | {
+        "inputs": [{"namespace": "s3://lake", "name": f"{model}/raw"}],
+        "outputs": [{"namespace": "s3://lake", "name": f"{model}/clean"}],
+    }
+    Path("event.json").write_text(json.dumps(event, indent=2))
+    Path("events.ndjson").write_text(f"{json.dumps(event | {'eventType': 'START'})}\n\n{json.dumps(event)}\n")
+
+    sent = ok(run_cli("lineage", "event", "event.json")).out.splitlines()
+    again = answer(run_cli("lineage", "event", "events.ndjson", "--json"))
+    ok(run_cli("register", model, "model", "--data", f"{clean}@sha256:{'c' * 64}", "--run-id", "1"))
+
+    assert sent[0].startswith("recorded: 2 new of 2 edges (entry ")
+    assert [one["outcome"] for one in again] == ["ignored", "known"]
+    assert ok(run_cli("impact", raw)).out.splitlines()[1].split()[0] == f"{model}:1"
+    assert f"transformed from: dataset {raw}" in ok(run_cli("lineage", "show", f"{model}:1")).out
+    Path("event.json").write_text("[1]")
+    assert run_cli("lineage", "event", "event.json").code == 2

@@ -38,7 +38,12 @@ class GraphNodeView(View):
 class GraphEdgeView(View):
     """An edge of the lineage graph."""
 
-    edge = fields.Integer(**output("The id of the edge, for `GET /lineage/edges/{edge}`."))
+    edge = fields.Integer(
+        **output(
+            "The id of the edge, for `GET /lineage/edges/{edge}`; null where data is a part of what is at its address.",
+            null=True,
+        )
+    )
     source = fields.Integer(**output("The `id` of the node that it starts at."))
     target = fields.Integer(**output("The `id` of the node that it leads to."))
     kind = fields.String(
@@ -48,7 +53,7 @@ class GraphEdgeView(View):
         **output("The role of a dataset, or how a version was made from a parent or a base model.", null=True)
     )
     asserted_by = fields.String(**output("The name of the account that recorded it last.", null=True))
-    asserted_at = Instant(**output("When it was recorded."))
+    asserted_at = Instant(**output("When it was recorded; null where `edge` is.", null=True))
     asserted_later = fields.Boolean(
         **output("Whether it was added or reinstated after the registration, which did not record it.")
     )
@@ -106,7 +111,11 @@ class ImpactQuery(PageQuery):
             example=f"sha256:{hashlib.sha256(b'payments').hexdigest()}",
         ),
     )
-    dataset = Text(least=1, most=lineage_limits.DATASET_NAME_LENGTH, metadata=about("The name of a dataset, exactly."))
+    dataset = Text(
+        least=1,
+        most=lineage_limits.URI_LENGTH,
+        metadata=about("The name of a dataset, exactly, or the address of data, like `s3://bucket/raw.parquet`."),
+    )
     version = Text(
         least=3, most=names.MODEL_NAME_LENGTH + 11, metadata=about("A version, as MODEL:NUMBER, like `fraud:3`.")
     )

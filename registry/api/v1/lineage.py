@@ -16,18 +16,22 @@ from registry.api.schemas.lineage_edges import (
 )
 from registry.api.schemas.lineage_graph import AffectedPage, ImpactQuery, LineageQuery, VersionLineageView
 from registry.api.schemas.paging import paged
+from registry.api.schemas.pipeline_events import PipelineEventDocument, PipelineEventView
 from registry.api.schemas.reproducibility import ReproducibilityView
 from registry.db.records import EdgeRecord, VersionRecord
 from registry.domain.access import Permission
 from registry.domain.errors import ClosesCycle, NotFound
 from registry.http.access import requires
+from registry.http.bodies import takes_event
 from registry.http.context import current_actor, current_claim
 from registry.http.csv_files import csv_file
 from registry.http.database_position import replicable
-from registry.services.lineage import additions, edges, graph, impact, recording, reproducibility
+from registry.services.lineage import additions, edges, graph, impact, pipeline_events, recording, reproducibility
 from registry.services.lineage.additions import LineageChange
 from registry.services.lineage.graph import TracedVersion
+from registry.services.lineage.pipeline_events import EventResult
 from registry.services.lineage.reproducibility import ReportedVersion
+from registry.telemetry.meters import meters
 
 blueprint = Blueprint("lineage", __name__, url_prefix="/api/v1", description="Where versions and data come from.")
 VERSION = "/models/<model:model>/versions/<number:number>"
@@ -85,6 +89,23 @@ def add_data_lineage(body: dict[str, Any]) -> LineageChange:
     the same data.
     """
     return additions.add_data(**body, actor=current_actor(), claim=current_claim())
+
+
+@blueprint.route("/lineage/events", methods=["POST"])
+@takes_event
+@blueprint.arguments(PipelineEventDocument, example=examples.EVENT)
+@blueprint.response(200, PipelineEventView, example=examples.EVENT_RESULT, recall=pipeline_events.recall)
+@requires(Permission.LINEAGE_ADD)
+def add_event(body: dict[str, Any]) -> EventResult:
+    """Add the lineage that an event of OpenLineage states.
+
+    Events with `eventType` RUNNING or COMPLETE, and those of a job without a run, state that each output is made from
+    each input, by the job. All others are taken and state nothing. An edge that was retracted stays retracted. An event
+    that is sent again changes nothing and has the same answer.
+    """
+    result = pipeline_events.record_event(**body, actor=current_actor(), claim=current_claim())
+    meters().lineage_events.labels(result.effect.value).inc()
+    return result
 
 
 @blueprint.route(EDGE)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COLUMNS = ("version", "stage", "state", "by way of", ("in production since", "until"), "registered")
 NONE = "no version depends on it"
 OTHERS = {
-    "dataset": ("NAME", "The name of a dataset, instead of DATA."),
+    "dataset": ("NAME", "The name or address of a dataset, instead of DATA."),
     "version": ("REF", "A version, like fraud:3, instead of DATA."),
     "code": ("COMMIT", "A commit, of at least seven digits, instead of DATA."),
     "model": ("URI", "A base model, like hf://org/name, instead of DATA."),
@@ -40,21 +40,23 @@ def _others(function: Any) -> Any:
 def impact(session: Session, data: str | None, limit: int, stage: Any, as_of: str | None, **others: str | None) -> None:
     """List the versions that depend on DATA, directly or through other data and models; those in production first.
 
-    DATA is a digest, or a file or a directory here, of which the digest is computed. A version depends on what it used,
-    and on all that this was made from. The times are of its latest tenure of production. Deleted versions are listed
-    too. An empty list is an answer; exit code 4 means that no lineage names it.
+    DATA is a digest, a file or a directory here, of which the digest is computed, or the address of data, whatever its
+    content. A version depends on what it used, and on all that this was made from. The times are of its latest tenure
+    of production. Deleted versions are listed too. An empty list is an answer; exit code 4 means that no lineage names
+    it.
 
     \b
     Example:
       registry impact customers.csv --stage production
       registry impact sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --json
+      registry impact s3://lake/raw.parquet
       registry impact --model hf://org/name
     """
     if (data is not None) + sum(value is not None for value in others.values()) != 1:
         names = ", ".join(f"--{name}" for name in OTHERS)
         raise click.UsageError(f"Give exactly one of DATA, {names}.")
-    digest = None if data is None else version_facts.dataset(data, "DATA")["digests"][0]
-    affected = session.registry.lineage.impact(digest, **others, stage=stage, as_of=as_of)
+    sought = {**others, **({} if data is None else version_facts.sought_data(data))}
+    affected = session.registry.lineage.impact(**sought, stage=stage, as_of=as_of)
     session.list(affected, COLUMNS, _row, empty=NONE, limit=limit)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +16,7 @@ from registry.rules.lineage_kinds import DERIVATIONS
 
 if TYPE_CHECKING:
     from registry.client import Reference
-    from registry.client.types import LineageChangeView, LineageEdgeView
+    from registry.client.types import LineageChangeView, LineageEdgeView, PipelineEventView
 
 DRAWINGS = {"tree": lineage_drawing.tree, "dot": lineage_drawing.dot, "mermaid": lineage_drawing.mermaid}
 DATA = "[NAME=]DATA"
@@ -110,6 +111,23 @@ def data(session: Session, dataset: str, reason: str | None, **options: Any) -> 
 
 
 @lineage.command()
+@click.argument("file", type=click.File("rb"), metavar="FILE")
+@connected
+def event(session: Session, file: IO[bytes]) -> None:
+    """Send events of OpenLineage: FILE is a JSON object, or has one on each line; - reads stdin.
+
+    Pipelines send their events to the registry themselves. What was sent before changes nothing.
+
+    \b
+    Example:
+      registry lineage event event.json
+      registry lineage event - < events.ndjson
+    """
+    results = [session.registry.lineage.send_event(one) for one in _events(file.read())]
+    session.show(results, lambda: _print_results(results))
+
+
+@lineage.command()
 @click.argument("edge", type=click.IntRange(1))
 @connected
 def edge(session: Session, edge: int) -> None:
@@ -156,6 +174,28 @@ def reinstate(session: Session, edge: int, reason: str) -> None:
 def _draw(lines: Iterable[str]) -> None:
     for line in lines:
         output.line(line)
+
+
+def _events(content: bytes) -> Sequence[dict[str, Any]]:
+    """Return the events of a file. Raises BadParameter."""
+    try:
+        try:
+            events = [json.loads(content)]
+        except json.JSONDecodeError:
+            events = [json.loads(line) for line in content.splitlines() if line.strip()]
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"neither a JSON object nor one on each line: {error}.", param_hint="FILE") from error
+    if not events or not all(isinstance(event, dict) for event in events):
+        raise click.BadParameter("neither a JSON object nor one on each line.", param_hint="FILE")
+    return events
+
+
+def _print_results(results: Sequence[PipelineEventView]) -> None:
+    for one in results:
+        entry = f" (entry {one['entry']})" if one["entry"] else ""
+        output.line(f"{one['outcome']}: {one['added']} new of {one['edges']} edges{entry}")
+        for note in one["notes"]:
+            output.line(f"  {note}")
 
 
 def _dataset(text: str, option: str) -> Any:

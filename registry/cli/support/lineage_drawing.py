@@ -96,7 +96,7 @@ def _relation(edge: GraphEdgeView) -> str:
 
 def _assertion(edge: GraphEdgeView) -> Iterator[str]:
     """Yield who asserted an edge and when, if that was after the registration."""
-    if edge["asserted_later"]:
+    if edge["asserted_later"] and edge["asserted_at"]:
         yield f"asserted by {edge['asserted_by'] or 'an erased account'}, {edge['asserted_at'][:10]}"
 
 

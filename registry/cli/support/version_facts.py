@@ -119,6 +119,18 @@ def dataset(text: str, option: str = "--data") -> Dataset:
         raise click.BadParameter(error.detail, param_hint=option) from error
 
 
+def sought_data(text: str) -> dict[str, str]:
+    """Return what a question about data names: an address without a digest, otherwise a digest. Raises BadParameter."""
+    from registry.client import errors
+    from registry.client.files import data
+
+    try:
+        address = data.address_of(text)
+        return {"digest": data.described(text)["digests"][0]} if address is None else {"dataset": address}
+    except errors.UnfitSource as error:
+        raise click.BadParameter(error.detail, param_hint="DATA") from error
+
+
 def file_digest(path: Path) -> str:
     """Return ``sha256:<hex>`` of a file."""
     from registry.client.files import scan

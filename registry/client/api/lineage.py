@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from registry.client.fields import given
@@ -15,6 +15,7 @@ from registry.client.types import (
     LineageChangeView,
     LineageEdgeView,
     Parent,
+    PipelineEventView,
     ReproducibilityView,
     Stage,
 )
@@ -39,9 +40,9 @@ class Lineage:
     ) -> Iterator[AffectedView]:
         """Yield the versions that depend on it: production first, then staging, then the others.
 
-        Give one of the digest of data, the name of a *dataset*, a *version* as ``fraud:3``, the commit of *code*, and
-        the URI of a base *model*. With *stage*, only those that are in it. With *as_of*, stages are those of that
-        instant. Raises NotFound for what no lineage names.
+        Give one of the digest of data, the name or the address of a *dataset*, a *version* as ``fraud:3``, the commit
+        of *code*, and the URI of a base *model*. With *stage*, only those that are in it. With *as_of*, stages are
+        those of that instant. Raises NotFound for what no lineage names.
         """
         query = {
             "digest": digest,
@@ -94,6 +95,14 @@ class Lineage:
         return self._transport.one(
             LineageChangeView, "POST", path("lineage", "datasets"), body=body, key=idempotency_key
         )
+
+    def send_event(self, event: Mapping[str, Any], *, idempotency_key: str | None = None) -> PipelineEventView:
+        """Send an event of OpenLineage, as a JSON object; the edges that it states join the graph.
+
+        The same event changes nothing when it is sent again. Raises Invalid.
+        """
+        where = path("lineage", "events")
+        return self._transport.one(PipelineEventView, "POST", where, body=event, key=idempotency_key)
 
     def edge(self, edge: int) -> LineageEdgeView:
         """Return an edge with everything that was stated about it. Raises NotFound."""

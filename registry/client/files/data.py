@@ -14,7 +14,7 @@ from registry.client.files import pointers, scan
 from registry.client.files.scan import Found
 from registry.client.files.selection import Selection
 from registry.client.types import BaseModel, Dataset
-from registry.rules import digests, ignored, lineage_limits, manifest
+from registry.rules import digests, ignored, lineage_limits, manifest, places
 from registry.rules.lineage_kinds import DATASET_ROLES
 
 MOST_FILES = 1_000_000  # of a directory of data
@@ -27,8 +27,9 @@ _VERSIONS = {"versionid", "generation", "snapshot", "version", "revision", "ref"
 def described(text: str) -> Dataset:
     """Return the dataset of ``[ROLE=][NAME=]DATA``; the role is train unless it is named.
 
-    DATA is a file or a directory here, a digest, or an address with a digest, as ``s3://bucket/key@sha256:…``. A
-    pointer of git-lfs or DVC stands for what it points at. Raises UnfitSource.
+    DATA is a file or a directory here, a digest, or an address with a digest, as ``s3://bucket/key@sha256:…``, or with
+    the version of a table, as ``s3://bucket/table@version:12``. A pointer of git-lfs or DVC stands for what it points
+    at. Raises UnfitSource.
     """
     role, equals, rest = text.partition("=")
     if not equals or role not in DATASET_ROLES or scan.exists(text):
@@ -58,6 +59,12 @@ def base_model(text: str) -> BaseModel:
         return {"uri": public_address(address[1]), "digests": [_parse_digest(address[2])]}
     revision = f"@{address[2]}" if address[2] else ""
     return {"uri": public_address(address[1]) + revision}
+
+
+def address_of(text: str) -> str | None:
+    """Return the address that a text is, without secrets; None for one with a digest, and for what is here."""
+    address = _ADDRESS.match(text)
+    return None if address is None or address[2] or scan.exists(text) else public_address(address[1])
 
 
 def directory_digest(directory: Path) -> str:
@@ -114,7 +121,10 @@ def _elsewhere(text: str) -> Dataset:
             raise UnfitSource(f"{text!r} is not read from here. Add the digest of its bytes: {text}@sha256:…")
         uri = public_address(address[1])
         name = PurePosixPath(urlsplit(uri).path).name or urlsplit(uri).netloc
-        return {"name": name, "digests": [_parse_digest(address[2])], "uri": uri}
+        algorithm, _, version = address[2].partition(":")
+        is_version = algorithm == places.VERSION and version
+        digest = places.version_digest(uri, version) if is_version else _parse_digest(address[2])
+        return {"name": name, "digests": [digest], "uri": uri}
     try:
         digest = digests.stored(text)
     except ValueError:

@@ -93,13 +93,13 @@ class GraphNodeView(TypedDict):
 
 
 class GraphEdgeView(TypedDict):
-    edge: int
+    edge: int | None
     source: int
     target: int
     kind: str
     role: str | None
     asserted_by: str | None
-    asserted_at: str
+    asserted_at: str | None
     asserted_later: bool
 
 
@@ -146,6 +146,16 @@ class LineageChangeView(TypedDict):
     changed: bool
     entry: str | None
     edges: list[LineageEdgeView]
+
+
+class PipelineEventView(TypedDict):
+    """What became of an event of a pipeline: ``recorded``, ``known`` or ``ignored``; ``notes`` say why."""
+
+    outcome: str
+    entry: str | None
+    edges: int
+    added: int
+    notes: list[str]
 
 
 class DataJob(TypedDict):

@@ -1,5 +1,5 @@
 """Lineage of versions: runs, code, environments, datasets and parent versions."""
 
-from registry.services.lineage import additions, edges, graph, impact, recording, reproducibility
+from registry.services.lineage import additions, edges, graph, impact, pipeline_events, recording, reproducibility
 
-__all__ = ["additions", "edges", "graph", "impact", "recording", "reproducibility"]
+__all__ = ["additions", "edges", "graph", "impact", "pipeline_events", "recording", "reproducibility"]

@@ -58,15 +58,16 @@ class GraphEdge:
     """A relation of ``source`` to ``target``, which are ids of nodes; ``edge`` is the id of the edge.
 
     ``asserted_later``: it was added, or reinstated, after the registration of a version recorded what it knew.
+    An edge without an id was not stated: data with a digest is a part of what is at its address.
     """
 
-    edge: int
+    edge: int | None
     source: int
     target: int
     kind: str
     role: str | None
     asserted_by: str | None
-    asserted_at: datetime
+    asserted_at: datetime | None
     asserted_later: bool
 
 
@@ -164,7 +165,7 @@ class _GraphWalk:
         self._members = [[root]]
         self._left_out: set[int] = set()
         self._cut: set[int] = set()
-        self._edges: dict[tuple[int, int, str, str], int] = {}
+        self._edges: dict[tuple[int, int, str, str], int | None] = {}
 
     def go(self, depth: int, direction: Direction) -> None:
         """Walk *depth* steps. No node is reached twice, so that a cycle ends the walk."""
@@ -220,25 +221,26 @@ class _GraphWalk:
             for row in records.rows(self._session, _SHOWN, nodes=chunk)
         }
         digests = edges.digests_of(self._session, [*self._places])
-        shown = edges.read(self._session, [*self._edges.values()])
+        stated = [edge for edge in self._edges.values() if edge is not None]
+        shown = {one.id: one for one in edges.read(self._session, stated)}
         return LineageGraph(
             depth,
             [
                 _node(place, rows[members[0]], sorted({one for node in members for one in digests.get(node, ())}))
                 for place, members in enumerate(self._members)
             ],
-            [
-                _edge(one, source, target, kind, role or None)
-                for (source, target, kind, role), one in zip(self._edges, shown, strict=True)
-            ],
+            [_edge(key, None if edge is None else shown[edge]) for key, edge in self._edges.items()],
             len(self._left_out),
             sorted(self._cut),
         )
 
 
-def _edge(record: EdgeRecord, source: int, target: int, kind: str, role: str | None) -> GraphEdge:
+def _edge(key: tuple[int, int, str, str], record: EdgeRecord | None) -> GraphEdge:
+    source, target, kind, role = key
+    if record is None:
+        return GraphEdge(None, source, target, kind, None, None, None, False)
     latest = record.statements[-1]
-    return GraphEdge(record.id, source, target, kind, role, latest.actor, latest.at, record.is_stated_later)
+    return GraphEdge(record.id, source, target, kind, role or None, latest.actor, latest.at, record.is_stated_later)
 
 
 def _node(place: int, row: Any, digests: Sequence[str]) -> GraphNode:

@@ -16,6 +16,7 @@ from registry.db.fixed_statements import FixedStatement
 from registry.db.models import LineageDigest, LineageNode, Model, Tenure, Version
 from registry.db.queries import catalog, records
 from registry.db.queries.commits import commit_of
+from registry.db.queries.places import is_dataset, place_of
 from registry.db.records import Page
 from registry.db.session import reading
 from registry.domain import clock
@@ -23,7 +24,7 @@ from registry.domain.errors import Invalid, Malformed, NotFound
 from registry.domain.lineage import EdgeKind, NodeKind
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
-from registry.rules import digests
+from registry.rules import digests, places
 from registry.rules.text import is_storable
 from registry.services.lineage import edges, walking
 from registry.services.lineage.dependents import ReachedNode, dependents, path_to
@@ -37,7 +38,7 @@ COLUMNS = (
 
 
 class SoughtKind(StrEnum):
-    """What a question about impact names: a digest, the name of a dataset, a version, a commit, or a model's URI."""
+    """What a question about impact names: a digest, a dataset by name or address, a version, a commit, a model."""
 
     DIGEST = "digest"
     DATASET = "dataset"
@@ -164,8 +165,9 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z", re.ASCII)
 _COMMIT_TEXT = re.compile(rf"[0-9a-f]{{{SHORTEST_COMMIT},64}}\Z", re.ASCII | re.IGNORECASE)
 _COMMIT = commit_of(LineageNode.attributes)
 _BY_DIGEST = FixedStatement(select(LineageDigest.node_id).where(LineageDigest.digest == bindparam("digest")))
-_BY_NAME = FixedStatement(
-    select(LineageNode.id).where(LineageNode.kind == bindparam("kind"), LineageNode.name == bindparam("name"))
+_BY_NAME = FixedStatement(select(LineageNode.id).where(is_dataset(LineageNode), LineageNode.name == bindparam("name")))
+_BY_PLACE = FixedStatement(
+    select(LineageNode.id).where(is_dataset(LineageNode), place_of(LineageNode.attributes) == bindparam("place"))
 )
 _REVISION: Any = bindparam("revision", type_=String())
 _BY_URI = FixedStatement(
@@ -196,7 +198,8 @@ def _seeds(session: Session, sought: Sought) -> Sequence[int]:
             text = stored(text)
             rows = records.rows(session, _BY_DIGEST, digest=text)
         case SoughtKind.DATASET:
-            rows = records.rows(session, _BY_NAME, kind=NodeKind.DATASET.value, name=text)
+            place = places.plain(text)[: places.NAME_LENGTH]
+            rows = [*records.rows(session, _BY_NAME, name=text), *records.rows(session, _BY_PLACE, place=place)]
         case SoughtKind.MODEL:
             rows = records.rows(session, _BY_URI, name=text, revision=f"{text}@")
         case SoughtKind.CODE:
@@ -211,7 +214,7 @@ def _seeds(session: Session, sought: Sought) -> Sequence[int]:
             rows = records.rows(session, _OF_VERSION, version=version.id)
     if not rows:
         raise NotFound(f"no lineage names the {sought.kind} {text}")
-    return [row[0] for row in rows]
+    return [*dict.fromkeys(row[0] for row in rows)]
 
 
 class _Ranked(NamedTuple):

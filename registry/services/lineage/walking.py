@@ -14,6 +14,7 @@ from registry.db.fixed_statements import FixedStatement
 from registry.db.models import LineageDigest, LineageEdge, LineageNode
 from registry.db.queries import records
 from registry.db.queries.lineage_edges import is_in_force
+from registry.db.queries.places import is_dataset, is_place, place_of
 from registry.domain.lineage import EdgeKind, NodeKind
 
 CHUNK = 500  # ids in one statement
@@ -22,9 +23,9 @@ _SAME_BY_DIGEST = (NodeKind.DATASET, NodeKind.MODEL)
 
 
 class FoundEdge(NamedTuple):
-    """An edge in force."""
+    """An edge in force; without an id, it follows from an address: data with a digest is a part of what is there."""
 
-    id: int
+    id: int | None
     source: int
     target: int
     kind: str
@@ -35,14 +36,14 @@ def edges_from(
     session: Session, nodes: Collection[int], kinds: Iterable[EdgeKind] = (), *, most: int | None = None
 ) -> Iterator[FoundEdge]:
     """Yield the edges in force that start at the nodes, of some *kinds* or of all, *most* of them for 500 nodes."""
-    return _edges(session, nodes, _statement("source_id", tuple(kinds), most))
+    return _edges(session, nodes, "source_id", tuple(kinds), most)
 
 
 def edges_to(
     session: Session, nodes: Collection[int], kinds: Iterable[EdgeKind] = (), *, most: int | None = None
 ) -> Iterator[FoundEdge]:
     """Yield the edges in force that lead to the nodes, as :func:`edges_from` does."""
-    return _edges(session, nodes, _statement("target_id", tuple(kinds), most))
+    return _edges(session, nodes, "target_id", tuple(kinds), most)
 
 
 def retracted_from(session: Session, nodes: Iterable[int]) -> Iterator[int]:
@@ -88,10 +89,16 @@ def names(session: Session, nodes: Collection[int]) -> dict[int, str]:
     return {row.id: row.name for chunk in chunks(nodes) for row in records.rows(session, _NAMES, nodes=chunk)}
 
 
-def _edges(session: Session, nodes: Collection[int], statement: FixedStatement) -> Iterator[FoundEdge]:
+def _edges(
+    session: Session, nodes: Collection[int], end: str, kinds: tuple[EdgeKind, ...], most: int | None
+) -> Iterator[FoundEdge]:
+    statement = _statement(end, kinds, most)
+    by_place = _place_statement(end, most) if not kinds or EdgeKind.PART_OF in kinds else None
     for chunk in chunks(nodes):
         for row in records.rows(session, statement, nodes=chunk):
             yield FoundEdge(*row)
+        for row in records.rows(session, by_place, nodes=chunk) if by_place else ():
+            yield FoundEdge(None, row[0], row[1], EdgeKind.PART_OF.value, "")
 
 
 @functools.cache
@@ -111,6 +118,22 @@ _RETRACTED = FixedStatement(
     .where(LineageEdge.source_id.in_(_IDS), not_(is_in_force(LineageEdge)))
     .order_by(LineageEdge.source_id, LineageEdge.id)
 )
+_DATA, _PLACE = aliased(LineageNode), aliased(LineageNode)
+
+
+@functools.cache
+def _place_statement(end: str, most: int | None) -> FixedStatement:
+    """Return the query for data and the place that it is at, by the id of the data or of the place."""
+    own = _DATA if end == "source_id" else _PLACE
+    statement = (
+        select(_DATA.id, _PLACE.id)
+        .join(_PLACE, _PLACE.name == place_of(_DATA.attributes))
+        .where(own.id.in_(_IDS), is_dataset(_DATA), is_place(_PLACE), _DATA.id != _PLACE.id)
+        .order_by(own.id, _DATA.id)
+    )
+    return FixedStatement(statement if most is None else statement.limit(literal_column(str(most))))
+
+
 _OWN, _OTHER = aliased(LineageDigest), aliased(LineageDigest)
 _OWN_NODE, _OTHER_NODE = aliased(LineageNode), aliased(LineageNode)
 _SAME = FixedStatement(

@@ -17,7 +17,7 @@ def relation(kind: str, role: str | None) -> str:
 
 def asserted(edge: GraphEdge, *, now: datetime) -> str:
     """Return who asserted an edge after the registration, and when; empty for one of a registration."""
-    if not edge.asserted_later:
+    if not edge.asserted_later or edge.asserted_at is None:
         return ""
     return f"asserted by {account(edge.asserted_by)} {words.ago(edge.asserted_at, now=now)}"
 

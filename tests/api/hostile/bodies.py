@@ -18,6 +18,7 @@ from registry.api.schemas.imports import ImportBody
 from registry.api.schemas.lineage_edges import DataLineageBody, EdgeStateBody, LineageAdditionBody
 from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
 from registry.api.schemas.notes import NoteBody
+from registry.api.schemas.pipeline_events import PipelineEventDocument
 from registry.api.schemas.search import ModelSearchBody, VersionSearchBody
 from registry.api.schemas.stages import RollbackBody, StageChangeBody
 from registry.api.schemas.tokens import TokenBody
@@ -92,6 +93,11 @@ FACTS: dict[str, Any] = {
 DATA: dict[str, Any] = {"name": "test", "digests": ["md5:" + "0f" * 16], "uri": "s3://data/test", "rows": 10,
                         "schema": {"columns": ["a"]}}  # fmt: skip
 
+EVENT_DATA: dict[str, Any] = {"namespace": "s3://data", "name": "raw", "facets": {
+    "version": {"datasetVersion": "7"}, "storage": {"storageLayer": "delta"},
+    "symlinks": {"identifiers": [{"namespace": "hive://metastore", "name": "raw"}]},
+}}  # fmt: skip
+
 OPERATIONS = [
     Operation("POST", "/models", ModelBody,
               {"name": "new", "description": "text", "tags": {"team": "risk"}, "lifecycle": "open",
@@ -120,6 +126,12 @@ OPERATIONS = [
               {"dataset": DATA, "part_of": [DATA | {"digests": ["md5:" + "1" * 32]}],
                "transformed_from": [DATA | {"digests": ["md5:" + "2" * 32]}],
                "job": {"namespace": "airflow", "name": "clean", "url": "https://ci.test/clean"}, "reason": "why"}),
+    Operation("POST", "/lineage/events", PipelineEventDocument, {
+        "eventType": "COMPLETE", "eventTime": "2026-11-20T12:00:00Z", "producer": "https://ci.test",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json",
+        "run": {"runId": NIL, "facets": {"own": [1]}}, "job": {"namespace": "airflow", "name": "clean", "facets": {}},
+        "dataset": EVENT_DATA, "inputs": [EVENT_DATA], "outputs": [EVENT_DATA | {"name": "clean"}],
+    }, values=100_000, size=8 * 1024 * 1024),
     Operation("PUT", "/lineage/edges/1", EdgeStateBody, {"retracted": True, "reason": "why"}),
     Operation("PUT", "/models/fraud/versions/4/stage", StageChangeBody,
               {"stage": "staging", "reason": "why", "expected_current": 2, "leave_vacant": False, "dry_run": False}),

@@ -29,6 +29,12 @@ from tests.support.sealing import seal_all
 FILES = 10_000
 VERSIONS = 8  # each larger than a third of a page
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
+PLACED = [{"namespace": "s3://lake", "name": f"{number}-{'x' * 400}"} for number in range(1000)]
+PIPELINE_EVENT = {  # as many edges as an event may state
+    "eventType": "COMPLETE", "eventTime": "2026-11-20T12:00:00Z", "producer": "https://ci.test",
+    "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json", "run": {"runId": UNKNOWN_ID},
+    "job": {"namespace": "airflow", "name": "clean"}, "inputs": PLACED, "outputs": PLACED[:1],
+}  # fmt: skip
 ADDED = [
     {"name": f"{number}" + "x" * 200, "digests": [f"sha256:{number:064}"], "uri": "s3://" + "x" * 2000}
     for number in range(100)
@@ -281,6 +287,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "lineage.add_data_lineage": Case(
             "POST", "/api/v1/lineage/datasets", {"dataset": ADDED[0], "part_of": ADDED[1:]}
         ),
+        "lineage.add_event": Case("POST", "/api/v1/lineage/events", PIPELINE_EVENT),
         "lineage.get_edge": Case("GET", "/api/v1/lineage/edges/1"),
         "lineage.put_edge": Case("PUT", "/api/v1/lineage/edges/1", {"retracted": True, "reason": "x" * 2000}),
         "versions.get_version": Case("GET", f"{BIG}/versions/1"),

@@ -27,7 +27,13 @@ GROUPS = ("models", "versions", "stages", "aliases", "audit", "tokens", "jobs", 
           "lineage")  # fmt: skip
 OWN = ("move", "promote", "rollback")
 NOT_SENT = {"on_warning", "mine", "reference"}  # mine changes the address, a reference is resolved first
-WITH_OTHERS = {"versions.register", "versions.file_url", "versions.compare", "versions.diff_file"}  # in one argument
+WITH_OTHERS = {
+    "versions.register",
+    "versions.file_url",
+    "versions.compare",
+    "versions.diff_file",
+    "lineage.send_event",
+}  # in one argument
 HEADERS = {"idempotency_key": "Idempotency-Key", "if_match": "If-Match", "etag": "If-None-Match"}
 NAMES = {"to": "stage", "keys": "key", "everything": "all"}
 
@@ -65,6 +71,7 @@ def test_every_argument_of_a_call_is_sent(registry: FakeRegistry, client: Regist
         **dict.fromkeys(("id", "name", "model", "alias"), "fraud"),
         "closed": 1,
         "changed": 1,
+        "outcome": "known",
     }  # each view has one
     file = Response("seq\n", content_type="text/csv")
     registry.answers.append(lambda request: file if "format" in request.args else None)

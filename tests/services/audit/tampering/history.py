@@ -15,6 +15,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from registry import worker
+from registry.api import lineage_examples
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import migrate
@@ -222,6 +223,8 @@ def _add_lineage(api: Api, path: str) -> None:
     added = expect(200, api.post(path, {"used": [{**clean, "role": "train"}], "base_models": [{"uri": "hf://a/b"}]}))
     data = {"dataset": clean, "transformed_from": [raw], "job": {"namespace": "airflow", "name": "clean"}}
     edges = [*added["edges"], *expect(200, api.post("/lineage/datasets", data | REASON))["edges"]]
+    placed = [{"namespace": "s3://lake", "name": f"{name}.csv"} for name in ("raw", "clean")]
+    expect(200, api.post("/lineage/events", lineage_examples.EVENT | {"inputs": placed[:1], "outputs": placed[1:]}))
     for edge in (edges[0], edges[2]):
         for retracted in (True, False, True):
             expect(200, api.put(f"/lineage/edges/{edge['id']}", {"retracted": retracted, **REASON}))
