@@ -49,6 +49,7 @@ PAGES = {
     "web.restore_version": "/models/{model}/versions/2/restore",
     "web.status": "/status",
     "web.version": "/models/{model}/versions/3",
+    "web.reproducibility": "/models/{model}/versions/3/reproducibility",
     "web.move": "/models/{model}/versions/3/stage",
     "web.rollback": "/models/{model}/rollback",
     "web.archive_older": "/models/{model}/archive-older",

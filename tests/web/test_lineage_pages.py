@@ -143,6 +143,25 @@ def test_wrong_texts_are_refused_beside_their_fields_and_change_nothing(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_is_missing_to_build_a_version_again_is_listed_with_what_to_do(
+    visitor: FlaskClient, site: RegistryBuilder
+) -> None:
+    code = {"repo": "https://git.test/fraud", "commit": "17ba0791aaaa", "dirty": True}
+    site.model("fraud").version(code=code, datasets=[{"name": "raw.csv", "digests": [RAW], "role": "train"}])
+
+    overview, page = browse(visitor, VERSION), browse(visitor, f"{VERSION}/reproducibility")
+
+    assert "to build it again 3 of 7 recorded; missing: clean, environment, params, command" in overview.text
+    assert f"{VERSION}/reproducibility" in overview.links
+    assert "3 of 7 requirements are met." in page.text
+    assert "data for training recorded raw.csv" in page.text
+    assert "missing the checkout had uncommitted changes commit the changes before training" in page.text
+    assert "/lineage/add" not in "".join(page.links)
+    site.model("fraud").version()
+    assert f"{VERSION[:-1]}2/lineage/add" in browse(visitor, f"{VERSION[:-1]}2/reproducibility").links
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_roles_are_offered_what_they_may_do_and_dialogs_get_the_form_alone(
     app: Flask, api: Api, database: Database
 ) -> None:

@@ -49,6 +49,11 @@ def test_models_are_listed_filtered_ordered_and_paged(site: RegistryBuilder, vis
     unknown = browse(visitor, at("/models", filter="tags.tema = 'risk'"), status=400)
 
     assert rows(first)[:2] == ["fraud", "m00"]
+    assert "Keys of filters alias a text in quotes" in first.text
+    assert (
+        "lineage.missing code, clean, environment"
+        in browse(visitor, at("/search/versions", filter="version_number = 99")).text
+    )
     assert len(rows(first)) == 50
     assert rows(second) == ["m49", "m50"]
     assert rows(backwards)[0] == "m50"

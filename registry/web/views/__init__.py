@@ -23,6 +23,7 @@ MODULES = (
     "model_acts",
     "models",
     "notes",
+    "reproducibility",
     "search",
     "settings",
     "stages",

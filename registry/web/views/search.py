@@ -78,6 +78,7 @@ class FoundPage(WebPage):
     endpoint: ClassVar[str]
     kind: ClassVar[str]
     fallback: ClassVar[str]
+    vocabulary: ClassVar[keys.Vocabulary]
 
     def __init__(self, query: Mapping[str, Any]) -> None:
         self.query = query
@@ -130,6 +131,15 @@ class FoundPage(WebPage):
         return self.filter[:place], self.filter[place : place + 1] or " ", self.filter[place + 1 :]
 
     @property
+    def keys(self) -> Sequence[tuple[str, str]]:
+        """Return the keys of filters, each with the kind of its values or with all of them."""
+        fields = sorted(self.vocabulary.fields.items())
+        return [
+            (f"{name}.<key>" if field.entries else name, ", ".join(field.choices) or field.kind.value)
+            for name, field in fields
+        ]
+
+    @property
     def following(self) -> str | None:
         """Return the address of the next page of the list."""
         cursor = cursors.of(self.found.next_after)
@@ -152,6 +162,7 @@ class ModelsPage(FoundPage):
     template = "models.html"
     title = "Models"
     endpoint, kind, fallback = "models", "models", "name"
+    vocabulary = keys.MODELS
     crumbs = (Crumb("Models"),)
 
     def __init__(self, query: Mapping[str, Any]) -> None:
@@ -203,6 +214,7 @@ class FoundVersionsPage(FoundPage):
     template = "versions.html"
     title = "Versions"
     endpoint, kind, fallback = "search_versions", "versions", "created_at DESC"
+    vocabulary = keys.VERSIONS
 
     def __init__(self, query: Mapping[str, Any]) -> None:
         super().__init__(query)

@@ -40,6 +40,16 @@ def _data_dialog(visit: Visit) -> None:
     visit.open_dialog("Add its origin…")
 
 
+def _reproducibility_dialog(visit: Visit) -> None:
+    visit.open(f"{visit.site.learned.path}/versions/1")
+    visit.open_dialog("of 7 recorded")
+
+
+def _keys(visit: Visit) -> None:
+    visit.open("/search/versions")
+    visit.page.get_by_text("Keys of filters").click()
+
+
 def _retracted(visit: Visit) -> None:
     model = visit.site.model("none")
     visit.open(f"{model.path}/versions/1/lineage")
@@ -150,6 +160,7 @@ STATES = [
     State("the dialog of an edge", _edge_dialog, "Retracting leaves the edge out of answers", where="dialog"),
     State("the dialog that adds to the lineage", _lineage_dialog, "stays as it is", where="dialog", is_examined=True),
     State("the dialog of the origin of data", _data_dialog, "Data is identified by its digests", where="dialog"),
+    State("the dialog of reproducibility", _reproducibility_dialog, "requirements are met.", where="dialog"),
     State("an edge that was retracted", _retracted, "is retracted now.", where=".notice"),
     State("a dialog that was refused", _refused_dialog, "Refused: another change", 409, where="dialog"),
     State("a notice", _notice, "Version 1 was archived.", where=".notice"),
@@ -159,6 +170,7 @@ STATES = [
         "the focus of the keyboard", _keyboard_focus, "Skip to the content", where=":focus-visible", is_examined=True
     ),
     State("the menu", _menu, "Log out", where="details.menu[open]"),
+    State("the keys of filters", _keys, "lineage.missing", where="details[open]"),
     State("an unfolded table", _unfolded, "in production and staging, newest first", where="details[open]"),
     State("a copied text", _copied, "Copied.", where="#live"),
     State(
