@@ -143,6 +143,31 @@ def test_wrong_texts_are_refused_beside_their_fields_and_change_nothing(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_data_that_is_known_by_its_address_leads_to_the_versions_that_used_it(
+    visitor: FlaskClient, site: RegistryBuilder
+) -> None:
+    site.model("fraud").version(datasets=[{"name": "clean", "digests": [CLEAN], "uri": "s3://lake/clean"}])
+    event = {
+        "eventType": "COMPLETE", "eventTime": "2026-11-21T12:40:00Z", "producer": "https://example.org/airflow",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent",
+        "run": {"runId": "0193f0c2-4c5e-7a3b-9d1e-2f6a8b7c5d40"}, "job": {"namespace": "air", "name": "flow"},
+        "inputs": [{"namespace": "s3://lake", "name": "raw"}], "outputs": [{"namespace": "s3://lake", "name": "clean"}],
+    }  # fmt: skip
+    expect(200, site.client.post("/lineage/events", event))
+
+    seen = browse(visitor, f"{LINEAGE}?depth=3")
+    edge = browse(visitor, f"/lineage/edges/{edges(site)['s3://lake/raw']}")
+    impact = browse(
+        visitor, next(link for link in edge.links if link.startswith("/lineage/impact?dataset=") and "raw" in link)
+    )
+
+    assert "part of dataset s3://lake/clean impact" in seen.text
+    assert "· by its address" in seen.text
+    assert "transformed from dataset s3://lake/raw" in seen.text
+    assert "fraud v1" in impact.text
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_what_is_missing_to_build_a_version_again_is_listed_with_what_to_do(
     visitor: FlaskClient, site: RegistryBuilder
 ) -> None:

@@ -38,7 +38,7 @@ ROWS = 50
 DEEPEST, MOST_NODES = 3, 100  # of a picture that can be read
 KINDS = {
     SoughtKind.DIGEST: "digest of data or a model",
-    SoughtKind.DATASET: "name of a dataset",
+    SoughtKind.DATASET: "name or address of a dataset",
     SoughtKind.VERSION: "version",
     SoughtKind.CODE: "commit",
     SoughtKind.MODEL: "URI of a base model",
