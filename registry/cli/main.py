@@ -23,6 +23,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "show": "commands.show:show",
         "compare": "commands.compare:compare",
         "diff": "commands.diff:diff",
+        "reproduce": "commands.reproduce:reproduce",
         "history": "commands.show:history",
         "open": "commands.open:open_",
     },

@@ -245,6 +245,10 @@ class UnfitSource(RegistryError):
     code = "unfit_source"
 
 
+class CannotReproduce(RegistryError):
+    code = "cannot_reproduce"
+
+
 class HoldsCredentials(UnfitSource):
     code = "holds_credentials"
 

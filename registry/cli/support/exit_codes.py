@@ -64,6 +64,7 @@ BY_CODE: Mapping[str, Exit] = {
     "gates_unmet": Exit.REFUSED,
     "not_ready": Exit.REFUSED,
     "no_previous": Exit.REFUSED,
+    "cannot_reproduce": Exit.REFUSED,
     "blobs_missing": Exit.INTEGRITY,
     "upload_mismatch": Exit.INTEGRITY,
     "upload_refused": Exit.INTEGRITY,
