@@ -13,7 +13,7 @@ from registry.client.http.transport import Transport
 def state(transport: Transport, origins: Sequence[DataOrigin]) -> Iterator[str]:
     """State what data was made from; yield a warning for each that cannot be stated.
 
-    Edges that are there stay. Ends where the caller may not add lineage, or the registry is of an earlier release.
+    Edges that are there stay, and so do retracted ones. Ends where the caller may not add lineage, or the registry is of an earlier release.
     """
     lineage = Lineage(transport)
     for origin in origins:
@@ -24,6 +24,7 @@ def state(transport: Transport, origins: Sequence[DataOrigin]) -> Iterator[str]:
                 part_of=origin.part_of or None,
                 transformed_from=origin.transformed_from or None,
                 job=origin.job,
+                reinstate=False,
                 reason=origin.reason,
             )
         except (errors.Forbidden, errors.NotFound) as error:

@@ -159,7 +159,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
         joined = detect.join(facts, origin)
         joined.warnings.append(f"detected facts are not recorded, as the registry refused them: {error.detail}")
         view, sent = deliver(joined.facts)
-    warnings = [*joined.warnings, *(data_origins.state(transport, joined.origins) if view["created"] else ())]
+    warnings = [*joined.warnings, *data_origins.state(transport, joined.origins)]
     uploaded: SentCounts = {"files": len(files), "sent": sent.files, "sent_bytes": sent.size}
     dropped: Dropped = {
         "empty_directories": sorted(noticed.empty),

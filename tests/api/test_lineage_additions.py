@@ -140,12 +140,14 @@ def test_an_edge_that_is_there_is_not_added_again(api: Api, registry: RegistryBu
     assert registry.audit_entry_count() == entries + 1
 
 
-def test_an_addition_reinstates_what_was_retracted(api: Api) -> None:
+def test_an_addition_reinstates_what_was_retracted_unless_it_is_to_stay(api: Api) -> None:
     (edge,) = clean(api, transformed_from=[RAW])
     put(api, edge, retracted=True)
 
+    (left,) = clean(api, transformed_from=[RAW], reinstate=False)
     (again,) = clean(api, transformed_from=[RAW])
 
+    assert (left["id"], left["retracted"], len(left["statements"])) == (edge["id"], True, 2)
     assert (again["id"], again["retracted"]) == (edge["id"], False)
     assert [one["statement"] for one in again["statements"]] == ["added", "retracted", "reinstated"]
 

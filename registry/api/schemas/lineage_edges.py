@@ -60,6 +60,10 @@ class DataLineageBody(Strict):
     part_of = _list(DataBody, "The datasets that it is a part of, as a split or a partition is.")
     transformed_from = _list(DataBody, "The datasets that it was made from.")
     job = fields.Nested(JobBody, metadata=about("The job that made it."))
+    reinstate = Flag(
+        load_default=True,
+        metadata=about("Whether retracted edges are reinstated; programs that state edges again send `false`."),
+    )
     reason = reason()
 
     @post_load
@@ -67,7 +71,8 @@ class DataLineageBody(Strict):
         because = data.pop("reason", None)
         dataset: Dataset = data["dataset"]
         lists = {name: tuple(data.get(name, ())) for name in ("part_of", "transformed_from")}
-        return {"data": DataLineage(dataset, **lists, job=data.get("job")), "reason": because}
+        added = DataLineage(dataset, **lists, job=data.get("job"), reinstate=data["reinstate"])
+        return {"data": added, "reason": because}
 
 
 class EdgeStateBody(Strict):

@@ -37,12 +37,16 @@ class VersionLineage:
 
 @dataclass(frozen=True, slots=True)
 class DataLineage:
-    """What a dataset is a part of, what it was made from, and by which job."""
+    """What a dataset is a part of, what it was made from, and by which job.
+
+    Retracted edges stay retracted without *reinstate*.
+    """
 
     dataset: Dataset
     part_of: tuple[Dataset, ...] = ()
     transformed_from: tuple[Dataset, ...] = ()
     job: DataJob | None = None
+    reinstate: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def add_data(data: DataLineage, *, reason: str | None, actor: Actor, claim: Clai
         planned = [PlannedEdge(node.edge, node.role, source, key_of(node)) for node in nodes]
         chain = audit.lock_chain(unit.session, audit.REGISTRY)
         change = EdgeChange(unit.session, chain, planned, [own, *nodes], reason=reason, actor=actor)
-        entry = change.apply(None)
+        entry = change.apply(None, reinstate=data.reinstate)
         unit.remember(entry=entry, edges=change.ids)
         return LineageChange(entry, edges.read(unit.session, change.ids))
 

@@ -90,7 +90,7 @@ class EdgeChange:
         self._nodes = [(key_of(node), node) for node in nodes]
         self.ids: Sequence[int] = []
 
-    def apply(self, version: Version | None, *, retract: bool = False) -> str | None:
+    def apply(self, version: Version | None, *, retract: bool = False, reinstate: bool = True) -> str | None:
         """Write the statements that change something, and their entry; return its id, or None. Raises ClosesCycle."""
         event = audit.begin(self._chain)
         recording.keep_nodes(self._session, {}, self._nodes, at=event.at)
@@ -101,7 +101,7 @@ class EdgeChange:
             verbs = {
                 edge: StatementVerb.REINSTATED if state else StatementVerb.ADDED
                 for edge, state in before.items()
-                if not (state and state.is_in_force)
+                if state is None or (reinstate and not state.is_in_force)
             }
             self._require_no_cycle(verbs)
         return self._write(version, event, verbs)

@@ -125,7 +125,8 @@ OPERATIONS = [
     Operation("POST", "/lineage/datasets", DataLineageBody,
               {"dataset": DATA, "part_of": [DATA | {"digests": ["md5:" + "1" * 32]}],
                "transformed_from": [DATA | {"digests": ["md5:" + "2" * 32]}],
-               "job": {"namespace": "airflow", "name": "clean", "url": "https://ci.test/clean"}, "reason": "why"}),
+               "job": {"namespace": "airflow", "name": "clean", "url": "https://ci.test/clean"}, "reinstate": False,
+               "reason": "why"}),
     Operation("POST", "/lineage/events", PipelineEventDocument, {
         "eventType": "COMPLETE", "eventTime": "2026-11-20T12:00:00Z", "producer": "https://ci.test",
         "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json",
