@@ -13,7 +13,8 @@ from registry.client.http.transport import Transport
 def state(transport: Transport, origins: Sequence[DataOrigin]) -> Iterator[str]:
     """State what data was made from; yield a warning for each that cannot be stated.
 
-    Edges that are there stay, and so do retracted ones. Ends where the caller may not add lineage, or the registry is of an earlier release.
+    Edges that are there stay, and so do retracted ones. Ends where the caller may not add lineage, or the registry is
+    of an earlier release.
     """
     lineage = Lineage(transport)
     for origin in origins:

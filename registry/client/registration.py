@@ -120,8 +120,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     card: Path | None,
     allow_secrets: bool,
     follow_links: bool,
-    sources: detect.Sources | None,
-    detect_origin: bool,
+    detection: detect.Detection,
     update: bool,
     new_version: bool,
     jobs: int,
@@ -130,18 +129,20 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
 ) -> Registered:
     """Register the files at *source* as a version of *model*, making the model if there is none.
 
-    *card* is registered as README.md. Facts are detected from *sources*; the run and the code too with
-    *detect_origin*.
+    *card* is registered as README.md. Detected facts complete the stated ones.
     """
-    facts = plain(facts)
+    stated = given(**facts)
+    around = detect.join(stated, detect.origin(source, detection).captures())
+    facts = plain(around.facts)
     noticed = scan.Noticed()
     found_files = selected(source, selection, allow_secrets=allow_secrets, follow_links=follow_links, noticed=noticed)
     if card is not None:
         found_files = model_card.with_card(found_files, card)
     files = scan.hashed(found_files, jobs=jobs, progress=progress, parts=True)
-    origin = detect.around(source).captures() if detect_origin else []
-    captures = detect.facts_of(source, files, sources) if sources else []
-    joined = detect.join(facts, origin + captures)
+    captures = detect.facts_of(source, files, detection, datasets=facts.get("datasets") or ())
+    if stated.get("code", {}).get("path"):  # which a command of another directory does not belong to
+        captures = [capture.without("code") for capture in captures]
+    joined = detect.join(facts, captures)
     options = given(update=update or None, anew=new_version or None)
 
     def deliver(facts: Mapping[str, Any]) -> tuple[RegisteredView, SentFiles]:
@@ -156,10 +157,10 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
         if _WHOLE.union(*(capture.facts for capture in captures)).isdisjoint(error.extras.get("errors") or ()):
             raise
         # A registry of an earlier release does not know some facts, and all facts together may be too large.
-        joined = detect.join(facts, origin)
+        joined = detect.join(facts, [])
         joined.warnings.append(f"detected facts are not recorded, as the registry refused them: {error.detail}")
         view, sent = deliver(joined.facts)
-    warnings = [*joined.warnings, *data_origins.state(transport, joined.origins)]
+    warnings = [*around.warnings, *joined.warnings, *data_origins.state(transport, joined.origins)]
     uploaded: SentCounts = {"files": len(files), "sent": sent.files, "sent_bytes": sent.size}
     dropped: Dropped = {
         "empty_directories": sorted(noticed.empty),
@@ -167,7 +168,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
         "not_on_windows": [file.path for file in files if paths.unportable(file.path)],
     }
     done = {**view, "uploads": uploaded, "ignored": sorted(noticed.ignored), "dropped": dropped}
-    done |= {"found": joined.found, "warnings": warnings}
+    done |= {"found": around.found + joined.found, "warnings": warnings}
     return cast(Registered, records.of(RegisteredView, done))
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO, Unpack
 
 from registry.client import registration
 from registry.client.api import polling
-from registry.client.detect import Sources
+from registry.client.detect import Detection
 from registry.client.fields import several
 from registry.client.files import verify
 from registry.client.files.selection import Selection
@@ -46,7 +46,7 @@ class VersionFiles(Lookup):
         update: bool = False,
         new_version: bool = False,
         wait: bool = False,
-        detect: bool | Sources = True,
+        detect: Detection = True,
         idempotency_key: str | None = None,
         jobs: int = JOBS,
         progress: Progress | None = None,
@@ -67,8 +67,8 @@ class VersionFiles(Lookup):
         stages that made it, and edges between their data are added to the lineage. Framework, signature and Python are
         read from an ``MLmodel`` file, and the digest of ``requirements.txt``, or of another file that pins packages, is
         recorded. Arguments win. ``found`` in the answer has what was detected, and ``warnings`` what could not be read,
-        which are logged too. *detect* False turns this off; ``"files"`` reads the model's files alone, and ``"all"``
-        everything but the run and the code.
+        which are logged too. *detect* False turns this off; ``"files"`` reads the model's files alone, and a
+        ``Detected`` is in place of the run and the code.
 
         *progress* is called with what is done (``hash``, ``upload``) and with how many of how many bytes. Values that
         cannot be a fact, such as a list as a param, are a ValueError. The Python that runs this is not recorded.
@@ -93,8 +93,7 @@ class VersionFiles(Lookup):
             card=None if card is None else Path(card),
             allow_secrets=allow_secrets,
             follow_links=follow_links,
-            sources="all" if detect is True else detect or None,
-            detect_origin=detect is True,
+            detection=detect,
             update=update,
             new_version=new_version,
             jobs=jobs,

@@ -5,6 +5,7 @@ from __future__ import annotations
 ENTRIES = 1000  # params, metrics or tags
 EVALUATIONS = 100
 DATASETS = 100
+DIGESTS = 8  # of a dataset
 PARAM_LENGTH = 6000  # as in MLflow
 RUN_TAG_LENGTH = 8000  # as in MLflow
 URI_LENGTH = 2048

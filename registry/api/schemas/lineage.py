@@ -146,7 +146,7 @@ class DataBody(Strict):
     digests = fields.List(
         digest_field(),
         required=True,
-        validate=validate.Length(1, 8),
+        validate=validate.Length(1, lineage_limits.DIGESTS),
         metadata=about("Digests of the data, like `sha256:…` or `md5:…`: any of them identifies it."),
     )
     uri = Text(most=lineage_limits.URI_LENGTH, allow_none=True, metadata=about("Where the data is."))
@@ -197,7 +197,7 @@ class BaseModelBody(Strict):
     )
     digests = fields.List(
         digest_field(),
-        validate=validate.Length(max=8),
+        validate=validate.Length(max=lineage_limits.DIGESTS),
         metadata=about("Digests of the model: any of them identifies it."),
     )
     relation = _relation_field()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,10 +141,17 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     detected = version_facts.detected(where, enabled=not options["no_detect"])
     described = _facts_of_options(session, detected, **options)
     problem = None if (described["code"] or {}).get("commit") else detected.problem
+    detected = replace(detected, problem=None)
     if isinstance(path, str):
         _import(session, name, path, described, options, problem=problem)
     else:
-        _upload(session, name, path, described, options, detected, problem=problem)
+        # What no option changes was detected; the rest is stated.
+        unchanged: dict[str, Any] = {
+            kind: None for kind in ("run", "code") if described[kind] == getattr(detected, kind)
+        }
+        run, code = (getattr(detected, kind) if kind in unchanged else None for kind in ("run", "code"))
+        detected = replace(detected, run=run, code=code)
+        _upload(session, name, path, described | unchanged, options, detected, problem=problem)
 
 
 def _upload(
@@ -161,7 +169,7 @@ def _upload(
             name,
             path,
             **described,
-            detect=False if options["no_detect"] else "all",
+            detect=False if options["no_detect"] else detected,
             include=options["include"],
             exclude=options["exclude"],
             default_ignores=not options["no_default_ignores"],
@@ -174,7 +182,6 @@ def _upload(
             jobs=options["jobs"],
             progress=progress,
         )
-    done["found"] = detected.found(described) + done["found"]
     _warn_of_code(session, problem)
     for warning in done["warnings"]:
         session.warn(warning)

@@ -5,34 +5,33 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from registry.client.detect import ci, dvc, git, model_files
 from registry.client.detect.addresses import public_repository
-from registry.client.detect.captures import Capture, DataOrigin, FoundFacts, Joined, described, join
+from registry.client.detect.captures import Capture, DataOrigin, FoundFacts, Joined, join
 from registry.client.files.paths import working_directory
 from registry.rules import lineage_limits
 
 if TYPE_CHECKING:
     from registry.client.files.scan import Hashed
-    from registry.client.types import Code, Run
+    from registry.client.types import Code, Dataset, Run
 
 __all__ = [
     "Capture",
     "DataOrigin",
     "Detected",
+    "Detection",
     "FoundFacts",
     "Joined",
-    "Sources",
     "around",
     "facts_of",
     "join",
+    "origin",
     "public_repository",
 ]
-
-Sources = Literal["all", "files"]
-"""What facts are detected from: everything, or the files of the model alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +53,36 @@ class Detected:
         code = [Capture(self.code_source, {"code": self.code}, problem)] if self.code or problem else []
         return run + code
 
-    def found(self, facts: Mapping[str, Any]) -> list[FoundFacts]:
-        """Return what of the run and the code is in the *facts* to register."""
-        run, code = facts.get("run") or {}, facts.get("code") or {}
-        found: list[FoundFacts] = []
-        if self.run and self.run["id"] == run.get("id"):
-            found.append({"source": self.run["system"], "facts": {"run": described("run", run)}})
-        if self.code and self.code.get("commit") and self.code.get("commit") == code.get("commit"):
-            found.append({"source": self.code_source, "facts": {"code": described("code", self.code)}})
-        return found
+
+Detection = bool | Literal["files"] | Detected
+"""What is detected: all, nothing, facts of the model's files alone, or all but a run and a code that are known."""
 
 
-def facts_of(source: Path, files: Sequence[Hashed], sources: Sources) -> list[Capture]:
-    """Return what is known about the model at *source*, of which *files* are registered.
+def origin(source: Path, detection: Detection) -> Detected:
+    """Return the run and the code of a registration of *source*, as *detection* has it."""
+    if isinstance(detection, Detected):
+        return detection
+    return around(source) if detection is True else Detected()
+
+
+def facts_of(
+    source: Path, files: Sequence[Hashed], detection: Detection, *, datasets: Sequence[Dataset]
+) -> list[Capture]:
+    """Return what is known about the model at *source*, of which *files* are registered, and of the stated *datasets*.
 
     A capture that fails is a warning. Raises SourceChanged for a file that was written to since it was hashed.
     """
+    if detection is False:
+        return []
     captures = model_files.captures(files)
-    return [*captures, *_guarded("DVC", dvc.capture, source)] if sources == "all" else captures
+    if detection != "files":
+        captures += _guarded("DVC", partial(dvc.capture, source, datasets))
+    return captures
 
 
-def _guarded(name: str, read: Callable[[Path], list[Capture]], source: Path) -> list[Capture]:
+def _guarded(name: str, read: Callable[[], list[Capture]]) -> list[Capture]:
     try:
-        return read(source)
+        return read()
     except Exception as error:  # a document of any form must not fail the registration of a model
         return [Capture(name, warnings=(f"nothing is taken from {name}: {type(error).__name__}: {error}",))]
 

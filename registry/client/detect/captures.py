@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from registry.rules import lineage_limits, names, text
@@ -40,6 +40,10 @@ class Capture:
     warnings: tuple[str, ...] = ()
     origins: tuple[DataOrigin, ...] = ()
 
+    def without(self, kind: str) -> Capture:
+        """Return the capture without the fact *kind*."""
+        return replace(self, facts={name: value for name, value in self.facts.items() if name != kind})
+
 
 class FoundFacts(TypedDict):
     """What was found in one source and recorded: texts for people, by the kind of the fact."""
@@ -61,9 +65,9 @@ class Joined:
 def join(stated: Mapping[str, Any], captures: Sequence[Capture]) -> Joined:
     """Return the *stated* facts, completed by those of the *captures*; the first that names a fact has it.
 
-    Params, metrics, tags and the environment are completed by key, datasets and base models by digest or URI. A capture
-    names the command of the code without a repository: it joins the code that is known. Facts that a registry would
-    refuse are left out with a warning.
+    Params, metrics, tags and the environment are completed by key, datasets and base models by digest or URI: a dataset
+    that is known by one of its digests gets the others. A command that a capture names without a repository joins the
+    code that is known, with its directory. Facts that a registry would refuse are left out with a warning.
     """
     facts, found, warnings = dict(stated), list[FoundFacts](), list[str]()
     for capture in captures:
@@ -104,19 +108,14 @@ def _add(facts: dict[str, Any], kind: str, value: Any) -> tuple[list[str], list[
         known = facts.get("code") or {}
         if known and "repo" in value:  # the code that is stated may be another
             return [], []
-        new = {name: one for name, one in value.items() if name not in known or _is_directory_of_command(name, known)}
-        if "command" in known:  # a directory belongs to its command
-            new = {}
-        facts["code"] = {**known, **new}
-        return described("code", new), []
+        if known.get("command"):
+            return [], []
+        facts["code"] = {**known, **value}
+        return described("code", value), []
     if facts.get(kind) is not None:
         return [], []
     facts[kind] = value
     return described(kind, value), []
-
-
-def _is_directory_of_command(name: str, known: Mapping[str, Any]) -> bool:
-    return name == "path" and "command" not in known
 
 
 def _add_by_key(facts: dict[str, Any], kind: str, value: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -153,9 +152,14 @@ def _add_to_list(facts: dict[str, Any], kind: str, value: Sequence[Mapping[str, 
     known = [dict(one) for one in facts.get(kind) or ()]
     added, problems = [], []
     for one in value:
-        if not known_same(one, known):
+        same = next((other for other in known if _is_same_thing(one, other)), None)
+        if same is None:
             known.append(dict(one))
-            added.append(one.get("name") or one.get("uri") or one["digests"][0])
+        elif further := [digest for digest in one.get("digests") or () if digest not in same.get("digests", ())]:
+            same["digests"] = [*same.get("digests", ()), *further][: lineage_limits.DIGESTS]
+        else:
+            continue
+        added.append(one.get("name") or one.get("uri") or one["digests"][0])
     if len(known) > lineage_limits.DATASETS:
         left = added[lineage_limits.DATASETS - len(known) :]
         problems.append(f"a version has at most {lineage_limits.DATASETS} {kind}; left out: {listed(left)}")
@@ -165,12 +169,10 @@ def _add_to_list(facts: dict[str, Any], kind: str, value: Sequence[Mapping[str, 
     return added, problems
 
 
-def known_same(one: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether *known* has the dataset or base model *one*: by a digest, or by its URI where it has no digest."""
+def _is_same_thing(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two are the same dataset or base model: by a digest, or by the URI where one has no digest."""
     digests = set(one.get("digests") or ())
-    if digests:
-        return any(not digests.isdisjoint(other.get("digests") or ()) for other in known)
-    return any(one.get("uri") == other.get("uri") for other in known)
+    return not digests.isdisjoint(other.get("digests") or ()) if digests else one.get("uri") == other.get("uri")
 
 
 def _described_code(code: Mapping[str, Any]) -> Iterator[str]:

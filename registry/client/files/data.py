@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import cast
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from registry.client.errors import UnfitSource
@@ -22,6 +22,14 @@ JOBS = 4
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://.+?)(?:@([^@/]+))?\Z", re.DOTALL)
 # What of a query names the data. Everything else may be a signature or a token.
 _VERSIONS = {"versionid", "generation", "snapshot", "version", "revision", "ref"}
+
+
+class LocatedDataset(dict[str, Any]):
+    """A dataset that was read from a file or a directory: ``path`` is for those who look for more digests of it."""
+
+    def __init__(self, dataset: Mapping[str, Any], path: Path) -> None:
+        super().__init__(dataset)
+        self.path = path
 
 
 def described(text: str) -> Dataset:
@@ -41,10 +49,12 @@ def described(text: str) -> Dataset:
 
 
 def of(place: str | Path, *, name: str | None = None, role: str = "train") -> Dataset:
-    """Return the dataset at *place*, as ``described`` takes it. Raises UnfitSource."""
-    dataset = _local(Path(place)) if scan.exists(place) else _elsewhere(str(place))
+    """Return the dataset at *place*, as ``described`` takes it; a LocatedDataset for one here. Raises UnfitSource."""
+    is_here = scan.exists(place)
+    dataset = _local(Path(place)) if is_here else _elsewhere(str(place))
     dataset["name"] = (name or dataset["name"])[: lineage_limits.DATASET_NAME_LENGTH]
-    return cast(Dataset, {**dataset, "role": role})
+    dataset["role"] = cast(Any, role)
+    return cast(Dataset, LocatedDataset(dataset, Path(place))) if is_here else dataset
 
 
 def base_model(text: str) -> BaseModel:

@@ -17,7 +17,7 @@ from registry.client.detect.dvc import checksums
 from registry.client.files import pointers
 
 LOCK, PIPELINE = "dvc.lock", "dvc.yaml"
-MOST_BYTES = 4 << 20
+MOST_BYTES = 2 << 20
 _TEMPLATE = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 
 

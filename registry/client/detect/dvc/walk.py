@@ -36,13 +36,43 @@ _DATA = {".csv", ".tsv", ".parquet", ".jsonl", ".feather", ".arrow", ".npy", ".n
 _CODE = {".py", ".ipynb", ".sh", ".r", ".jl", ".sql", ".toml", ".yaml", ".yml", ".cfg", ".ini"}
 
 
-def capture(source: Path) -> list[Capture]:
+def capture(source: Path, datasets: Sequence[Dataset] = ()) -> list[Capture]:
     """Return the facts of the stages that made the file or directory *source*; none where no pipeline did.
 
-    Reads lock files from *source* up to the root of DVC or git, the model, and files of metrics; does not raise for
-    what cannot be read.
+    Stated *datasets* that are the same files get DVC's digests. Reads lock files from *source* up to the root of DVC or
+    git, the model, the stated data that DVC names, and files of metrics.
     """
-    source = Path(os.path.normpath(working_directory() / source))  # without following links
+    here = {_absolute(one.path): one for one in datasets if isinstance(one, data.LocatedDataset)}
+    captures = _of_pipeline(_absolute(source), here)
+    known = {digest for each in captures for one in each.facts.get("datasets", ()) for digest in one["digests"]}
+    return [*captures, *_of_pointers({path: one for path, one in here.items() if known.isdisjoint(one["digests"])})]
+
+
+def _absolute(path: Path) -> Path:
+    """Return an absolute path without ``..``. Links are not followed: DVC may link files to its cache."""
+    return Path(os.path.normpath(working_directory() / path))
+
+
+def _of_pointers(datasets: Mapping[Path, data.LocatedDataset]) -> Iterator[Capture]:
+    """Yield the digests of stated data that has a ``.dvc`` file."""
+    for path, dataset in datasets.items():
+        place = path.with_name(path.name + pointers.DVC_SUFFIX)
+        if not place.is_file():
+            continue
+        try:
+            pointer = pointers.of(scan.single(place))
+            same = pointer is not None and checksums.matches(path, pointer.digest, size=None)
+        except RegistryError as error:
+            yield Capture(place.name, warnings=(error.detail,))
+            continue
+        if pointer and same:
+            digests = [pointer.digest, *dataset["digests"]]
+            yield Capture(place.name, {"datasets": [{"name": dataset["name"], "digests": digests}]})
+        elif pointer:
+            yield Capture(place.name, warnings=(f"{path.name} was changed since {place.name} was written",))
+
+
+def _of_pipeline(source: Path, named: Mapping[Path, data.LocatedDataset]) -> list[Capture]:
     root = next((path for path in (source, *source.parents) if any((path / name).exists() for name in _ROOTS)), None)
     if root is None:
         return []
@@ -54,7 +84,7 @@ def capture(source: Path) -> list[Capture]:
     name = pipelines.shown(made[0][0].lock)
     if problem := next(filter(None, (_difference(out, pipelines) for _, out in made)), None):
         return [Capture(name, warnings=(*pipelines.warnings, f"{name} {problem}; nothing is taken from it"))]
-    walk = _Ancestry(pipelines, list({stage.key: stage for stage, _ in made}.values()))
+    walk = _Ancestry(pipelines, list({stage.key: stage for stage, _ in made}.values()), named)
     walk.run({out.path: out for _, out in made})
     return [Capture(name, walk.facts(), (*pipelines.warnings, *walk.warnings), tuple(walk.origins))]
 
@@ -80,6 +110,7 @@ class _Ancestry:
 
     pipelines: Pipelines
     made: Sequence[Stage]
+    named: Mapping[Path, data.LocatedDataset]
     stages: list[Stage] = field(default_factory=list)
     measuring: list[Stage] = field(default_factory=list)
     datasets: dict[Path, Dataset] = field(default_factory=dict)
@@ -145,11 +176,19 @@ class _Ancestry:
         if dep.digest is None:
             self.warnings.append(f"{name} has no MD5 in {self.pipelines.shown(stage.lock)}, and is not recorded")
             return
-        self.datasets[dep.path] = self._dataset(dep, self._role(dep, stage))
+        dataset = self._dataset(dep, self._role(dep, stage))
+        if named := self.named.get(dep.path):
+            if _difference(dep, self.pipelines) is None:
+                dataset["digests"] += named["digests"]
+            else:
+                self.warnings.append(f"{name} was changed since the stage {stage.name} read it; both are recorded")
+        self.datasets[dep.path] = dataset
 
     def _dataset(self, entry: Entry, role: str | None = None) -> Dataset:
         name = entry.url and data.public_address(entry.url)
-        shown = name or self.pipelines.shown(entry.path)
+        # Of a path elsewhere on this machine, the name alone is of interest to others.
+        here = entry.path.is_relative_to(self.pipelines.root)
+        shown = name or (self.pipelines.shown(entry.path) if here else entry.path.name)
         described = given(
             name=shown[-lineage_limits.DATASET_NAME_LENGTH :],
             digests=[entry.digest],
@@ -180,18 +219,20 @@ class _Ancestry:
     def _add_origins(self, stage: Stage, read: Sequence[Entry], models: Mapping[Path, Entry]) -> None:
         """Add what a stage made data from, and which data is a part of other data."""
         why = f"the stage {stage.name} of {self.pipelines.shown(stage.lock)}"
-        sources = tuple(self._without_role(dep) for dep in read if dep.path in self.datasets)
+        sources = [self._without_role(dep.path) for dep in read if dep.path in self.datasets]
         for out in stage.outs:
-            wholes = [dep for dep in self.datasets if dep != out.path and dep.is_relative_to(out.path)]
-            if out.digest and sources and out.path not in models and (out.path in self.datasets or wholes):
-                self.origins.append(DataOrigin(self._dataset(out), sources, job=self._job(stage), reason=why))
-            for path in wholes:
-                part = cast("Dataset", {**self.datasets[path]})
-                part.pop("role", None)
-                self.origins.append(DataOrigin(part, part_of=(self._dataset(out),), reason=why))
+            parts = [path for path in self.datasets if path != out.path and path.is_relative_to(out.path)]
+            if out.digest is None or out.path in models or not (out.path in self.datasets or parts):
+                continue
+            made = self._dataset(out)
+            # A stage may have copied its data, which is then the same data.
+            others = tuple(one for one in sources if not set(one["digests"]) & set(made["digests"]))
+            if others:
+                self.origins.append(DataOrigin(made, others, job=self._job(stage), reason=why))
+            self.origins += [DataOrigin(self._without_role(path), part_of=(made,), reason=why) for path in parts]
 
-    def _without_role(self, dep: Entry) -> Dataset:
-        return cast("Dataset", {key: value for key, value in self.datasets[dep.path].items() if key != "role"})
+    def _without_role(self, path: Path) -> Dataset:
+        return cast("Dataset", {key: value for key, value in self.datasets[path].items() if key != "role"})
 
     def _job(self, stage: Stage) -> DataJob:
         return {"namespace": f"dvc:{self.pipelines.root.name}", "name": stage.name}
