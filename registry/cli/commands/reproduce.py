@@ -76,8 +76,8 @@ def reproduce(session: Session, ref: Reference, runs: bool, yes: bool, repo: str
 
         def say() -> None:
             output.line(recipe.reference)
-            output.pairs([(one["step"], one["text"]) for one in steps])
-            formatting.reproducibility(report)
+            described = ("to rebuild", formatting.reproducibility(report))
+            output.pairs([*((one["step"], one["text"]) for one in steps), described])
 
         session.show(document, say)
         return

@@ -91,10 +91,11 @@ def _version(session: Session, version: VersionView) -> None:
     """Print a version with what is missing to build it again and its newest notes; earlier releases have neither."""
     from registry.client.errors import NotFound  # loads requests
 
-    formatting.version(version)
     name, number = version["model"], version["number"]
+    report = None
     with suppress(NotFound):
-        formatting.reproducibility(session.registry.lineage.reproducibility(name, number))
+        report = session.registry.lineage.reproducibility(name, number)
+    formatting.version(version, report)
     with suppress(NotFound):
         newest = session.registry.versions.notes(name, number, limit=formatting.NOTES + 1)
         formatting.notes(f"{name}:{number}", list(newest))

@@ -75,8 +75,8 @@ def model(view: ModelView) -> None:
     )
 
 
-def version(view: VersionView) -> None:
-    """Print a version, in full."""
+def version(view: VersionView, report: ReproducibilityView | None = None) -> None:
+    """Print a version, in full, with the report about what it is built again from, if there is one."""
     state = "" if view["state"] == "ready" else f", {view['state']}"
     rolled_back = ", rolled back" if view["rolled_back"] else ""
     output.line(f"{view['model']}:{view['number']} ({view['stage']}{state}{rolled_back})")
@@ -95,6 +95,7 @@ def version(view: VersionView) -> None:
             ("params", view["params"]),
             ("tags", view["tags"]),
             *_lineage_facts(view["lineage"]),
+            ("to rebuild", reproducibility(report) if report else None),
             ("run state", _RUN_STATES.get(view.get("run_state") or "")),
             ("deleted", when(view["deleted_at"])),
             ("purged", _purged(view)),
@@ -102,10 +103,10 @@ def version(view: VersionView) -> None:
     )
 
 
-def reproducibility(view: ReproducibilityView) -> None:
-    """Print how much of what a version is built again from is recorded."""
+def reproducibility(view: ReproducibilityView) -> str:
+    """Return how much of what a version is built again from is recorded."""
     missing = f"; missing: {', '.join(view['missing'])}" if view["missing"] else ""
-    output.pairs([("to rebuild", f"{view['score']} recorded{missing}")])
+    return f"{view['score']} recorded{missing}"
 
 
 # A finished run needs no note; an older registry omits the state.

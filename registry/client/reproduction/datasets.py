@@ -60,6 +60,8 @@ def _link(one: RecipeData, source: Path, directory: Path) -> None:
         if not _has_digest(target, one.digests):
             raise CannotReproduce(f"the repository has other data at {relative} than the version used.")
         return
+    if not target.parent.resolve().is_relative_to(directory.resolve()):
+        raise CannotReproduce(f"{relative} leaves the directory of the command: a link of the repository leads out.")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         target.symlink_to(source.resolve(), target_is_directory=source.is_dir())

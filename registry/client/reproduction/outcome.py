@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MEASURED = "reproduced"  # the metric of the outcome, and before a dot the beginning of the measured ones
+from registry.client.reproduction.recipe import MEASURED
+
 _KEY_LENGTH = 250
 
 

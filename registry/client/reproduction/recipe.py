@@ -12,6 +12,7 @@ from registry.client.errors import CannotReproduce
 from registry.client.types import FileView, GraphView, VersionView
 from registry.rules.listing import listed
 
+MEASURED = "reproduced"  # the metric of the outcome, and before a dot the beginning of the measured ones
 LOCK_FILES = ("uv.lock", "requirements.txt", "python_env.yaml", "conda.yaml", "environment.yml", "environment.yaml")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}\Z")
 # A scheme that git fetches without running a program that the address names, user@host:path, or an absolute path.
@@ -73,14 +74,19 @@ def of(version: VersionView, files: Sequence[FileView], graph: GraphView, *, rep
         lock_digest=lock,
         lock_file=next((path for path, digest in digests.items() if f"sha256:{digest}" == lock), None),
         image_digest=environment.get("image_digest"),
-        data=list(_data(graph)),
+        data=list(_used_data(graph)),
         params=version["params"],
         files=digests,
-        metrics={name: value for name, value in version["metrics"].items() if not name.startswith("reproduced")},
+        metrics={name: value for name, value in version["metrics"].items() if not is_of_reproduction(name)},
     )
 
 
-def _data(graph: GraphView) -> Iterator[RecipeData]:
+def is_of_reproduction(metric: str) -> bool:
+    """Return whether a metric records the outcome of a reproduction."""
+    return metric == MEASURED or metric.startswith(f"{MEASURED}.")
+
+
+def _used_data(graph: GraphView) -> Iterator[RecipeData]:
     for edge in graph["edges"]:
         if edge["kind"] == "used" and edge["source"] == 0:
             node = graph["nodes"][edge["target"]]

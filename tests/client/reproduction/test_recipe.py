@@ -1,0 +1,96 @@
+"""Which recipes are run, and where their data is put."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from registry.client.errors import CannotReproduce
+from registry.client.reproduction import datasets, environments, outcome
+from registry.client.reproduction.environments import EnvironmentOptions
+from registry.client.reproduction.recipe import Recipe, RecipeData, require_code
+
+COMMIT = "7b1d0f6e2c9a"
+WHOLE = Recipe(
+    "fraud:1", "https://h/r", COMMIT, None, False, "make", None, None, None, None, [], {}, {}, {}
+)  # fmt: skip
+EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_only_an_address_and_a_clean_commit_are_cloned() -> None:
+    for repo in ("https://h/r", "git@h:team/r", "ssh://git@h/r", "file:///r", "/srv/r.git"):
+        require_code(replace(WHOLE, repo=repo))
+    for repo in (None, "fraud", "ext::sh -c id", "--upload-pack=id", "-u@h:r", "../r", "http::x"):
+        with pytest.raises(CannotReproduce, match="cannot be cloned"):
+            require_code(replace(WHOLE, repo=repo))
+    for commit in (None, "main", "--orphan", "HEAD~1"):
+        with pytest.raises(CannotReproduce, match="the commit of fraud:1 is not recorded"):
+            require_code(replace(WHOLE, commit=commit))
+    with pytest.raises(CannotReproduce, match="uncommitted changes"):
+        require_code(replace(WHOLE, dirty=True))
+
+
+def test_data_is_linked_inside_of_the_directory_of_the_command(tmp_path: Path) -> None:
+    source, directory = tmp_path / "source", tmp_path / "checkout"
+    source.touch()
+    directory.mkdir()
+    (directory / "out").symlink_to(tmp_path)
+
+    def provide(name: str, *, local: bool = True, made_by_run: bool = False) -> list[RecipeData]:
+        data = [RecipeData(name, "train", [EMPTY, "md5:" + "0" * 32])]
+        return datasets.provide(
+            data, directory, directory, {name: source} if local else {}, made_by_run=made_by_run
+        )  # fmt: skip
+
+    assert [provide("data/train.csv"), provide("../up.csv"), provide(str(tmp_path / "root.csv"))] == [[], [], []]
+    assert {path.name for path in directory.rglob("*.csv")} == {"train.csv", "up.csv", "root.csv"}
+    assert provide("data/train.csv", local=False) == []
+    with pytest.raises(CannotReproduce, match="leaves the directory of the command"):
+        provide("out/other.csv")
+    with pytest.raises(CannotReproduce, match=r"is not in the repository.*--data none\.csv=PATH"):
+        provide("none.csv", local=False)
+    assert [one.name for one in provide("none.csv", local=False, made_by_run=True)] == ["none.csv"]
+    (directory / "changed.csv").write_text("x")
+    with pytest.raises(CannotReproduce, match="differs in the repository"):
+        provide("changed.csv", local=False)
+
+
+def test_an_environment_that_is_not_recorded_or_cannot_be_made_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # neither conda nor docker
+    (tmp_path / "conda.yaml").touch()
+    cases = {
+        "neither a lock file nor a container image": WHOLE,
+        "give its name, --image NAME": replace(WHOLE, image_digest=EMPTY),
+        "no lock file with the digest sha256:0": replace(WHOLE, lock_digest="sha256:" + "0" * 64),
+        "conda.yaml needs conda": replace(WHOLE, lock_digest=EMPTY, lock_file="conda.yaml"),
+    }
+
+    for text, recipe in cases.items():
+        with pytest.raises(CannotReproduce, match=text):
+            environments.prepare(recipe, None, tmp_path, tmp_path, tmp_path / "env", EnvironmentOptions())
+    with pytest.raises(CannotReproduce, match="the container image needs docker"):
+        environments.prepare(
+            replace(WHOLE, image_digest=EMPTY),
+            None,
+            tmp_path,
+            tmp_path,
+            tmp_path / "env",
+            EnvironmentOptions(image="i"),
+        )
+
+
+def test_a_version_is_reproduced_by_all_files_or_all_metrics() -> None:
+    def compare(files: dict[str, str], metrics: dict[str, float], tolerance: float = 0) -> bool:
+        registered = {"auc": 0.8, "loss": -2.0, "other": 1.0}
+        return outcome.compare({"a": "1", "b": "2"}, files, registered, metrics, tolerance=tolerance).is_reproduced
+
+    assert compare({"a": "1", "b": "2"}, {"auc": 0.1})
+    assert compare({"a": "1"}, {"auc": 0.8, "loss": -2.0, "unknown": 3.0})
+    assert compare({}, {"auc": 0.84, "loss": -2.09}, 0.05)
+    assert not compare({}, {"auc": 0.84, "loss": -2.2}, 0.05)
+    assert not compare({"a": "1"}, {})
+    assert not compare({}, {"auc": float("nan")})
