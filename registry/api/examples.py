@@ -270,7 +270,7 @@ OPTIONS = {
     ],
 }
 COMPLETION = {"start": 8, "end": 12, "items": [{"text": "'production'", "kind": "value"}]}
-FOUND = {"items": [_VERSION | _MEASURED | _PROMOTED], "next_cursor": None, "warnings": []}
+FOUND = {"items": [_VERSION | _MEASURED | _PROMOTED], "next_cursor": None, "warnings": [], "best": None}
 INVENTORY = {
     "items": [HOLDER | {"named": "fraud", "now": 2, "staged": None, "damaged": False, "uncertain": False}],
     "next_cursor": None,

@@ -44,12 +44,13 @@ READS: dict[str, tuple[int, Call]] = {
     "list fields of versions": (1, lambda api: api.get("/models/fraud/versions?limit=200&fields=number,tags")),
     "list aliases": (2, lambda api: api.get("/models/fraud/aliases?limit=200")),
     "search versions": (1, lambda api: api.get("/search/versions?limit=200&filter=tags.team='risk'")),
+    "search best": (3, lambda api: api.get(f"/search/versions?best=auc&on=sha256:{'0' * 64}")),
     "search models": (1, lambda api: api.get("/search/models?limit=200")),
     "files": (4, lambda api: api.get("/models/fraud/versions/1/files?limit=200")),
     "metrics": (3, lambda api: api.get("/models/fraud/versions/1/metrics?limit=200")),
     "notes": (3, lambda api: api.get("/models/fraud/versions/1/notes?limit=200")),
     "compare": (3, lambda api: api.get("/compare?v=fraud:1&v=fraud:2")),
-    "metric series": (3, lambda api: api.get("/models/fraud/metrics?limit=200")),
+    "metric series": (2, lambda api: api.get("/models/fraud/metrics?limit=200")),
     "lineage": (3, lambda api: api.get("/models/fraud/versions/1/lineage")),
     "model history": (3, lambda api: api.get("/models/fraud/history?limit=200")),
     "audit": (3, lambda api: api.get("/audit?limit=200")),
@@ -69,7 +70,7 @@ WRITES: dict[str, tuple[int, int, Call]] = {
 }
 
 
-SNAPSHOTS = {"stage options", "rollback targets"}  # their transaction ends with a round trip
+SNAPSHOTS = {"stage options", "rollback targets", "search best"}  # their transaction ends with a round trip
 SENT_ONE_BY_ONE = {name: (count, count + (name in SNAPSHOTS), call) for name, (count, call) in READS.items()}
 
 
@@ -77,7 +78,7 @@ SENT_ONE_BY_ONE = {name: (count, count + (name in SNAPSHOTS), call) for name, (c
 def stocked(registry: RegistryBuilder) -> RegistryBuilder:
     """A version in production, and two others."""
     registry.model("fraud").version(stage="production", aliases=["champion"], tags={"team": "risk"})
-    registry.model("fraud").version()
+    registry.model("fraud").version(evaluations=[{"metrics": {"auc": 0.9}, "dataset_digest": f"sha256:{'0' * 64}"}])
     registry.model("fraud").version()
     return registry
 
@@ -164,12 +165,16 @@ def test_a_registration_with_its_bytes_asks_as_often_as_it_did(app: Flask, api: 
 
 
 def test_a_full_page_costs_no_statement_more(app: Flask, api: Api, registry: RegistryBuilder) -> None:
-    registry.model("fraud").version(stage="production", aliases=["champion"], tags={"team": "risk"})
+    measured = [{"metrics": {"auc": 0.9}, "dataset_digest": f"sha256:{'0' * 64}"}]
+    registry.model("fraud").version(
+        stage="production", aliases=["champion"], tags={"team": "risk"}, evaluations=measured
+    )
     files = [registry.file()]
     for number in range(40):
         registry.model("fraud").version(
-            files=files, run={"system": "ci", "id": str(number)}, tags={"team": "risk"}, aliases=[f"a{number}"]
-        )
+            files=files, run={"system": "ci", "id": str(number)}, tags={"team": "risk"}, aliases=[f"a{number}"],
+            evaluations=measured,
+        )  # fmt: skip
         registry.create_model(f"model-{number}", tags={"team": "risk"})
 
     assert asked(app, api, calls_of(READS)) == pinned(app, SENT_ONE_BY_ONE)

@@ -174,6 +174,16 @@ def test_metrics_name_their_dataset(run_cli: CommandLine, model: str, place: Pla
     said.append(ok(run_cli("version", "measure", f"{model}:1", "--metric", "auc=0.98@test.csv")).out)
     unknown = run_cli(*measure, "--data", "tset.csv")
     several = run_cli(*measure, "--metric", "f1=1@test.csv")
+    ranked = ["search", "--best", "auc", "--model", model, "--on"]
+    on_file, on_name = ok(run_cli(*ranked, "train.csv")).out, answer(run_cli(*ranked, "train.csv", "--json"))
+    wrong_best = [
+        run_cli(*ranked), run_cli(*ranked, "tset.csv"), run_cli("search", "--on", digest),
+        run_cli(*ranked, digest, "--order-by", "name"), run_cli("search", "--models", "--stage", "production"),
+    ]  # fmt: skip
+    ok(run_cli("version", "measure", f"{model}:1", "ks=2", "--data", "train.csv"))
+    unclear = run_cli("search", "--best", "ks", "--on", "train.csv")
+    lowest = run_cli("search", "NOT stage = 'production'", "--best", "ks", "--on", "train.csv", "--direction", "min",
+                     "--model", model)  # fmt: skip
     part = ["version", "measure", f"{model}:2", "auc=0.5", "--slice", "site=b,country=DE"]
     sliced = ok(run_cli(*part, "--data", "train.csv")).out
     wrong_slices = [run_cli(*part), run_cli(*part[:-1], "country", "--data", "train.csv")]
@@ -184,6 +194,13 @@ def test_metrics_name_their_dataset(run_cli: CommandLine, model: str, place: Pla
     assert "no dataset 'tset.csv': its datasets are test.csv, train.csv" in unknown.err
     assert sliced == f"{model}:2 auc=0.5 on train.csv, slice country=DE,site=b\n"
     assert [one.code for one in wrong_slices] == [2, 2]
+    assert [line.split()[:3] for line in on_file.splitlines()[1:]] == [
+        [f"{model}:1", "0.99", "train.csv"], [f"{model}:2", "0.95", "train.csv"]
+    ]  # fmt: skip
+    assert [one["number"] for one in on_name["items"]] == [1, 2]
+    assert [one.code for one in wrong_best] == [2] * 5
+    assert (unclear.code, "give max or min" in unclear.err) == (2, True)
+    assert ok(lowest).out.splitlines()[1].startswith(f"{model}:1")
     assert "auc=0.5@train.csv[country=DE,site=b]" in ok(run_cli("show", f"{model}:2")).out
     assert "country=DE,site=b" in ok(run_cli("version", "metrics", f"{model}:2")).out
     csv = ["model", "metrics", model, "--csv", "--slice", "country=DE,site=b", "--key", "auc"]

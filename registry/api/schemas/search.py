@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import fields, post_load
+from marshmallow import ValidationError, fields, post_load, validates_schema
 
 from registry.api.schemas.models import ModelView
 from registry.api.schemas.paging import PageBody, PageQuery, field_names_in_body, field_names_in_query
@@ -13,6 +13,10 @@ from registry.domain.filters import keys, native
 from registry.domain.filters.suggest import MOST, SuggestionKind
 from registry.domain.filters.terms import MOST_PATTERN, MOST_VALUES, MOST_WILDCARDS
 from registry.http.fields import Choice, QueryNumber, Strict, Text, View, about, one_of, output
+from registry.rules import slices
+from registry.rules.metric_directions import MetricDirection
+from registry.rules.names import TAG_KEY_LENGTH
+from registry.services.search.best import BestQuery
 from registry.services.search.completion import Of
 
 MODELS_FILTER = "tags.team = 'risk' AND name LIKE 'fraud%'"
@@ -87,6 +91,55 @@ class _VersionSearch(Strict):
     )
 
 
+class _BestSearch(_VersionSearch):
+    """A search for versions, or for the best of them."""
+
+    best = Text(
+        least=1, most=TAG_KEY_LENGTH,
+        metadata=about(
+            "A metric: the versions that have it on the dataset `on`, the best first, and the newest of equal ones. "
+            "Not together with `order_by`."
+        ),
+    )  # fmt: skip
+    on = Text(
+        least=1, most=500,
+        metadata=about(
+            "For `best`: a digest of the dataset, or its name in a lineage where one dataset of this name has the "
+            "metric. Datasets that share a digest are the same."
+        ),
+    )  # fmt: skip
+    slice = Text(
+        most=2 * slices.LENGTH, rule=slices.problem,
+        metadata=about(f"For `best`: the slice of the dataset, like `{slices.EXAMPLE}`; without it, the whole."),
+    )  # fmt: skip
+    direction = fields.String(
+        validate=Choice([*MetricDirection]),
+        metadata=about(
+            "For `best`: `max` if higher values are better, `min` if lower ones are. Needed where the end of the "
+            "metric's name does not show it, as it does for `val.auc` and `test_rmse`."
+        ),
+    )
+
+    @validates_schema
+    def _require_metric(self, data: dict[str, Any], **_: Any) -> None:
+        if "best" not in data:
+            for name in ("on", "slice", "direction"):
+                if data.get(name):
+                    raise ValidationError("is for searches with best", name)
+        elif "on" not in data:
+            raise ValidationError("is required for best: a digest or a name of the dataset", "on")
+        elif data.get("order_by"):
+            raise ValidationError("must not be given with best, which is an order itself", "order_by")
+
+    @post_load
+    def _ask_for_best(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        metric, on, part, direction = (data.pop(name, None) for name in ("best", "on", "slice", "direction"))
+        if metric is None:
+            return data
+        query = BestQuery(metric, on, slices.canonical(part or ""), direction and MetricDirection(direction))
+        return data | {"best": query}
+
+
 class ModelSearchQuery(PageQuery, _ModelSearch):
     """A search for models in an address."""
 
@@ -99,13 +152,13 @@ class ModelSearchBody(PageBody, _ModelSearch):
     field_names = field_names_in_body(ModelView)
 
 
-class VersionSearchQuery(PageQuery, _VersionSearch):
+class VersionSearchQuery(PageQuery, _BestSearch):
     """A search for versions in an address."""
 
     field_names = field_names_in_query(VersionView)
 
 
-class VersionSearchBody(PageBody, _VersionSearch):
+class VersionSearchBody(PageBody, _BestSearch):
     """A search for versions in a body."""
 
     field_names = field_names_in_body(VersionView)

@@ -48,6 +48,7 @@ from registry.http.fields import (
 )
 from registry.rules import digests, inline_bytes, lineage_limits, names, paths, slices
 from registry.rules.manifest import MOST_FILES
+from registry.rules.metric_directions import MetricDirection
 
 MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}$"
 FILES_LIMIT = 1000
@@ -381,6 +382,17 @@ class VersionsQuery(PageQuery):
     field_names = field_names_in_query(VersionView)
 
 
+class BestView(View):
+    """What the best versions were asked by."""
+
+    metric = fields.String(**output("The name of the metric."))
+    direction = fields.String(
+        validate=Choice([*MetricDirection]), **output("`max`: the highest value is the best; `min`: the lowest is.")
+    )
+    digests = fields.List(fields.String(), **output("The digests of the dataset under which versions have the metric."))
+    slice = fields.String(**output("The slice of the dataset; empty: the whole."))
+
+
 _ListedVersion = listed(VersionView, "ListedVersionView")
 VersionPage = page_of(_ListedVersion, "VersionPage")
 FoundVersionPage = page_of(
@@ -389,6 +401,7 @@ FoundVersionPage = page_of(
     warnings=fields.List(
         fields.String(), **output("On the first page: the keys of the order whose values are on several datasets.")
     ),
+    best=fields.Nested(BestView, **output("With `best`: what the versions are ordered by; else null.", null=True)),
 )
 FilePage = page_of(FileView, "FilePage")
 MetricPage = page_of(MetricView, "MetricPage")

@@ -26,6 +26,7 @@ from registry.http.access import requires
 from registry.http.database_position import replicable
 from registry.services.search import completion, search
 from registry.services.search.completion import Completion
+from registry.services.search.search import FoundVersions
 
 blueprint = Blueprint("search", __name__, url_prefix="/api/v1/search", description="Find models and versions.")
 
@@ -63,8 +64,8 @@ def search_models_by_body(body: dict[str, Any]) -> dict[str, Any]:
 @requires(Permission.MODEL_READ)
 @replicable
 def search_versions(query: dict[str, Any]) -> dict[str, Any]:
-    """Find versions of all models by a filter."""
-    return paged(search.find_versions(**query, rendering=RENDERED))
+    """Find versions of all models by a filter, or the best ones by a metric on one dataset."""
+    return _with_best(search.find_versions(**query, rendering=RENDERED))
 
 
 @blueprint.route("/versions", methods=["POST"])
@@ -79,7 +80,7 @@ def search_versions_by_body(body: dict[str, Any]) -> dict[str, Any]:
 
     As GET, for filters that are too long for an address. Changes nothing and needs no Idempotency-Key.
     """
-    return paged(search.find_versions(**body, rendering=RENDERED))
+    return _with_best(search.find_versions(**body, rendering=RENDERED))
 
 
 @blueprint.route("/complete")
@@ -93,3 +94,7 @@ def complete_filter(query: dict[str, Any]) -> Completion:
     Values are suggested for `name`, tags, `run.id`, datasets, stages, states and lifecycles.
     """
     return completion.complete(**query)
+
+
+def _with_best(page: FoundVersions) -> dict[str, Any]:
+    return paged(page) | {"best": page.best}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import quote
 
 from registry.client.fields import comma_separated
-from registry.client.http.transport import Transport, View
-from registry.client.types import CompletionView, ModelView, VersionView
+from registry.client.http.transport import Query, Transport, View
+from registry.client.types import BestView, CompletionView, ModelView, VersionView
 
 LONGEST_IN_ADDRESS = 4000  # many proxies refuse a request line of 8 KiB
 
@@ -49,6 +50,31 @@ class Search:
         """
         return self._find(VersionView, "/search/versions", filter, order_by, fields, on_warning)
 
+    def best(
+        self,
+        metric: str,
+        *,
+        on: str,
+        slice: str | None = None,
+        direction: str | None = None,
+        filter: str | None = None,
+        fields: Iterable[str] | None = None,
+        on_order: Callable[[BestView], None] | None = None,
+    ) -> Iterator[VersionView]:
+        """Yield the versions that have the *metric* on a dataset, the best first, and the newest of equal ones.
+
+        *on* is a digest of the dataset, or its name in a lineage; *slice* is a part of it, as ``country=DE``. Without a
+        *direction*, ``max`` or ``min``, the end of the metric's name decides: raises Invalid where that is not known.
+        *on_order* is called with the direction and the digests of the dataset before the first version.
+        """
+        asked = {"best": metric, "on": on, "slice": slice, "direction": direction, "filter": filter}
+
+        def announce(page: Mapping[str, Any]) -> None:
+            if on_order is not None:
+                on_order(page["best"])
+
+        return self._pages(VersionView, "/search/versions", asked, fields, on_page=announce)
+
     def complete(self, q: str, *, of: str = "versions", caret: int | None = None) -> CompletionView:
         """Return what can stand in an unfinished filter *q* of ``versions`` or ``models``.
 
@@ -67,8 +93,21 @@ class Search:
         on_warning: Callable[[str], None] | None = None,
     ) -> Iterator[View]:
         asked = {"filter": filter, "order_by": order_by}
+        return self._pages(shape, path, asked, fields, on_warning=on_warning)
+
+    def _pages(
+        self,
+        shape: type[View],
+        path: str,
+        asked: Mapping[str, str | None],
+        fields: Iterable[str] | None,
+        *,
+        on_page: Callable[[Mapping[str, Any]], None] | None = None,
+        on_warning: Callable[[str], None] | None = None,
+    ) -> Iterator[View]:
         names = comma_separated(fields)
-        if len(quote(filter or "")) > LONGEST_IN_ADDRESS:
-            body = {**asked, "fields": names.split(",") if names else None}
-            return self._transport.pages(shape, path, body=body, on_warning=on_warning)
-        return self._transport.pages(shape, path, query={**asked, "fields": names}, on_warning=on_warning)
+        query: Query | None = {**asked, "fields": names}
+        body: Query | None = None
+        if len(quote(asked["filter"] or "")) > LONGEST_IN_ADDRESS:
+            query, body = None, {**asked, "fields": names.split(",") if names else None}
+        return self._transport.pages(shape, path, query=query, body=body, on_page=on_page, on_warning=on_warning)

@@ -110,11 +110,12 @@ class Transport:
         body: Query | None = None,
         size: int = PAGE,
         most: int | None = None,
+        on_page: Callable[[Mapping[str, Any]], None] | None = None,
         on_warning: Callable[[str], None] | None = None,
     ) -> Iterator[View]:
         """Yield every item of a list, fetched page by page as they are consumed; with *body* by POST.
 
-        *on_warning* is called with each of the answer's warnings before its items.
+        *on_page* is called with each page, and *on_warning* with each of its warnings, before its items.
 
         Raises UnexpectedReply for a list that does not end: a cursor that comes back, EMPTY_PAGES pages without an
         item, or more than *most* items.
@@ -134,6 +135,8 @@ class Transport:
                     f"{self.url} answered with something that is not a list, not as a registry does at {path}."
                     " Is this its address?"
                 )
+            if on_page is not None:
+                on_page(page)
             if on_warning is not None:
                 for warning in page.get("warnings") or ():
                     on_warning(str(warning))

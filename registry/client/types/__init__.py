@@ -88,6 +88,7 @@ from registry.client.types.tokens import (
 )
 from registry.client.types.uploads import PartsView, PartView, Target, UploadView
 from registry.client.types.versions import (
+    BestView,
     Evaluation,
     EvaluationView,
     FileView,
@@ -104,6 +105,7 @@ __all__ = [
     "AliasView",
     "AttentionView",
     "BaseModel",
+    "BestView",
     "CellView",
     "ChainEntryView",
     "ChainText",

@@ -47,6 +47,15 @@ class Evaluation(TypedDict):
     slice: NotRequired[str]
 
 
+class BestView(TypedDict):
+    """The order of the best versions: by a metric on a ``slice`` of the dataset with these digests."""
+
+    metric: str
+    direction: Literal["max", "min"]
+    digests: list[str]
+    slice: str
+
+
 class VersionView(TypedDict):
     """A version. ``metrics`` has the latest value of each, on any data; ``evaluations`` those on named datasets.
 

@@ -31,7 +31,8 @@ Find = Callable[[Key], Column | Related]
 class SearchPage:
     """One page of a search: the rows ``after`` a position, in a total order.
 
-    ``is_ordered`` by the client: otherwise the order is one of a few.
+    ``is_ordered`` by the client: otherwise the order is one of a few. ``is_best``: the order is one metric, rows
+    without a value are left out, and of equal values the newest row comes first.
     """
 
     term: Term
@@ -40,6 +41,7 @@ class SearchPage:
     limit: int
     hides_prompts: bool = False
     is_ordered: bool = True
+    is_best: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +70,7 @@ class _Search:
     nothing: tuple[bool, ...] | None
     hides_prompts: bool
     name_count: int
+    is_best: bool
     term: Term = field(compare=False)
     sample: Mapping[str, Any] = field(compare=False)
 
@@ -129,7 +132,7 @@ def _page(
 ) -> tuple[Fitting, list[Key]]:
     dialect = SearchDialect(session.get_bind().dialect.name)
     order = tuple(query.order)
-    columns = _sort_columns(searched, order, dialect)
+    columns = _sort_columns(searched, order, dialect, query.is_best)
     after = [] if query.after is None else _decode_position(columns, query.after, dialect)
     # As a condition on the version it lets an index return the versions in their order.
     names = [*required(query.term, _NAME)] if searched is _VERSIONS else []
@@ -141,7 +144,19 @@ def _page(
     contents = shown.items if isinstance(shown, Rendered) else shown
     nothing = None if query.after is None else tuple(value is None for value in after)
     statements = _page_statements(
-        _Search(searched, contents, dialect, shape, order, nothing, query.hides_prompts, len(names), term, values)
+        _Search(
+            searched,
+            contents,
+            dialect,
+            shape,
+            order,
+            nothing,
+            query.hides_prompts,
+            len(names),
+            query.is_best,
+            term,
+            values,
+        )
     )
     # Without values that decide on the plan, and with few statements like it, it can be prepared.
     is_varied = query.is_ordered or len(names) > 1 or len(values) > len(names)
@@ -160,10 +175,11 @@ def _page(
 
 
 @functools.lru_cache(256)
-def _sort_columns(searched: _Searched, order: tuple[Order, ...], dialect: SearchDialect) -> list[Sorted]:
+def _sort_columns(searched: _Searched, order: tuple[Order, ...], dialect: SearchDialect, is_best: bool) -> list[Sorted]:
     """Return the columns of a total order."""
-    last = replace(searched.unique, descending=bool(order) and order[0].descending)
-    return [*(search_order.sorted_by(one, searched.field(one.key, dialect), dialect) for one in order), last]
+    last = replace(searched.unique, descending=is_best or (bool(order) and order[0].descending))
+    columns = [search_order.sorted_by(one, searched.field(one.key, dialect), dialect) for one in order]
+    return [*(replace(one, nullable=one.nullable and not is_best) for one in columns), last]
 
 
 @functools.lru_cache(128)
@@ -179,7 +195,7 @@ def _page_statements(search: _Search) -> _Statements:
         matching = matching.where(Version.model_id == catalog.live_id(named))
     names = search_terms.parameter_names()
     matching = matching.where(search_terms.where(search.term, find, search.dialect, names))
-    order: Sequence[Sorted] = _sort_columns(search.searched, search.order, search.dialect)
+    order: Sequence[Sorted] = _sort_columns(search.searched, search.order, search.dialect, search.is_best)
     after = None if search.nothing is None else [_place(search, number, one) for number, one in enumerate(order)]
     measured: list[Key] = []
     if after is None:
@@ -188,7 +204,8 @@ def _page_statements(search: _Search) -> _Statements:
     compared = [Sorted(search_fields.compares_datasets(matching, key)) for key in measured]
     first = find(search.order[0].key) if search.order else None
     if isinstance(first, Related) and first.joined:
-        matching, order = search_order.valued_first(search.contents.key, matching, order, after, first)
+        arrange = search_order.valued_only if search.is_best else search_order.valued_first
+        matching, order = arrange(search.contents.key, matching, order, after, first)
     elif after is not None:
         matching = matching.where(search_order.beyond(order, after))
     if isinstance(search.contents, Items):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, cast, false, func, not_, null, or_, select, union_all
+from sqlalchemy import CTE, ColumnElement, and_, bindparam, cast, false, func, not_, null, or_, select, union_all
 
 from registry.db.base import Rows
 from registry.db.queries import pages
@@ -50,6 +50,15 @@ def _later(column: Sorted, value: Any) -> ColumnElement[bool]:
     return or_(condition, column.expression.is_(None)) if column.nullable else condition
 
 
+def valued_only(
+    key_column: Any, matching: Rows, order: Sequence[Sorted], after: Sequence[Any] | None, place: Related
+) -> tuple[Rows, list[Sorted]]:
+    """Return the rows of one page that have a value, and their order, as :func:`valued_first` does."""
+    valued = _valued(key_column.label("key"), matching, order, after, place)
+    named = [replace(one, expression=valued.c[f"by_{number}"]) for number, one in enumerate(order)]
+    return select(key_column).where(key_column == valued.c.key), named
+
+
 def valued_first(
     key_column: Any, matching: Rows, order: Sequence[Sorted], after: Sequence[Any] | None, place: Related
 ) -> tuple[Rows, list[Sorted]]:
@@ -64,11 +73,7 @@ def valued_first(
     if after is not None and after[0] is None:
         without = without.where(beyond(others, after[1:]))
     else:
-        by_value = [replace(order[0], expression=place.value, nullable=False), *others]
-        joined = matching.join(place.value.class_, and_(*place.joined))
-        valued = pages.first(
-            joined if after is None else joined.where(beyond(by_value, after)), by_value, key, name="valued"
-        )
+        valued = _valued(key, matching, order, after, place)
         count = select(func.count()).select_from(valued).scalar_subquery()
         without = without.where(count <= bindparam("limit"))
         parts.append(select(valued))
@@ -77,3 +82,10 @@ def valued_first(
     ordered = union_all(*parts).cte("found")
     named = [replace(one, expression=ordered.c[f"by_{number}"]) for number, one in enumerate(order)]
     return select(key_column).where(key_column == ordered.c.key), named
+
+
+def _valued(key: Any, matching: Rows, order: Sequence[Sorted], after: Sequence[Any] | None, place: Related) -> CTE:
+    """Return the rows of one page that have a value, in the order of the index."""
+    by_value = [replace(order[0], expression=place.value, nullable=False), *order[1:]]
+    joined = matching.join(place.value.class_, and_(*place.joined))
+    return pages.first(joined if after is None else joined.where(beyond(by_value, after)), by_value, key, name="valued")

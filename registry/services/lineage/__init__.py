@@ -1,5 +1,14 @@
 """Lineage of versions: runs, code, environments, datasets and parent versions."""
 
-from registry.services.lineage import additions, edges, graph, impact, pipeline_events, recording, reproducibility
+from registry.services.lineage import (
+    additions,
+    datasets,
+    edges,
+    graph,
+    impact,
+    pipeline_events,
+    recording,
+    reproducibility,
+)
 
-__all__ = ["additions", "edges", "graph", "impact", "pipeline_events", "recording", "reproducibility"]
+__all__ = ["additions", "datasets", "edges", "graph", "impact", "pipeline_events", "recording", "reproducibility"]

@@ -25,6 +25,7 @@ from registry.domain.errors import Invalid, Malformed
 from registry.domain.filters import keys, mlflow, native
 from registry.domain.filters.terms import Key, Order
 from registry.services.search import known_terms
+from registry.services.search.best import Best, BestQuery, best_of
 
 MODELS_MOST = 1000
 VERSIONS_MOST = 200_000
@@ -42,6 +43,13 @@ class MlflowPage(Generic[T]):
 
     items: Sequence[T]
     next_page_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVersions(Page[VersionRecord | Fragment | Document]):
+    """A page of versions; ``best`` is what the best ones were asked by."""
+
+    best: Best | None = None
 
 
 def find_models_mlflow(
@@ -98,15 +106,19 @@ def find_versions(
     *,
     filter: str = "",
     order_by: str = "",
+    best: BestQuery | None = None,
     after: Position | None = None,
     limit: int,
     field_names: Collection[str] | None = None,
     rendering: Rendering | None = None,
-) -> Page[VersionRecord | Fragment | Document]:
+) -> FoundVersions:
     """Live versions of live models that a filter describes, newest first by default; with *field_names*, these fields.
 
-    Without field names they are their JSON where there is a *rendering*. Raises Invalid or UnknownValue.
+    With *best*, those that have its metric, the best first and the newest of equal ones. Without field names they are
+    their JSON where there is a *rendering*. Raises Invalid or UnknownValue.
     """
+    if best is not None:
+        return _best_versions(filter, best, after=after, limit=limit, field_names=field_names, rendering=rendering)
     request, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=NEWEST_FIRST, after=after, limit=limit)
     shown, render = lists.versions(field_names, rendering)
     with reading() as session:
@@ -114,7 +126,29 @@ def find_versions(
         if after is None:
             known_terms.require_known(session, known_terms.VERSIONS, request.term, request.order, fitting.places)
         warnings = [_mixed(session, key, fitting) for key in mixed]
-        return Page(render(fitting.rows), _position(query, fitting), warnings)
+        return FoundVersions(render(fitting.rows), _position(query, fitting), warnings)
+
+
+def _best_versions(
+    filter: str,
+    asked: BestQuery,
+    *,
+    after: Position | None,
+    limit: int,
+    field_names: Collection[str] | None,
+    rendering: Rendering | None,
+) -> FoundVersions:
+    term = native.parse(keys.VERSIONS, filter)
+    query = fingerprint(filter, "best", asked.metric, asked.on, asked.slice, asked.direction or "")
+    position = _require_position(query, after)
+    shown, render = lists.versions(field_names, rendering)
+    with reading(snapshot=True) as session:
+        best = best_of(session, asked)
+        request = SearchPage(term, [best.order], position, limit, is_best=True)
+        fitting = search.versions(session, shown, request)
+        if after is None:
+            known_terms.require_known(session, known_terms.VERSIONS, request.term, (), fitting.places)
+        return FoundVersions(render(fitting.rows), _position(query, fitting), best=best)
 
 
 def _mixed(session: Session, key: Key, fitting: Fitting) -> str:
@@ -157,10 +191,14 @@ def _wanted_natively(
     term = native.parse(vocabulary, text)
     order = native.parse_order(vocabulary, order_by) or default
     query = fingerprint(text, order_by)
+    return SearchPage(term, order, _require_position(query, after), limit, is_ordered=bool(order_by)), query
+
+
+def _require_position(query: str, after: Position | None) -> Position | None:
+    """Return the position of a cursor. Raises Malformed for one of another search."""
     if after is not None and after[:1] != (query,):
         raise Malformed("this cursor belongs to a search with another filter or order")
-    position = None if after is None else after[1:]
-    return SearchPage(term, order, position, limit, is_ordered=bool(order_by)), query
+    return None if after is None else after[1:]
 
 
 def _found(find: Find, session: Session, shown: Details | Rendered, request: SearchPage) -> Fitting:

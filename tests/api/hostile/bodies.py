@@ -48,12 +48,14 @@ class Operation:
         return f"{self.method} {self.path}"
 
 
-def search_body(kind: str, order_by: str, after: list[Any]) -> dict[str, Any]:
+def search_body(kind: str, order_by: str, after: list[Any], **best: str) -> dict[str, Any]:
     """A search of a model's name that goes on after a position, as a cursor of the page before would say."""
     salt, options = f"cursor:/api/v1/search/{kind}", {"digest_method": hashlib.sha256}
     signer = URLSafeSerializer(SECRET, salt=salt, signer_kwargs=options)
-    cursor = signer.dumps([fingerprint("name = 'fraud'", order_by), *after])
-    return {"filter": "name = 'fraud'", "order_by": order_by, "limit": 5, "cursor": cursor, "fields": ["description"]}
+    order = ("best", *best.values()) if best else (order_by,)
+    cursor = signer.dumps([fingerprint("name = 'fraud'", *order), *after])
+    return {"filter": "name = 'fraud'", "order_by": order_by, "limit": 5, "cursor": cursor, "fields": ["description"],
+            **best}  # fmt: skip
 
 
 # What a registration says beside its files.
@@ -145,7 +147,9 @@ OPERATIONS = [
               {"source": "https://sources.test/models/fraud.bin", **FACTS, "update": True, "create_model": True,
                "allow_secrets": True, "default_ignores": False}),
     Operation("POST", "/search/models", ModelSearchBody, search_body("models", "name", ["a", NIL])),
-    Operation("POST", "/search/versions", VersionSearchBody, search_body("versions", "version_number", [1, 1])),
+    Operation("POST", "/search/versions", VersionSearchBody, search_body(
+        "versions", "", [1.0, 1], best="auc", on=DIGEST, slice="country=DE", direction="max"
+    )),
     Operation("POST", "/uploads", UploadBody, {"sha256": "cd" * 32, "size": 5}),
     Operation("POST", "/uploads/batch", UploadBatchBody, {"uploads": [{"sha256": "ce" * 32, "size": 5}]}),
     Operation("POST", "/uploads/batch/complete", UploadIdsBody, {"ids": [SMALL_UPLOAD]}),
