@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from registry.client.detect.dvc import checksums
 from registry.client.errors import CannotReproduce, UnfitSource
-from registry.client.files import data
+from registry.client.files import data, scan
 from registry.client.reproduction.recipe import RecipeData
 from registry.rules.listing import listed
 
@@ -28,7 +28,7 @@ def provide(
     awaited = []
     for one in datasets:
         if one.name in local:
-            _link(one, local[one.name], directory)
+            _link(one, local[one.name], checkout, directory)
         elif not _is_found(one, checkout):
             if not made_by_run:
                 where = f"It was at {one.uri}. " if one.uri else ""
@@ -47,7 +47,9 @@ def require_made(datasets: Sequence[RecipeData], checkout: Path) -> None:
             raise CannotReproduce(f"the command did not make the data {one.name!r}.")
 
 
-def _link(one: RecipeData, source: Path, directory: Path) -> None:
+def _link(one: RecipeData, source: Path, checkout: Path, directory: Path) -> None:
+    if not source.exists():
+        raise CannotReproduce(f"{source} is not here (--data {one.name}=PATH).")
     if not _has_digest(source, one.digests):
         raise CannotReproduce(
             f"{source} is not the data {one.name!r} of the version: its digest is none of {', '.join(one.digests)}."
@@ -55,6 +57,8 @@ def _link(one: RecipeData, source: Path, directory: Path) -> None:
     relative = PurePosixPath(one.name)
     if relative.is_absolute() or ".." in relative.parts:
         relative = PurePosixPath(relative.name)
+    if not (directory / relative.parent).is_dir() and (checkout / relative.parent).is_dir():
+        directory = checkout  # names of DVC's data are paths from the root
     target = directory / relative
     if target.exists():
         if not _has_digest(target, one.digests):
@@ -90,13 +94,9 @@ def _named(checkout: Path, name: str) -> Iterator[Path]:
 
 
 def _has_digest(path: Path, digests: Sequence[str]) -> bool:
+    """Return whether a file or directory has one of the digests; a pointer does not stand for its data."""
     with suppress(UnfitSource):
-        if set(data.of(path)["digests"]) & set(digests):
+        if (data.directory_digest(path) if path.is_dir() else f"sha256:{scan.digest(path)}") in digests:
             return True
-    md5 = {one for one in digests if one.startswith("md5:")}
-    return bool(md5) and path.is_file() and _md5(path) in md5
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"md5:{hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()}"
+        return any(checksums.matches(path, one, size=None) for one in digests if one.startswith("md5"))
+    return False

@@ -17,6 +17,7 @@ WHOLE = Recipe(
     "fraud:1", "https://h/r", COMMIT, None, False, "make", None, None, None, None, [], {}, {}, {}
 )  # fmt: skip
 EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+MD5_OF_EMPTY = "md5:d41d8cd98f00b204e9800998ecf8427e"
 
 
 def test_only_an_address_and_a_clean_commit_are_cloned() -> None:
@@ -38,15 +39,21 @@ def test_data_is_linked_inside_of_the_directory_of_the_command(tmp_path: Path) -
     directory.mkdir()
     (directory / "out").symlink_to(tmp_path)
 
-    def provide(name: str, *, local: bool = True, made_by_run: bool = False) -> list[RecipeData]:
-        data = [RecipeData(name, "train", [EMPTY, "md5:" + "0" * 32])]
+    def provide(name: str, *, local: bool = True, made_by_run: bool = False, into: str = "") -> list[RecipeData]:
+        data = [RecipeData(name, "train", [MD5_OF_EMPTY])]
         return datasets.provide(
-            data, directory, directory, {name: source} if local else {}, made_by_run=made_by_run
+            data, directory, directory / into, {name: source} if local else {}, made_by_run=made_by_run
         )  # fmt: skip
 
     assert [provide("data/train.csv"), provide("../up.csv"), provide(str(tmp_path / "root.csv"))] == [[], [], []]
     assert {path.name for path in directory.rglob("*.csv")} == {"train.csv", "up.csv", "root.csv"}
     assert provide("data/train.csv", local=False) == []
+    (directory / "jobs").mkdir()
+    provide("data/again.csv", into="jobs")
+    provide("new/below.csv", into="jobs")
+    assert {str(path.relative_to(directory)) for path in directory.rglob("*.csv")} >= {
+        "data/again.csv", "jobs/new/below.csv",
+    }  # fmt: skip
     with pytest.raises(CannotReproduce, match="leaves the directory of the command"):
         provide("out/other.csv")
     with pytest.raises(CannotReproduce, match=r"is not in the repository.*--data none\.csv=PATH"):
