@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -83,6 +83,25 @@ class PipelineEvent:
     outputs: tuple[PlacedData, ...] = ()
 
     @property
+    def data(self) -> RunData:
+        """The data that it names."""
+        return RunData(self.inputs, self.outputs)
+
+    @property
+    def begins_run(self) -> bool:
+        """Whether its data belongs to the later events of its run: those are cumulative (docs/spec/run-cycle)."""
+        return self.kind is EventKind.RUN and self.state is RunTransition.START and bool(self.inputs or self.outputs)
+
+    @property
+    def continues_run(self) -> bool:
+        """Whether it states the edges of its run, with the data of the event that began it."""
+        return self.kind is EventKind.RUN and self.state in {RunTransition.RUNNING, RunTransition.COMPLETE}
+
+    def after(self, start: RunData) -> PipelineEvent:
+        """Return the event with the data of the START of its run; its own facts of data take precedence."""
+        return replace(self, inputs=(*self.inputs, *start.inputs), outputs=(*self.outputs, *start.outputs))
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the document, in hex: of equal events, also of those that were sent twice."""
         return hashlib.sha256(self.document.encode()).hexdigest()
@@ -97,6 +116,32 @@ class PipelineEvent:
         parts = {name: event[name] for name in ("run", "job") if name in event}
         kept |= {name: {key: part[key] for key in part if key != "facets"} for name, part in parts.items()}
         return json.dumps(kept)[:TEXT_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """The data that a run has named so far; ``document`` is its form in JSON."""
+
+    inputs: tuple[PlacedData, ...]
+    outputs: tuple[PlacedData, ...]
+
+    @property
+    def document(self) -> Mapping[str, Sequence[Sequence[Any]]]:
+        """The data as JSON, for :func:`run_data_of`."""
+        return {
+            name: [[one.address, one.version, one.layer, [*one.aliases]] for one in data]
+            for name, data in (("inputs", self.inputs), ("outputs", self.outputs))
+        }
+
+
+def run_data_of(document: Mapping[str, Sequence[Sequence[Any]]]) -> RunData:
+    """Return the data that has this document."""
+    return RunData(*(tuple(map(_placed_data, document[name])) for name in ("inputs", "outputs")))
+
+
+def _placed_data(row: Sequence[Any]) -> PlacedData:
+    address, version, layer, aliases = row
+    return PlacedData(address, version, layer, tuple(aliases))
 
 
 class EventEdge(NamedTuple):
@@ -143,7 +188,7 @@ def _silence(event: PipelineEvent) -> str | None:
     """Return why the event states no edge; None for one that does."""
     if event.kind is EventKind.DATASET:
         return "no edge: an event about data alone states no lineage"
-    if event.kind is EventKind.RUN and event.state not in {RunTransition.RUNNING, RunTransition.COMPLETE}:
+    if event.kind is EventKind.RUN and not event.continues_run:
         return f"no edge: {event.state} states no lineage; RUNNING and COMPLETE do"
     return None if event.outputs else "no edge: the event names no outputs"
 
@@ -154,7 +199,7 @@ def _distinct(what: str, data: Sequence[PlacedData], notes: list[str]) -> Mappin
     for place, one in enumerate(data):
         if len(one.address) > places.NAME_LENGTH:
             notes.append(f"{what} {place} is left out: an address has at most {places.NAME_LENGTH} characters")
-        elif one.address not in kept or one.version is not None:
+        elif one.address not in kept or kept[one.address].version is None:
             kept[one.address] = one
     return kept
 

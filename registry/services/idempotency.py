@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
@@ -149,6 +149,17 @@ def keep(session: Session, claim: Claim, outcome: Outcome, receipt: Receipt | No
     }
     row["seal"] = row_seals.of_reply(row)
     insert_rows(session, IdempotencyKey, [row])
+
+
+def outcome_of(claim: Claim) -> Outcome | None:
+    """Return the outcome of the request that used the key of *claim*, whatever it was; None where it is not used.
+
+    Raises Conflict where the row of the key was not written by the service.
+    """
+    for kept in look_up(_KEPT, principal=claim.actor.id, key=claim.key):
+        _require_seal(claim, kept)
+        return cast(Outcome, json.loads(kept.reply)["outcome"])
+    return None
 
 
 def require_unused(claim: Claim) -> None:

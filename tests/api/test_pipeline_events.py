@@ -27,6 +27,8 @@ from tests.support.web_server import serving
 EVENTS = "/lineage/events"
 RAW, CLEAN, OTHER = (f"sha256:{digit * 64}" for digit in "abc")
 BUCKET = "s3://lake"
+SILENT = "states no lineage; RUNNING and COMPLETE do"
+NAMES_OF_1001 = [f"{number}" for number in range(1001)]
 
 
 def event(inputs: Sequence[Any] = ("raw.parquet",), outputs: Sequence[Any] = ("clean.parquet",), **changes: Any) -> Any:
@@ -69,7 +71,9 @@ def impact(api: Api, **query: Any) -> list[str]:
 def test_an_event_leads_from_the_raw_data_to_the_versions(api: Api, registry: RegistryBuilder, order: str) -> None:
     if order == "event first":
         send(api)
-    registry.model("fraud").version(datasets=[snapshot("clean.parquet", CLEAN, "s3a://lake/clean.parquet")])
+    registry.model("fraud").version(
+        datasets=[snapshot("clean.parquet", CLEAN, "s3a://lake/clean.parquet/?versionId=7")]
+    )
     registry.model("elsewhere").version(datasets=[snapshot("raw.parquet", RAW)])
     registry.model("apart").version(datasets=[snapshot("raw.parquet", OTHER)])
     if order == "event last":
@@ -150,11 +154,36 @@ def test_other_names_of_data_lead_to_it(api: Api, registry: RegistryBuilder) -> 
     assert impact(api, dataset="hive://metastore:9083/lake.raw") == ["fraud:1"]
 
 
+def test_the_end_of_a_run_has_the_data_of_its_start(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(datasets=[snapshot("clean.parquet", CLEAN)])
+    other = {"run": {"runId": str(uuid.UUID(int=7))}}
+    entries = registry.audit_entry_count()
+
+    first = send(api, [at_version("raw.parquet", "3")], [], eventType="START")
+    again = [send(api, one, [], eventType="START") for one in ([at_version("raw.parquet", "3")], ["late.parquet"])]
+    kept_entries = registry.audit_entry_count()
+    apart, failed = send(api, [], **other), send(api, [], eventType="FAIL")
+    end = send(api, [])
+
+    assert (first, first["outcome"]) == (again[0], "ignored")
+    assert "an earlier START" in again[1]["notes"][1]
+    assert "within seven days" in first["notes"][1]
+    assert (apart["edges"], failed["outcome"], kept_entries) == (1, "ignored", entries)
+    assert (end["outcome"], end["edges"], end["added"]) == ("recorded", 3, 2)
+    assert impact(api, dataset="s3://lake/raw.parquet@3") == impact(api, dataset="s3://lake/raw.parquet") == ["fraud:1"]
+    assert send(api, NAMES_OF_1001[:1000], [placed("x" * 500) for _ in range(500)], eventType="START", **other)[
+        "notes"
+    ][1].startswith("it names too much data")
+
+
 @pytest.mark.parametrize(
     ("change", "note"),
     [
         ({"eventType": "FAIL"}, "no edge: FAIL states no lineage; RUNNING and COMPLETE do"),
-        ({"eventType": "START"}, "no edge: START states no lineage; RUNNING and COMPLETE do"),
+        (
+            {"eventType": "START", "inputs": [], "outputs": []},
+            "no edge: START states no lineage; RUNNING and COMPLETE do",
+        ),
         ({"outputs": []}, "no edge: the event names no outputs"),
     ],
 )
@@ -206,9 +235,6 @@ def test_the_client_of_openlineage_sends_its_events_as_it_is(app: Flask, api: Ap
     )
     outcomes = {name.rpartition(":")[2]: n for name, n in grown.items() if "lineage_events_total" in name}
     assert outcomes == {"recorded": 2, "known": 1, "ignored": 4}
-
-
-NAMES_OF_1001 = [f"{number}" for number in range(1001)]
 
 
 @pytest.mark.parametrize(
