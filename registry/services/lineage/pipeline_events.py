@@ -32,6 +32,11 @@ class EventResult:
     added: int
     notes: Sequence[str]
 
+    @property
+    def outcome(self) -> Outcome:
+        """What a repetition of the event is answered from."""
+        return {**asdict(self), "effect": self.effect.value, "notes": [*self.notes]}
+
 
 def record_event(event: PipelineEvent, *, actor: Actor, claim: Claim | None = None) -> EventResult:
     """Add the edges that an event states, with one entry; edges that are there stay, retracted ones stay retracted.
@@ -76,16 +81,12 @@ def _keep_start(event: PipelineEvent, *, actor: Actor) -> EventResult:
     if earlier := idempotency.outcome_of(claim):
         return result if earlier["data"] == data else _start_result(event, EARLIER)
     with suppress(Repeated, IdempotencyMismatch), unit_of_work(claim) as unit:  # one may be sent at the same time
-        unit.remember(**_outcome(result), data=data)
+        unit.remember(**result.outcome, data=data)
     return result
 
 
 def _start_result(event: PipelineEvent, note: str) -> EventResult:
     return EventResult(EventEffect.IGNORED, None, 0, 0, [*pipeline_events.plan(event).notes, note])
-
-
-def _outcome(result: EventResult) -> Outcome:
-    return {**asdict(result), "effect": result.effect.value, "notes": [*result.notes]}
 
 
 def _record(event: PipelineEvent, plan: EventPlan, *, actor: Actor, claim: Claim) -> EventResult:
@@ -102,5 +103,5 @@ def _record(event: PipelineEvent, plan: EventPlan, *, actor: Actor, claim: Claim
             seen.added,
             [*plan.notes, *(f"edge {edge} was retracted and stays so" for edge in seen.retracted)],
         )
-        unit.remember(**_outcome(result))
+        unit.remember(**result.outcome)
         return result

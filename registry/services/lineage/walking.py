@@ -119,15 +119,17 @@ _RETRACTED = FixedStatement(
     .order_by(LineageEdge.source_id, LineageEdge.id)
 )
 _DATA, _PLACE = aliased(LineageNode), aliased(LineageNode)
+# SQLite uses an index on an expression only for a comparison with a value that has no affinity.
+_NAME_AS_TEXT: Any = _PLACE.name.concat(literal_column("''"))
 
 
 @functools.cache
 def _place_statement(end: str, most: int | None) -> FixedStatement:
     """Return the query for data and the place that it is at, by the id of the data or of the place."""
-    own = _DATA if end == "source_id" else _PLACE
+    own, address = (_DATA, _PLACE.name) if end == "source_id" else (_PLACE, _NAME_AS_TEXT)
     statement = (
         select(_DATA.id, _PLACE.id)
-        .join(_PLACE, _PLACE.name == place_of(_DATA.attributes))
+        .join(_PLACE, address == place_of(_DATA.attributes))
         .where(own.id.in_(_IDS), is_dataset(_DATA), is_place(_PLACE), _DATA.id != _PLACE.id)
         .order_by(own.id, _DATA.id)
     )
