@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,20 @@ def test_what_differs_is_exit_7_and_recorded_and_what_lacks_is_refused(
     assert (other_data.code, "its digest is none of" in other_data.err) == (6, True)
     assert (slow.code, "did not end within" in slow.err) == (6, True)
     assert (dirty.code, "uncommitted changes" in dirty.err) == (6, True)
+
+
+def test_a_cancelled_run_leaves_nothing(
+    run_cli: CommandLine, model: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = tmp_path / "ended"
+    line = f"touch {ended}.first; kill -TERM $PPID; sleep 600; touch {ended}.last"
+    ok(run_cli("register", model, *REGISTER, "--command", line))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+
+    done = run_cli("reproduce", f"{model}:1", "--run", "--yes", "--current-environment")
+
+    assert done.code == 130, done.err
+    assert [path.name for path in tmp_path.glob("ended*")] == ["ended.first"]
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert "reproduced" not in answer(run_cli("show", f"{model}:1", "--json"))["metrics"]

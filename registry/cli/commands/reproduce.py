@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -100,12 +101,15 @@ def _run_recipe(session: Session, recipe: Recipe, *, yes: bool, keep: Path | Non
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=False)
     workspace = (keep or Path(tempfile.mkdtemp(prefix="registry-reproduce-"))).resolve()
+    # A cancelled CI job is cleaned up as after Ctrl-C: the command is in a process group of its own.
+    ended = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         prepared = run.prepare(recipe, workspace, wanted)
         _consent(prepared, yes=yes)
         model, _, number = recipe.reference.rpartition(":")
         return run.execute(prepared, wanted, _pull(session, model, int(number)))
     finally:
+        signal.signal(signal.SIGTERM, ended)
         if keep is None:
             shutil.rmtree(workspace, ignore_errors=True)
 
