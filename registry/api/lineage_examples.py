@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from registry.api.examples import TEST, TRAINING
+from registry.api.examples import CONTENT, TEST, TRAINING
 
 _RAW = f"sha256:{hashlib.sha256(b'payments-raw').hexdigest()}"
 
@@ -132,4 +132,53 @@ EVENT_RESULT = {
     "edges": 2,
     "added": 2,
     "notes": [],
+}
+_MODEL = "models/fraud/versions/2"
+_DATA = f"lineage/dataset/{hashlib.sha256(b'node of payments').hexdigest()}"
+BILL_OF_MATERIALS = {
+    "$schema": "http://cyclonedx.org/schema/bom-1.7.schema.json",
+    "bomFormat": "CycloneDX",
+    "specVersion": "1.7",
+    "version": 1,
+    "serialNumber": "urn:uuid:3e671687-395b-51f5-a30f-a58921a69b79",
+    "metadata": {
+        "timestamp": "2026-11-21T13:05:02.250000Z",
+        "tools": {"components": [{"type": "application", "name": "model-registry"}]},
+        "component": {
+            "type": "machine-learning-model",
+            "bom-ref": _MODEL,
+            "name": "fraud",
+            "version": "2",
+            "licenses": [{"license": {"id": "Apache-2.0"}}],
+            "purl": "pkg:mlflow/fraud@2?repository_url=https://registry.example.com/api/2.0/mlflow",
+            "pedigree": {
+                "ancestors": [
+                    {
+                        "type": "machine-learning-model",
+                        "bom-ref": f"lineage/model/{hashlib.sha256(b'node of tabular-base').hexdigest()}",
+                        "name": "hf://example/tabular-base@0a1b2c",
+                    }
+                ]
+            },
+            "components": [
+                {
+                    "type": "file",
+                    "name": "model.bin",
+                    "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(CONTENT).hexdigest()}],
+                }
+            ],
+            "modelCard": {"modelParameters": {"datasets": [{"ref": _DATA}]}},
+        },
+    },
+    "components": [
+        {
+            "type": "data",
+            "bom-ref": _DATA,
+            "name": "payments",
+            "data": [{"type": "dataset", "name": "payments"}],
+            "hashes": [{"alg": "SHA-256", "content": TRAINING.removeprefix("sha256:")}],
+        }
+    ],
+    "dependencies": [{"ref": _MODEL, "dependsOn": [_DATA]}],
+    "compositions": [{"aggregate": "complete", "assemblies": [_MODEL]}],
 }

@@ -70,6 +70,7 @@ IDS = {
     "get_import": "GET /api/v1/imports/{import_id}",
     "get_lineage": "GET /api/v1/models/{model}/versions/{number}/lineage",
     "get_reproducibility": "GET /api/v1/models/{model}/versions/{number}/reproducibility",
+    "export_lineage": "GET /api/v1/models/{model}/versions/{number}/lineage/export",
     "add_lineage": "POST /api/v1/models/{model}/versions/{number}/lineage",
     "add_data_lineage": "POST /api/v1/lineage/datasets",
     "add_event": "POST /api/v1/lineage/events",

@@ -102,6 +102,7 @@ def story(api: Api, app: Flask, registry: RegistryBuilder) -> Story:
     tell("search_versions_by_body")
     tell("complete_filter")
     tell("list_impact")
+    tell("export_lineage")
     seal_all(app, signer=None)
     tell("list_model_history", limit=1)
     tell("list_changes", limit=1)

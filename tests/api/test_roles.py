@@ -34,6 +34,7 @@ TABLE: dict[str, str] = {
     "GET /models": "reader writer promoter admin auditor responder",
     "GET /models/unknown": "reader writer promoter admin auditor responder",
     "GET /compare/file?v=unknown:1&v=unknown:2&path=x": "reader writer promoter admin",
+    "GET /models/unknown/versions/1/lineage/export?format=prov": "reader writer promoter admin auditor responder",
     "GET /models/unknown/versions/1/diff/2": "reader writer promoter admin auditor responder",
     "GET /models/unknown/metrics": "reader writer promoter admin auditor responder",
     "GET /models/unknown/history": "reader writer promoter admin auditor responder",

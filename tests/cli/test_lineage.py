@@ -120,3 +120,26 @@ def test_events_of_a_pipeline_lead_from_an_address_to_the_versions(run_cli: Comm
     assert f"transformed from: dataset {raw}" in ok(run_cli("lineage", "show", f"{model}:1")).out
     Path("event.json").write_text("[1]")
     assert run_cli("lineage", "event", "event.json").code == 2
+
+
+def test_the_lineage_is_exported_for_other_systems(run_cli: CommandLine, model: str) -> None:
+    ok(run_cli("register", model, "model", "--run-id", "1", "--base-model", f"hf://org/{model}@1"))
+    ok(run_cli("promote", f"{model}:1", "--to", "staging", "--reason", "x"))
+
+    printed = ok(run_cli("export", "lineage", f"{model}#staging", "--format", "prov")).out
+    written = ok(run_cli("export", "lineage", f"{model}:1", "--format", "cyclonedx-1.7", "-o", "bill.json")).out
+
+    labels = [one["prov:label"] for one in json.loads(printed)["entity"].values()]
+    assert {f"{model}:1", f"hf://org/{model}@1"} <= {*labels}
+    assert written == f"Lineage of {model}:1: bill.json\n"
+    bill = Path("bill.json").read_bytes()
+    assert [one["name"] for one in json.loads(bill)["metadata"]["component"]["pedigree"]["ancestors"]] == [
+        f"hf://org/{model}@1"
+    ]
+    answered = answer(run_cli("export", "lineage", f"{model}:1", "--format", "prov", "--json"))
+    assert answered == json.loads(printed)
+    assert answer(run_cli("export", "lineage", f"{model}:1", "--format", "cyclonedx-1.7", "-o", "b", "--json")) == {
+        "version": {"model": model, "number": 1}, "file": "b", "bytes": len(bill)
+    }  # fmt: skip
+    assert run_cli("export", "lineage", model, "--format", "prov").code == 2
+    assert run_cli("export", "lineage", f"{model}:9", "--format", "prov").code == 4

@@ -10,6 +10,7 @@ from marshmallow import ValidationError, fields, post_load, validate, validates_
 from registry.api.schemas.lineage import LineageView
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.domain.lineage import DatasetRole, EdgeKind, NodeKind
+from registry.domain.lineage_exports.facts import ExportFormat
 from registry.domain.stages import Stage
 from registry.http.fields import Choice, Instant, QueryNumber, Strict, Text, View, about, one_of, output
 from registry.rules import lineage_limits, names
@@ -98,6 +99,20 @@ class LineageQuery(Strict):
     @post_load
     def _name_direction(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         return data | {"direction": Direction(data.get("direction", Direction.BOTH))}
+
+
+class LineageExportQuery(Strict):
+    """The format of the document."""
+
+    format = fields.String(
+        required=True,
+        validate=Choice([form.value for form in ExportFormat]),
+        metadata=about("The format of the document.", example=ExportFormat.CYCLONEDX_1_7.value),
+    )
+
+    @post_load
+    def _name_format(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {"format": ExportFormat(data["format"])}
 
 
 class ImpactQuery(PageQuery):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import Response
+
 from registry.api import lineage_examples as examples
 from registry.api.blueprint import Blueprint
 from registry.api.refusal_docs import refuses
@@ -14,29 +16,48 @@ from registry.api.schemas.lineage_edges import (
     LineageChangeView,
     LineageEdgeView,
 )
-from registry.api.schemas.lineage_graph import AffectedPage, ImpactQuery, LineageQuery, VersionLineageView
+from registry.api.schemas.lineage_graph import (
+    AffectedPage,
+    ImpactQuery,
+    LineageExportQuery,
+    LineageQuery,
+    VersionLineageView,
+)
 from registry.api.schemas.paging import paged
 from registry.api.schemas.pipeline_events import PipelineEventDocument, PipelineEventView
 from registry.api.schemas.reproducibility import ReproducibilityView
 from registry.db.records import EdgeRecord, VersionRecord
 from registry.domain.access import Permission
 from registry.domain.errors import ClosesCycle, NotFound
+from registry.domain.lineage_exports.facts import ExportFormat
+from registry.http import strict_json
 from registry.http.access import requires
 from registry.http.bodies import takes_event
-from registry.http.context import current_actor, current_claim
+from registry.http.context import absolute, current_actor, current_claim
 from registry.http.csv_files import csv_file
 from registry.http.database_position import replicable
-from registry.services.lineage import additions, edges, graph, impact, pipeline_events, recording, reproducibility
+from registry.services.lineage import (
+    additions,
+    edges,
+    exports,
+    graph,
+    impact,
+    pipeline_events,
+    recording,
+    reproducibility,
+)
 from registry.services.lineage.additions import LineageChange
 from registry.services.lineage.graph import TracedVersion
 from registry.services.lineage.pipeline_events import EventResult
 from registry.services.lineage.reproducibility import ReportedVersion
+from registry.storage.driver import attachment
 from registry.telemetry.meters import meters
 
 blueprint = Blueprint("lineage", __name__, url_prefix="/api/v1", description="Where versions and data come from.")
 VERSION = "/models/<model:model>/versions/<number:number>"
 OF_VERSION = f"{VERSION}/lineage"
 EDGE = "/lineage/edges/<number:edge>"
+CYCLONEDX = "application/vnd.cyclonedx+json"
 
 
 @blueprint.route(OF_VERSION)
@@ -49,6 +70,42 @@ def get_lineage(query: dict[str, Any], model: str, number: int) -> VersionRecord
     if depth := query.get("depth"):
         return graph.around(model, number, depth, direction=query["direction"])
     return recording.trace(model, number)
+
+
+@blueprint.route(f"{OF_VERSION}/export")
+@blueprint.arguments(LineageExportQuery, location="query")
+@blueprint.response(
+    200,
+    description="A document of the format, as a file: an event of OpenLineage, a document of PROV-JSON, or a bill of "
+    "materials of CycloneDX.",
+)
+@blueprint.doc(
+    responses={
+        200: {
+            "content": {
+                "application/json": {"schema": {"type": "object"}},
+                CYCLONEDX: {"schema": {"type": "object"}, "example": examples.BILL_OF_MATERIALS},
+            }
+        }
+    }
+)
+@requires(Permission.MODEL_READ)
+@replicable
+def export_lineage(query: dict[str, Any], model: str, number: int) -> Response:
+    """Export the lineage of a version to another system: as OpenLineage, W3C PROV-JSON, or an ML-BOM of CycloneDX.
+
+    The document has what the version was made from, without retracted edges: OpenLineage its direct inputs, the others
+    up to 50 steps and 1,000 nodes, and states how many nodes it leaves out. CycloneDX has all files of the version. The
+    same state gives the same bytes; the names in it begin with the public address of the registry.
+    """
+    form: ExportFormat = query["format"]
+    document = exports.document(model, number, form, registry=absolute("/").rstrip("/"))
+    specification = form.value.partition("cyclonedx-")[2]
+    media_type = f"{CYCLONEDX}; version={specification}" if specification else "application/json"
+    response = Response(strict_json.dumps(document), content_type=media_type)
+    suffix = "cdx" if specification else form.value
+    response.headers["Content-Disposition"] = attachment(f"{model}-{number}.{suffix}.json")
+    return response
 
 
 @blueprint.route(OF_VERSION, methods=["POST"])

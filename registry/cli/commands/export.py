@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from registry.cli.support import progress_bar
+from registry.cli.support import output, progress_bar
 from registry.cli.support.options import connected, jobs, resumable
+from registry.cli.support.parsing import REFERENCE
 from registry.cli.support.session import Session
+from registry.rules.lineage_kinds import EXPORT_FORMATS
+
+if TYPE_CHECKING:
+    from registry.client import Reference
+    from registry.client.types import LineageFormat
 
 
 @click.group()
 def export() -> None:
-    """Export versions of this registry to another one."""
+    """Export versions to another registry, and their lineage to other systems."""
 
 
 @export.command("mlflow")
@@ -52,3 +62,32 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, j
             else:
                 work.give(model)
     report.show(session)
+
+
+@export.command("lineage")
+@click.argument("ref", type=REFERENCE)
+@click.option("--format", "form", type=click.Choice(EXPORT_FORMATS), required=True, help="The format of the document.")
+@click.option(
+    "-o", "--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write the document to this file."
+)
+@connected
+def export_lineage(session: Session, ref: Reference, form: LineageFormat, target: Path | None) -> None:
+    """Print the lineage of a version as a JSON document for another system.
+
+    The formats are an event of OpenLineage, a document of W3C PROV-JSON, and a bill of materials (ML-BOM) of
+    CycloneDX: the model, the hashes of its files, data, base models, licence and model card. Retracted edges are left
+    out. The same state of the registry gives the same bytes.
+
+    \b
+    Example:
+      registry export lineage fraud:3 --format cyclonedx-1.7 -o fraud-3.cdx.json
+      registry export lineage fraud#production --format openlineage
+    """
+    number = session.number(ref)
+    document = session.registry.lineage.export(ref.model, number, form)
+    if target is None:
+        session.show(json.loads(document), lambda: output.pass_on([document]))
+        return
+    target.write_bytes(document)
+    written = {"version": {"model": ref.model, "number": number}, "file": str(target), "bytes": len(document)}
+    session.show(written, lambda: output.line(f"Lineage of {ref.model}:{number}: {target}"))

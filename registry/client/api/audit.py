@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Literal, TypedDict, Unpack
 
 import requests
 
 from registry.client.errors import UnexpectedReply
-from registry.client.http import foreign_answers, network
+from registry.client.http import network
 from registry.client.http import transport as wire
 from registry.client.http.transport import Transport
 from registry.client.types import (
@@ -136,29 +135,22 @@ class Audit:
         It is verified offline, by ``registry.rules.audit_log``. Raises NotFound, or NotSealed while no published
         checkpoint covers the entry.
         """
-        return self._content(wire.path("audit", entry, "proof"), wire.API)
+        return self._transport.content(wire.path("audit", entry, "proof"))
 
     def checkpoint(self) -> bytes:
         """Return the latest checkpoint of the sealed log, a signed note. Raises NotFound while there is none."""
-        return self._content("/audit/checkpoint")
+        return self._transport.content("/audit/checkpoint", root="")
 
     def keys(self) -> list[str]:
         """Return the public keys that sign checkpoints, as the registry states them."""
-        return self._content("/audit/keys").decode().splitlines()
+        return self._transport.content("/audit/keys", root="").decode().splitlines()
 
     def tile(self, path: str) -> bytes:
         """Return a tile of hashes, or a bundle of entries, by its path (C2SP tlog-tiles): ``0/x001/234``.
 
         Raises NotFound for one that the log does not have yet.
         """
-        return self._content("/audit/tile" + wire.path(*path.split("/")))
-
-    def _content(self, path: str, root: str = "") -> bytes:
-        """Return the body of a response that is no JSON. Raises UnexpectedReply for the page of another program."""
-        with self._transport.send("GET", path, headers={"Accept": "*/*"}, root=root) as response:
-            if response.status_code != HTTPStatus.OK or foreign_answers.is_page(response):
-                raise foreign_answers.unexpected(response)
-            return response.content
+        return self._transport.content("/audit/tile" + wire.path(*path.split("/")), root="")
 
     def export(
         self,

@@ -14,6 +14,7 @@ from registry.client.types import (
     Dataset,
     LineageChangeView,
     LineageEdgeView,
+    LineageFormat,
     Parent,
     PipelineEventView,
     ReproducibilityView,
@@ -59,6 +60,14 @@ class Lineage:
         """Return what of a version is recorded for building it again, and what is missing. Raises NotFound."""
         where = path("models", model, "versions", number, "reproducibility")
         return self._transport.one(ReproducibilityView, "GET", where)
+
+    def export(self, model: str, number: int, format: LineageFormat) -> bytes:
+        """Return the lineage of a version as a JSON document for another system, in UTF-8.
+
+        It is an event of OpenLineage, a document of W3C PROV-JSON, or an ML-BOM of CycloneDX. Raises NotFound.
+        """
+        where = path("models", model, "versions", number, "lineage", "export")
+        return self._transport.content(where, query={"format": format})
 
     def add(
         self,

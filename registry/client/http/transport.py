@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, TypedDict, TypeVar, cast
 from urllib.parse import quote, urljoin
 
@@ -225,6 +226,13 @@ class Transport:
                 _receive(response)
                 raise foreign_answers.unexpected(response)
         return response
+
+    def content(self, path: str, *, query: Query | None = None, root: str = API) -> bytes:
+        """Return the body of a response that is a file. Raises UnexpectedReply for the page of another program."""
+        with self.send("GET", path, query=query, headers={"Accept": "*/*"}, root=root) as response:
+            if response.status_code != HTTPStatus.OK or foreign_answers.is_page(response):
+                raise foreign_answers.unexpected(response)
+            return response.content
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> requests.Response:
         """Open a signed URL for reading, once and without any credential.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+LineageFormat = Literal["openlineage", "prov", "cyclonedx-1.6", "cyclonedx-1.7"]
+
 
 class Run(TypedDict):
     system: str

@@ -4,6 +4,7 @@ from registry.services.lineage import (
     additions,
     datasets,
     edges,
+    exports,
     graph,
     impact,
     pipeline_events,
@@ -11,4 +12,14 @@ from registry.services.lineage import (
     reproducibility,
 )
 
-__all__ = ["additions", "datasets", "edges", "graph", "impact", "pipeline_events", "recording", "reproducibility"]
+__all__ = [
+    "additions",
+    "datasets",
+    "edges",
+    "exports",
+    "graph",
+    "impact",
+    "pipeline_events",
+    "recording",
+    "reproducibility",
+]

@@ -39,11 +39,12 @@ class GraphNode:
     """A node of a graph; ``id`` is its place in the graph, and 0 that of the version asked about.
 
     ``model``, ``version``, ``stage`` and ``state`` are those of a version. ``facts`` depend on the kind. Nodes of the
-    same data are one, with the digests of all of them.
+    same data are one, with the digests of all of them, and the ``key`` of the first.
     """
 
     id: int
     kind: str
+    key: str
     name: str
     model: str | None
     version: int | None
@@ -117,11 +118,16 @@ def around(
     with reading(snapshot=True) as session:
         version = catalog.any_version(session, model, number)
         record = records.version_record(session, version)
-        (root,) = records.rows(session, _ROOT, version=version.id)
-        walk = _GraphWalk(session, root.id, most)
-        walk.go(depth, direction)
+        walk = _walked(session, version, depth, direction, most)
         retracted = walk.retracted() if with_retracted else ()
         return TracedVersion(record.model, record.number, record.lineage, walk.graph(depth), retracted)
+
+
+def read(
+    session: Session, version: Version, depth: int, *, direction: Direction, most: int = MOST_NODES
+) -> LineageGraph:
+    """Return the graph of *depth* steps from a version, as :func:`around` does."""
+    return _walked(session, version, depth, direction, most).graph(depth)
 
 
 _NODES_OF_STEP: Any = bindparam("nodes", expanding=True)
@@ -131,6 +137,7 @@ _SHOWN = FixedStatement(
     select(
         LineageNode.id,
         LineageNode.kind,
+        LineageNode.key,
         LineageNode.name,
         Model.name.label("model"),
         Version.number,
@@ -243,11 +250,19 @@ def _edge(key: tuple[int, int, str, str], record: EdgeRecord | None) -> GraphEdg
     return GraphEdge(record.id, source, target, kind, role or None, latest.actor, latest.at, record.is_stated_later)
 
 
+def _walked(session: Session, version: Version, depth: int, direction: Direction, most: int) -> _GraphWalk:
+    (root,) = records.rows(session, _ROOT, version=version.id)
+    walk = _GraphWalk(session, root.id, most)
+    walk.go(depth, direction)
+    return walk
+
+
 def _node(place: int, row: Any, digests: Sequence[str]) -> GraphNode:
     facts = {name: value for name in _FACTS[NodeKind(row.kind)] if (value := getattr(row, name)) is not None}
     return GraphNode(
         id=place,
         kind=row.kind,
+        key=row.key,
         name=edges.name_of(row.name, row.model, row.number),
         model=row.model,
         version=row.number,

@@ -23,6 +23,7 @@ UNPAGED = [
     "/models/fraud/history/verification",
     "/models/fraud/versions/2/stage", "/models/fraud/rollback",
     "/attention", "/lineage/edges/1", "/models/fraud/versions/2/reproducibility",
+    "/attention", "/lineage/edges/1", "/models/fraud/versions/2/lineage/export?format=prov",
 ]  # fmt: skip
 
 LIMITS = [

@@ -130,6 +130,7 @@ READS: dict[str, Any] = {
     "notes.list_notes": "/models/whole/versions/1/notes",
     "lineage.get_lineage": "/models/whole/versions/1/lineage",
     "lineage.get_reproducibility": "/models/whole/versions/1/reproducibility",
+    "lineage.export_lineage": "/models/whole/versions/1/lineage/export?format=cyclonedx-1.7",
     "lineage.get_edge": "/lineage/edges/1",
     "stages.get_stages": "/models/whole/stages",
     "stages.get_stage_holder": "/models/whole/stages/production",
