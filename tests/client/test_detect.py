@@ -277,6 +277,40 @@ def test_a_new_model_does_not_make_the_code_dirty(checkout: Path, tmp_path: Path
     assert (code["repo"], code["dirty"]) == ("fraud-training", False)  # the directory's name stands for a remote
 
 
+def test_a_submodule_with_another_commit_or_with_changes_makes_the_code_dirty(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "code.py").write_text("1\n")
+    git_repositories.checkout(tmp_path / "library")
+    run_git(checkout, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "library"))
+    run_git(checkout, "config", "-f", ".gitmodules", "submodule.library.ignore", "all")
+    run_git(checkout, "add", ".gitmodules")
+    run_git(checkout, *git_repositories.AUTHOR, "commit", "-q", "-m", "x")
+    inner = checkout / "library"
+
+    def dirty() -> bool | None:
+        code, _ = git.describe(checkout / "model", checkout)
+        return code and code["dirty"]
+
+    (inner / "untracked").write_text("")
+    clean = dirty()
+    (inner / "code.py").write_text("2\n")
+    changed = dirty()
+    run_git(inner, *git_repositories.AUTHOR, "commit", "-q", "-a", "-m", "y")
+
+    assert (clean, changed, dirty()) == (False, True, True)
+
+
+def test_a_shallow_clone_has_its_commit(checkout: Path, tmp_path: Path) -> None:
+    run_git(checkout, *git_repositories.AUTHOR, "commit", "-q", "--allow-empty", "-m", "y")
+    run_git(tmp_path, "clone", "-q", "--depth", "1", checkout.as_uri(), "shallow")
+
+    code, problem = git.describe(tmp_path / "shallow", tmp_path)
+
+    assert (tmp_path / "shallow" / ".git" / "shallow").exists()
+    assert (code and code["commit"], code and code["dirty"]) == (run_git(checkout, "rev-parse", "HEAD"), False)
+    assert problem is None
+
+
 def test_a_job_that_names_no_commit_has_gits(checkout: Path) -> None:
     commit = run_git(checkout, "rev-parse", "HEAD")
     run_git(checkout, "checkout", "-q", "--detach")

@@ -122,6 +122,24 @@ def test_stated_data_gets_the_digests_of_dvc_and_is_not_recorded_twice(tmp_path:
     assert [one.warnings for one in changed] == [("other.csv was changed since other.csv.dvc was written",)]
 
 
+def test_files_of_stated_directories_with_pointers_are_parts_of_them(tmp_path: Path) -> None:
+    for name in ("same", "changed"):
+        (tmp_path / f"{name}.csv").write_text(name)
+        pointer = {"outs": [{"path": f"{name}.csv", "hash": "md5", "md5": dvc_projects.md5(b"same")}]}
+        (tmp_path / f"{name}.csv.dvc").write_text(yaml.safe_dump(pointer))
+    (tmp_path / "gone.csv.dvc").write_text(yaml.safe_dump(pointer))
+    (tmp_path / "more.dvc").write_text("outs: []")
+
+    captures = dvc.capture(tmp_path, [data.described(f"all={tmp_path}")])
+
+    assert [line for one in captures for line in origins(one)] == ["same.csv part of all"]
+    assert [text for one in captures for text in one.warnings] == [
+        "changed.csv was changed since changed.csv.dvc was written",
+        "gone.csv was changed since gone.csv.dvc was written",
+        "more.dvc: more.dvc names not exactly one MD5. Give the digest itself: NAME=md5:…",
+    ]
+
+
 def test_code_is_what_git_tracks_or_what_its_name_says(tmp_path: Path) -> None:
     model = dvc_projects.project(tmp_path)
     for name in ("labels.csv", "src/util.txt", "new.py", "weights"):

@@ -76,7 +76,8 @@ def _described(start: Path, tree: Path, cwd: Path) -> tuple[Code | None, str | N
         code["branch"] = branch.text
     if path := _path_below(cwd, tree):
         code["path"] = path
-    changes = _git(start, "status", "--porcelain", "--untracked-files=no")
+    # The commit names those of submodules: one with another commit or with changes counts, whatever its settings are.
+    changes = _git(start, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=untracked")
     if changes.error is None:
         code["dirty"] = bool(changes.text)
     return code, None

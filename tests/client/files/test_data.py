@@ -138,6 +138,21 @@ def test_a_directory_is_its_files_whatever_leads_to_them(here: Path, tmp_path_fa
     assert data.described("plain/")["name"] == "plain"
 
 
+def test_a_directory_of_data_with_links_in_a_circle_is_refused(here: Path) -> None:
+    for one, other in (("left", "right"), ("right", "left")):
+        (here / "images" / one).mkdir(parents=True)
+        (here / "images" / one / "1.png").write_bytes(b"1")
+        (here / "images" / one / "next").symlink_to(f"../{other}")
+
+    with pytest.raises(UnfitSource, match="left/next/next: it is a symbolic link to a directory that it is in"):
+        data.described("images")
+    (here / "images" / "left" / "next").unlink()
+    (here / "images" / "right" / "next").unlink()
+    (here / "images" / "self").symlink_to("self")
+    with pytest.raises(UnfitSource, match="self: it is a symbolic link that leads nowhere"):
+        data.described("images")
+
+
 def test_pointers_in_place_of_a_models_files_are_refused(here: Path) -> None:
     model = here / "model"
     (model / "raw").mkdir(parents=True)

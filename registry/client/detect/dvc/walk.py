@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -54,22 +55,33 @@ def _absolute(path: Path) -> Path:
 
 
 def _of_pointers(datasets: Mapping[Path, data.LocatedDataset]) -> Iterator[Capture]:
-    """Yield the digests of stated data that has a ``.dvc`` file."""
+    """Yield the digests of *datasets* that have a ``.dvc`` file, and the parts of directories that have one."""
     for path, dataset in datasets.items():
         place = path.with_name(path.name + pointers.DVC_SUFFIX)
-        if not place.is_file():
-            continue
-        try:
-            pointer = pointers.of(scan.single(place))
-            same = pointer is not None and checksums.matches(path, pointer.digest, size=None)
-        except RegistryError as error:
-            yield Capture(place.name, warnings=(error.detail,))
-            continue
-        if pointer and same:
-            digests = [pointer.digest, *dataset["digests"]]
-            yield Capture(place.name, {"datasets": [{"name": dataset["name"], "digests": digests}]})
-        elif pointer:
-            yield Capture(place.name, warnings=(f"{path.name} was changed since {place.name} was written",))
+        if place.is_file():
+            digests, warnings = _digests(place, path)
+            facts = {"datasets": [{"name": dataset["name"], "digests": [*digests, *dataset["digests"]]}]}
+            yield Capture(place.name, facts if digests else {}, warnings)
+        if path.is_dir():
+            for place in islice(sorted(path.glob(f"*{pointers.DVC_SUFFIX}")), lineage_limits.DATASETS):
+                digests, warnings = _digests(place, place.with_suffix(""))
+                part = cast("Dataset", {"name": place.stem, "digests": digests})
+                whole = cast("Dataset", {"name": dataset["name"], "digests": dataset["digests"]})
+                origin = DataOrigin(part, part_of=(whole,), reason=f"{place.name} is in {path.name}")
+                yield Capture(place.name, warnings=warnings, origins=(origin,) if digests else ())
+
+
+def _digests(place: Path, path: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Return the digest that the ``.dvc`` file *place* names of *path*, and warnings; none that is another."""
+    try:
+        pointer = pointers.of(scan.single(place))
+        if pointer is None:
+            return [], ()
+        if scan.exists(path) and checksums.matches(path, pointer.digest, size=None):
+            return [pointer.digest], ()
+    except RegistryError as error:
+        return [], (f"{place.name}: {error.detail}",)
+    return [], (f"{path.name} was changed since {place.name} was written",)
 
 
 def _of_pipeline(source: Path, named: Mapping[Path, data.LocatedDataset]) -> list[Capture]:
