@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from registry.services.lineage.impact import SoughtKind
 from tests.support.pages import Seen, browse
 from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 from tests.web.world import MARKUP, TEXT
 
 DIGEST = f"sha256:{'ab' * 32}"
@@ -130,6 +131,38 @@ def test_the_box_is_completed_with_models_and_words(site: RegistryBuilder, visit
     ]  # fmt: skip
     assert found["items"][0]["href"] == "/models/fraud"
     assert key == {"start": 8, "end": 12, "items": [{"text": "'production'", "kind": "value"}]}
+
+
+def test_the_best_versions_by_a_metric_on_a_dataset_are_listed(site: RegistryBuilder, visitor: FlaskClient) -> None:
+    data = {"name": "test.csv", "digests": [DIGEST], "role": "test"}
+    for number, (value, in_germany) in enumerate(((0.91, 0.7), (0.95, 0.6), (0.93, 0.8)), start=1):
+        site.model("fraud").version("staging", datasets=[data])
+        for part, one in (("", value), ("country=DE", in_germany)):
+            body = {"metrics": {"auc": one}, "dataset_digest": DIGEST, "slice": part}
+            expect(201, site.client.post(f"/models/fraud/versions/{number}/metrics", body))
+    site.model("fraud").move(3, "archived")
+
+    def best(status: int = 200, **query: str) -> Seen:
+        return browse(visitor, at("/search/versions", best="auc", **query), status=status)
+
+    whole, sliced = best(on="test.csv"), best(on=DIGEST, slice=" country=DE", direction="min")
+    staging = best(on=DIGEST, filter="stage = 'staging'")
+
+    assert rows(whole) == ["fraud v2", "fraud v3", "fraud v1"]
+    assert "auc, the highest value first" in whole.text
+    assert "fraud v2 0.95" in whole.text
+    assert rows(sliced) == ["fraud v2", "fraud v1", "fraud v3"]
+    assert "auc on country=DE, the lowest value first" in sliced.text
+    assert rows(staging) == ["fraud v2", "fraud v1"]
+    assert staging.one("input", name="on", type="hidden").get("value") == DIGEST
+    for field, wrong in (("on", best(422)), ("slice", best(422, on=DIGEST, slice="DE")),
+                         ("filter", best(422, on=DIGEST, filter="stage ="))):  # fmt: skip
+        assert [one.get("name") for one in wrong.root.iter() if one.get("aria-invalid") == "true"] == [field]
+    assert "Unknown value." in best(400, on=DIGEST, slice="country=FR").text
+    for text in HOSTILE:
+        for name in ("best", "on", "slice", "direction"):
+            response = visitor.get(at("/search/versions", **{"best": "auc", "on": DIGEST, name: text}))
+            assert response.status_code in {200, 302, 400, 422}, (name, text)
 
 
 def test_lineage_is_a_picture_and_a_list(site: RegistryBuilder, visitor: FlaskClient) -> None:

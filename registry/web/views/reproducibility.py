@@ -42,7 +42,7 @@ class ReproducibilityPage(WebPage):
         self.report = reported.report
         self.title = f"Building {model} v{number} again"
         self.crumbs = way_to(model, number, "Building it again")
-        self.command = command("registry", "show", f"{model}:{number}")
+        self.command = command("registry", "reproduce", f"{model}:{number}")
         self.api = api_path("models", model, "versions", number, "reproducibility")
 
     @property

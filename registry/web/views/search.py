@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 from flask import Response, redirect
 from marshmallow import fields, validate
 from werkzeug import Response as BaseResponse
+from werkzeug.datastructures import MultiDict
 
 from registry.db import times
+from registry.db.records import EvaluationRecord
 from registry.db.records import Page as Listed
 from registry.domain.access import Permission
 from registry.domain.errors import Invalid, Malformed
@@ -24,10 +26,15 @@ from registry.domain.stages import Stage
 from registry.http import cursors, strict_json
 from registry.http.access import requires
 from registry.http.context import protected_aliases
+from registry.http.fields import Text
+from registry.rules import names, slices
+from registry.rules.metric_directions import MetricDirection
 from registry.rules.references import Reference
 from registry.services.catalog import aliases, models
 from registry.services.search import completion, search
+from registry.services.search.best import BestQuery
 from registry.services.search.completion import Of
+from registry.services.search.search import FoundVersions
 from registry.services.stages import resolve
 from registry.web import forms
 from registry.web.addresses import api_path, command, url_for
@@ -42,6 +49,8 @@ VERSION_FIELDS = (
     "model", "number", "stage", "state", "aliases", "metrics", "evaluations", "manifest_digest", "created_at",
     "created_by",
 )  # fmt: skip
+BEST = ("best", "on", "slice", "direction")
+ON_LENGTH = 500
 WEEK = timedelta(days=7)
 _COLUMN = re.compile(r"column ([0-9]{1,6}): ")
 _MOST_NAMES = 6
@@ -56,6 +65,15 @@ class FoundWebQuery(forms.WebQuery):
     filter = fields.String(load_default="")
     order_by = fields.String(load_default="")
     cursor = fields.String(load_default=None)
+
+
+class VersionsWebQuery(FoundWebQuery):
+    """A search for versions, or for the best of them by a metric on a dataset."""
+
+    best = Text(load_default="", most=names.TAG_KEY_LENGTH)
+    on = Text(load_default="", most=ON_LENGTH)
+    slice = Text(load_default="", most=2 * slices.LENGTH)
+    direction = fields.String(load_default="", validate=validate.OneOf(["", *map(str, MetricDirection)]))
 
 
 class ModelsWebQuery(FoundWebQuery):
@@ -100,7 +118,7 @@ class FoundPage(WebPage):
         try:
             return self._search(cursors.position(self.query["cursor"]))
         except (Invalid, Malformed) as error:
-            self.refusal = refusal_of(error)
+            self.refusal, self.errors = refusal_of(error), error.extras.get("errors", {})
             return Listed([])
 
     def _search(self, after: tuple[Any, ...] | None) -> Listed[Any]:
@@ -115,6 +133,11 @@ class FoundPage(WebPage):
     def order(self) -> str:
         """Return the order, without characters that HTML forbids."""
         return _UNFIT.sub("\ufffd", self.order_by)
+
+    @property
+    def is_filter_wrong(self) -> bool:
+        """Return whether a refusal is about the filter."""
+        return self.refusal is not None
 
     @property
     def status(self) -> int:
@@ -233,6 +256,81 @@ class FoundVersionsPage(FoundPage):
         return sorted(known, key=lambda key: (not _names_metric(asked, key), key))[:3]
 
 
+class BestVersionsPage(FoundPage):
+    """The best versions by a metric on a dataset, or on a slice of it."""
+
+    template = "best.html"
+    title = "Best versions"
+    endpoint, kind, fallback = "search_versions", "versions", ""
+    vocabulary = keys.VERSIONS
+    found: FoundVersions
+
+    def __init__(self, query: Mapping[str, Any]) -> None:
+        self.values = MultiDict((name, query[name]) for name in BEST)
+        super().__init__({**query, "order_by": ""})
+        self.crumbs = (Crumb("Models", url_for("models")), Crumb("Best versions"))
+        self.api = api_path("search", self.kind, filter=self.filter or None, **self.by_best)
+        if self.refusal is None:
+            self.command = command(*self._words(), *self._options(), *([self.filter] if self.filter else ()))
+
+    @property
+    def by_best(self) -> Mapping[str, str]:
+        """Return the options that are not empty, by their names in addresses."""
+        return {name: text for name in BEST if (text := self.values[name].strip())}
+
+    @property
+    def caption(self) -> str:
+        """Return what the versions are ordered by."""
+        order = self.found.best
+        assert order is not None  # noqa: S101 -- the versions were asked by it
+        part = f" on {order.slice}" if order.slice else ""
+        best = "highest" if order.direction is MetricDirection.MAX else "lowest"
+        return f"{order.metric}{part}, the {best} value first"
+
+    def _options(self) -> Sequence[str]:
+        return [word for name, text in self.by_best.items() for word in (f"--{name}", text)]
+
+    def _search(self, after: tuple[Any, ...] | None) -> Listed[Any]:
+        asked = BestQuery(**_best_of(self.by_best))
+        return search.find_versions(filter=self.filter, best=asked, after=after, limit=ROWS, field_names=VERSION_FIELDS)
+
+    @property
+    def is_filter_wrong(self) -> bool:
+        return super().is_filter_wrong and not any(name in self.errors for name in BEST)
+
+    def value(self, version: Mapping[str, Any]) -> EvaluationRecord:
+        """Return the measurement that decides the place of a version: the latest on the data."""
+        order = self.found.best
+        assert order is not None  # noqa: S101 -- the versions were asked by it
+        data = (order.metric, order.slice)
+        measured: list[EvaluationRecord] = [
+            one
+            for one in version["evaluations"]
+            if (one.metric, one.slice) == data and one.dataset_digest in order.digests
+        ]
+        return measured[-1]
+
+    def _address(self, **others: Any) -> str:
+        return super()._address(**self.by_best, **others)
+
+
+def _best_of(options: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the members of a question for the best versions. Raises Invalid."""
+    if "on" not in options:
+        raise Invalid.field("on", "must be given: a digest or the name of the dataset")
+    try:
+        part = slices.canonical(options.get("slice", ""))
+    except ValueError as error:
+        raise Invalid.field("slice", str(error)) from error
+    direction = options.get("direction")
+    return {
+        "metric": options["best"],
+        "on": options["on"],
+        "slice": part,
+        "direction": MetricDirection(direction) if direction else None,
+    }
+
+
 def _names_metric(text: str, key: str) -> bool:
     return re.search(rf"metrics?\.[`\"]?{re.escape(key)}(?![\w./-])", text) is not None
 
@@ -248,7 +346,10 @@ def models_page() -> BaseResponse:
 @blueprint.get("/search/versions")
 @requires(Permission.MODEL_READ)
 def search_versions() -> BaseResponse:
-    query = forms.query(FoundWebQuery)
+    query = forms.query(VersionsWebQuery)
+    if query["best"].strip():
+        best = BestVersionsPage(query)
+        return page(best, status=best.status)
     text = (query["filter"] if query["q"] is None else query["q"]).strip()
     if (found := _jump(text)) is not None:
         return found
@@ -265,10 +366,10 @@ def complete() -> Response:
     query = forms.query(CompletionWebQuery)
     text = query["q"]
     found = completion.complete(text, of=Of(query["of"]), caret=query["caret"])
-    names: list[str] = []
+    matching: list[str] = []
     if text.strip() and isinstance(search_texts.meaning(text), NamePart):
-        names = completion.model_names(text.strip())[:_MOST_NAMES]
-    items = [{"text": name, "kind": "model", "href": url_for("model", model=name)} for name in names]
+        matching = completion.model_names(text.strip())[:_MOST_NAMES]
+    items = [{"text": name, "kind": "model", "href": url_for("model", model=name)} for name in matching]
     items += [asdict(one) for one in found.items]
     document = {"start": found.start, "end": found.end, "items": items[:MOST]}
     return Response(strict_json.dumps(document), content_type="application/json")

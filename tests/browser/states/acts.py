@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from playwright.sync_api import expect
 
 from tests.browser.states.refusals import WHY
 from tests.browser.states.state import State, Visit
+from tests.support.replies import expect as expect_status
 
 
 def _move_dialog(visit: Visit) -> None:
@@ -48,6 +51,17 @@ def _reproducibility_dialog(visit: Visit) -> None:
 def _keys(visit: Visit) -> None:
     visit.open("/search/versions")
     visit.page.get_by_text("Keys of filters").click()
+
+
+def _best(visit: Visit) -> None:
+    model = visit.site.model("production", "staging", datasets=[])
+    digest = f"sha256:{hashlib.sha256(model.name.encode()).hexdigest()}"
+    for number in (1, 2):
+        body = {"metrics": {"auc": 0.9 + number / 100}, "dataset_digest": digest, "dataset_name": "test.csv"}
+        expect_status(201, visit.site.builder.client.post(f"{model.path}/versions/{number}/metrics", body))
+    visit.open("/search/versions")
+    visit.page.get_by_text("Best versions by a metric").click()
+    visit.send("Show the best", best="auc", on=digest)
 
 
 def _retracted(visit: Visit) -> None:
@@ -170,6 +184,7 @@ STATES = [
         "the focus of the keyboard", _keyboard_focus, "Skip to the content", where=":focus-visible", is_examined=True
     ),
     State("the menu", _menu, "Log out", where="details.menu[open]"),
+    State("the best versions", _best, "auc, the highest value first"),
     State("the keys of filters", _keys, "lineage.missing", where="details[open]"),
     State("an unfolded table", _unfolded, "in production and staging, newest first", where="details[open]"),
     State("a copied text", _copied, "Copied.", where="#live"),
