@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from registry.api import lineage_examples
 from registry.db.session import db
 from registry.domain import clock
 from tests.support.api import Api
@@ -67,6 +68,7 @@ WRITES: dict[str, tuple[int, int, Call]] = {
     "move to staging": (9, 3, lambda api: api.put(f"{VERSION}/stage", {"stage": "staging", **REASON})),
     "promote": (15, 4, lambda api: api.put(f"{VERSION}/stage", {"stage": "production", **REASON})),
     "roll back": (21, 11, lambda api: api.post("/models/fraud/rollback", REASON)),
+    "pipeline event": (18, 10, lambda api: api.post("/lineage/events", lineage_examples.EVENT)),
     "delete version": (10, 7, lambda api: api.delete("/models/fraud/versions/3")),
 }
 
