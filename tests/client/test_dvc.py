@@ -45,7 +45,7 @@ def test_digests_are_those_of_dvc(tmp_path: Path) -> None:
 
     assert checksums.directory(tmp_path) == "41473bfca3aa37946db81c965351065f.dir"
     for path, digest, size in (
-        (tmp_path, "md5:41473bfca3aa37946db81c965351065f.dir", None),
+        (tmp_path, "md5:41473bfca3aa37946db81c965351065f.dir", 17),
         (tmp_path, "md5:d051bef7001cc4ea6eb26cd9b933bc10.dir", None),  # of DVC 2
         (tmp_path / "sub" / "t.csv", "md5:b202f333fba4fd38d4b8e5e693077aab", 10),
         (tmp_path / "sub" / "t.csv", "md5-dos2unix:e5ebd4c02cefbe7955977c67ada242b7", 8),
@@ -53,6 +53,8 @@ def test_digests_are_those_of_dvc(tmp_path: Path) -> None:
     ):
         assert checksums.matches(path, digest, size=size), digest
         assert not checksums.matches(path, digest.replace("4", "5"), size=size)
+    assert not checksums.matches(tmp_path, "md5:41473bfca3aa37946db81c965351065f.dir", size=18)
+    assert not checksums.matches(tmp_path, "md5:d051bef7001cc4ea6eb26cd9b933bc10.dir", unix_lines=False)
     assert not checksums.matches(tmp_path, "md5:b202f333fba4fd38d4b8e5e693077aab", size=None)
 
 

@@ -46,7 +46,8 @@ def entry(top: Path, name: str) -> dict[str, object]:
     """Return the entry of a file or a directory in ``dvc.lock``."""
     path = top / name
     if path.is_dir():
-        return {"path": name, "hash": "md5", "md5": of_directory(path), "size": 1, "nfiles": 1}
+        sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
+        return {"path": name, "hash": "md5", "md5": of_directory(path), "size": sum(sizes), "nfiles": len(sizes)}
     content = path.read_bytes()
     return {"path": name, "hash": "md5", "md5": md5(content), "size": len(content)}
 

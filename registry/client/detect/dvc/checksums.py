@@ -20,15 +20,16 @@ MOST_BINARY = 0.3
 _TEXT = bytes(range(32, 127)) + b"\n\r\t\f\b"
 
 
-def matches(path: Path, digest: str, *, size: int | None) -> bool:
-    """Return whether the file or directory *path* has the *digest*; a file of another *size* is not read.
+def matches(path: Path, digest: str, *, size: int | None = None, unix_lines: bool | None = None) -> bool:
+    """Return whether the file or directory *path* has the *digest*; one of another *size* is not read.
 
-    Raises UnfitSource and SourceChanged for what cannot be read.
+    *unix_lines* is whether DVC 2 digested the files of a directory: the digest does not tell. None tries both. Raises
+    UnfitSource and SourceChanged for what cannot be read.
     """
     if digest.endswith(".dir"):
-        # The digest does not tell which DVC computed those of the files.
+        ways = (False, True) if unix_lines is None else (unix_lines,)
         return path.is_dir() and any(
-            digest == f"md5:{directory(path, unix_lines=unix_lines)}" for unix_lines in (False, True)
+            digest == f"md5:{directory(path, unix_lines=way, size=None if way else size)}" for way in ways
         )
     if path.is_dir():
         return False
@@ -39,14 +40,17 @@ def matches(path: Path, digest: str, *, size: int | None) -> bool:
     return _md5_of_file(file, unix_lines=algorithm != "md5") == md5
 
 
-def directory(path: Path, *, unix_lines: bool = False) -> str:
-    """Return ``<md5>.dir`` of a directory. Raises UnfitSource and SourceChanged."""
-    files = {}
-    for file in scan.walk(path, follow_links=True):
-        if not file.readable:
-            raise UnfitSource(f"{path / file.path}: {file.problem}.")
-        files[file.path] = _md5_of_file(file, unix_lines=unix_lines)
-    return listing(files)
+def directory(path: Path, *, unix_lines: bool = False, size: int | None = None) -> str | None:
+    """Return ``<md5>.dir`` of a directory; None where its files have another *size* in total.
+
+    Raises UnfitSource and SourceChanged.
+    """
+    found_files = list(scan.walk(path, follow_links=True))
+    if unread := next((file for file in found_files if not file.readable), None):
+        raise UnfitSource(f"{path / unread.path}: {unread.problem}.")
+    if size is not None and size != sum(file.size for file in found_files):
+        return None
+    return listing({file.path: _md5_of_file(file, unix_lines=unix_lines) for file in found_files})
 
 
 def listing(files: Mapping[str, str]) -> str:

@@ -23,12 +23,16 @@ _TEMPLATE = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A dependency or an output: its absolute path, or its URL, and its digest, if the lock has an MD5."""
+    """A dependency or an output: its absolute path, or its URL, and its digest, if the lock has an MD5.
+
+    DVC 2 wrote no ``hash``, and digested text with ``unix_lines``.
+    """
 
     path: Path
     digest: str | None
     size: int | None = None
     url: str | None = None
+    unix_lines: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,7 @@ def _paths_with_digests(listed: Any, base: Path) -> Iterator[Entry]:
             pointers.dvc_digest(entry) or _digest_of_files(entry.get("files")),
             size if isinstance(size, int) else None,
             path if "://" in path else None,
+            unix_lines="hash" not in entry,
         )
 
 

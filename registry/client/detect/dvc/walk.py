@@ -77,7 +77,7 @@ def _digests(place: Path, path: Path) -> tuple[list[str], tuple[str, ...]]:
         pointer = pointers.of(scan.single(place))
         if pointer is None:
             return [], ()
-        if scan.exists(path) and checksums.matches(path, pointer.digest, size=None):
+        if scan.exists(path) and checksums.matches(path, pointer.digest):
             return [pointer.digest], ()
     except RegistryError as error:
         return [], (f"{place.name}: {error.detail}",)
@@ -109,7 +109,7 @@ def _difference(out: Entry, pipelines: Pipelines) -> str | None:
     try:
         if not os.path.lexists(out.path):
             return f"names {shown}, which is not there"
-        if checksums.matches(out.path, out.digest, size=out.size):
+        if checksums.matches(out.path, out.digest, size=out.size, unix_lines=out.unix_lines):
             return None
     except RegistryError as error:
         return f"cannot be compared with {shown}: {error.detail}"
