@@ -139,9 +139,9 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     if card is not None:
         found_files = model_card.with_card(found_files, card)
     files = scan.hashed(found_files, jobs=jobs, progress=progress, parts=True)
-    captures = detect.facts_of(source, files, detection, datasets=facts.get("datasets") or ())
+    captures = detect.facts_of(source, files, detection, code=stated.get("code"), datasets=facts.get("datasets") or ())
     if stated.get("code", {}).get("path"):  # which a command of another directory does not belong to
-        captures = [capture.without("code") for capture in captures]
+        captures = [capture.without({"code"}) for capture in captures]
     joined = detect.join(facts, captures)
     options = given(update=update or None, anew=new_version or None)
 
@@ -153,11 +153,12 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
 
     try:
         view, sent = deliver(joined.facts)
-    except errors.Invalid as error:
-        if _WHOLE.union(*(capture.facts for capture in captures)).isdisjoint(error.extras.get("errors") or ()):
+    except (errors.Invalid, errors.FactsDiffer) as error:
+        if (accepted := _accepted(error, captures, facts, update=update)) is None:
             raise
-        # A registry of an earlier release does not know some facts, and all facts together may be too large.
-        joined = detect.join(facts, [])
+        # A registry of an earlier release does not know some facts, all facts together may be too large, and the
+        # version that is there may have been registered without detection.
+        joined = detect.join(facts, accepted)
         joined.warnings.append(f"detected facts are not recorded, as the registry refused them: {error.detail}")
         view, sent = deliver(joined.facts)
     warnings = [*around.warnings, *joined.warnings, *data_origins.state(transport, joined.origins)]
@@ -170,6 +171,30 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     done = {**view, "uploads": uploaded, "ignored": sorted(noticed.ignored), "dropped": dropped}
     done |= {"found": around.found + joined.found, "warnings": warnings}
     return cast(Registered, records.of(RegisteredView, done))
+
+
+def _accepted(
+    error: errors.RegistryError, captures: Sequence[detect.Capture], stated: Mapping[str, Any], *, update: bool
+) -> list[detect.Capture] | None:
+    """Return the captures without what the registry refused; None if it refused a fact that is *stated*.
+
+    Detected facts may be invalid, or the version that is there lacks them and they cannot be added.
+    """
+    captured = {kind for capture in captures for kind in capture.facts}
+    if isinstance(error, errors.Invalid):
+        return None if (captured | _WHOLE).isdisjoint(error.extras.get("errors") or ()) else []
+    fixed = [one for one in error.extras.get("differences") or () if not (update and one["addable"])]
+    if not fixed or not all(_is_only_captured(one, captured, stated) for one in fixed):
+        return None
+    lacking = {one["fact"].partition(".")[0] for one in fixed}
+    return [capture.without(lacking) for capture in captures]
+
+
+def _is_only_captured(difference: Mapping[str, Any], captured: set[str], stated: Mapping[str, Any]) -> bool:
+    kind, _, key = difference["fact"].partition(".")
+    known = stated.get(kind)
+    is_stated = key in known if isinstance(known, Mapping) else known is not None
+    return difference["kept"] is None and kind in captured and not is_stated
 
 
 def selected(

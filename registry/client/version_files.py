@@ -64,11 +64,13 @@ class VersionFiles(Lookup):
 
         The run and the code are detected from the CI system or git around this process; ``run`` and ``code`` replace
         them. Where ``dvc.lock`` names the model with its digest, data, params, metrics and the command come from the
-        stages that made it, and edges between their data are added to the lineage. Framework, signature and Python are
-        read from an ``MLmodel`` file, and the digest of ``requirements.txt``, or of another file that pins packages, is
-        recorded. Arguments win. ``found`` in the answer has what was detected, and ``warnings`` what could not be read,
-        which are logged too. *detect* False turns this off; ``"files"`` reads the model's files alone, and a
-        ``Detected`` is in place of the run and the code.
+        stages that made it, and edges between their data are added to the lineage. Framework, signature, Python and run
+        are read from an ``MLmodel`` file. Model cards, configurations and headers of weights give base models, and the
+        tags ``license``, ``model.architecture``, ``model.parameters``, ``model.dtype`` and ``model.format``. The digest
+        of ``uv.lock``, or of another file that pins packages, is recorded. Arguments win. ``found`` in the answer has
+        what was detected, and ``warnings`` what could not be read, which are logged too. *detect* False turns this off;
+        ``"files"`` reads ``MLmodel`` and what pins the environment in the files, and a ``Detected`` is in place of the
+        run and the code.
 
         *progress* is called with what is done (``hash``, ``upload``) and with how many of how many bytes. Values that
         cannot be a fact, such as a list as a param, are a ValueError. The Python that runs this is not recorded.

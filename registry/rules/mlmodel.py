@@ -31,7 +31,8 @@ class Facts:
     """``framework`` is the model's flavor; ``signature`` its inputs, outputs and params as MLflow describes them.
 
     ``lock_digest`` is the digest of the file that pins its packages, as ``sha256:<hex>``. ``run_id`` is the run that
-    the file names, which may be any.
+    the file names, which may be any. ``python_file`` is the file that names ``python``. ``problem`` is why nothing is
+    read of an ``MLmodel`` that is there.
     """
 
     framework: str | None = None
@@ -39,6 +40,8 @@ class Facts:
     python: str | None = None
     lock_digest: str | None = None
     run_id: str | None = None
+    python_file: str | None = None
+    problem: str | None = None
 
 
 def capture(digests: Mapping[str, str], sizes: Mapping[str, int], content_of: Callable[[str], bytes]) -> Facts:
@@ -47,16 +50,22 @@ def capture(digests: Mapping[str, str], sizes: Mapping[str, int], content_of: Ca
     Raises what *content_of* raises.
     """
     facts = read(content_of(NAME)) if sizes.get(NAME, MOST) < MOST else Facts()
-    python = facts.python
+    if sizes.get(NAME, 0) >= MOST:
+        facts = Facts(problem=f"it has {sizes[NAME]} bytes, and less than {MOST} are read")
+    python, python_file = facts.python, NAME
     if python is None and sizes.get(_PYTHON_ENV, MOST) < MOST:
         python = _python_version(document(content_of(_PYTHON_ENV)).get("python"))
+        python_file = _PYTHON_ENV
     lock = next((f"sha256:{digests[name]}" for name in PINS if name in digests), None)
-    return replace(facts, python=python, lock_digest=lock)
+    return replace(facts, python=python, python_file=python_file if python else None, lock_digest=lock)
 
 
 def read(content: bytes) -> Facts:
     """Return the facts of an ``MLmodel`` file; none from a broken one, which is no reason to refuse the model."""
-    fields = document(content)
+    try:
+        fields = parsed(content)
+    except ValueError as error:
+        return Facts(problem=str(error))
     flavors = fields.get("flavors")
     flavors = flavors if isinstance(flavors, dict) else {}
     generic = flavors.get(_GENERIC)
@@ -65,7 +74,15 @@ def read(content: bytes) -> Facts:
 
 
 def document(content: bytes) -> Mapping[Any, Any]:
-    """Return the mapping of texts, lists and mappings that a file holds; empty for a broken one.
+    """Return the mapping of texts, lists and mappings that a file holds; empty for a broken one."""
+    try:
+        return parsed(content)
+    except ValueError:
+        return {}
+
+
+def parsed(content: bytes) -> Mapping[Any, Any]:
+    """Return the mapping of texts, lists and mappings that a file holds. Raises ValueError with the reason.
 
     Aliases of YAML are kept: a value may stand at many places, and in itself.
     """
@@ -73,9 +90,13 @@ def document(content: bytes) -> Mapping[Any, Any]:
 
     try:
         found = yaml.BaseLoader(content).get_single_data()  # which makes texts, lists and mappings, and nothing else
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):  # an escape may name no character there is
-        return {}
-    return found if isinstance(found, dict) else {}
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # an escape may name no character there is
+        raise ValueError("it is not YAML") from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not isinstance(found, dict):
+        raise ValueError("it is not a mapping")
+    return found
 
 
 def _framework(flavors: Mapping[Any, Any]) -> str | None:

@@ -25,6 +25,7 @@ RUN = {
     "unmeasured": {"loss": "NaN"},
     "tags": {"team": "risk"},
     "triggered_by": "ann",
+    "stated_by": "MLmodel",
     "started_at": "2026-01-02T03:04:05.000000Z",
     "finished_at": "2026-01-02T04:00:00.123456Z",
 }

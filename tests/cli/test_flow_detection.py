@@ -8,6 +8,7 @@ from registry.client import RegistryClient
 from tests.cli.conftest import CommandLine, answer, ok
 from tests.support import dvc_projects
 from tests.support.git_repositories import run_git
+from tests.support.model_bytes import gguf
 
 
 def test_data_params_metrics_and_the_command_come_from_the_stages_of_dvc(
@@ -49,3 +50,39 @@ def test_data_params_metrics_and_the_command_come_from_the_stages_of_dvc(
     assert (again["created"], same["created"], same["version"]["number"]) == (False, False, 1)
     assert [one["source"] for one in same["found"]] == ["git", "dvc.lock"]
     assert (bare["created"], bare["found"], bare["version"]["params"]) == (True, [], {})
+
+
+def test_facts_of_the_files_are_printed_shown_and_searched_and_fail_no_repetition(
+    run_cli: CommandLine, model: str
+) -> None:
+    card = "---\nbase_model: org/base\nbase_model_relation: quantized\nlicense: mit\n---\n# Fraud\n"
+    weights = gguf({"general.architecture": "llama", "general.file_type": 15}, [[7, 6], [8]])
+    Path("hub").mkdir()
+    Path("hub/README.md").write_text(card)
+    Path("hub/model.gguf").write_bytes(weights)
+    Path("hub/adapter_config.json").write_text("[]")
+    Path("uv.lock").write_text(f"# {model}\n")
+    run = ["--run-id", "7", "--repo", "https://git.example/r", "--commit", "c0ffee"]
+
+    bare = answer(run_cli("register", model, "hub", *run, "--no-detect", "--json"))
+    again = run_cli("register", model, "hub", *run)
+    update = run_cli("register", model, "hub", *run, "--tag", "team=risk", "--update")
+    new = run_cli("register", model, "hub", "--run-id", "8")
+    shown = ok(run_cli("show", f"{model}:2")).out
+
+    assert (bare["created"], bare["version"]["tags"], bare["version"]["framework"]) == (True, {}, None)
+    assert (again.code, "nothing changed" in again.out) == (0, True)
+    assert "detected facts are not recorded" in again.err
+    assert "tags.license is not there" in again.err
+    assert answer(run_cli("show", f"{model}:1", "--json"))["tags"] == {
+        "license": "mit", "model.architecture": "llama", "model.dtype": "Q4_K_M", "model.format": "gguf",
+        "model.parameters": "50", "team": "risk",
+    }  # fmt: skip
+    assert "added: tags.license, tags.model.architecture" in update.out
+    assert "uv.lock" not in update.out
+    assert "  README.md: tags: license mit; base_models: hf://org/base" in new.out
+    assert "  model.gguf: tags: model.parameters 50, model.dtype Q4_K_M, model.architecture llama, " in new.out
+    assert f"  {Path('uv.lock').resolve()}: environment: lock_digest sha256:" in new.out
+    assert "nothing of adapter_config.json is recorded: it is not a JSON object" in new.err
+    assert all(text in shown for text in ("hf://org/base (quantize)", "model.parameters", "gguf", "license"))
+    assert f"{model}:2" in ok(run_cli("search", f"name = '{model}' AND tags.`model.parameters` = '50'")).out

@@ -71,6 +71,11 @@ class RunBody(Strict):
         allow_none=True,
         metadata=about("The login or the name of the person who started it."),
     )
+    stated_by = Text(
+        least=1,
+        most=lineage_limits.PATH_LENGTH,
+        metadata=about("The file of the version that names the run, where no system confirms it, like `MLmodel`."),
+    )
     started_at = Instant(allow_none=True, metadata=about("When it started."))
     finished_at = Instant(allow_none=True, metadata=about("When it finished."))
 

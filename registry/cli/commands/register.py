@@ -97,7 +97,9 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     Kubeflow Pipelines, Argo Workflows and SageMaker only the run is detected. Elsewhere repository, commit and branch
     are read from git. If no commit is found, a warning gives the reason.
 
-    Framework, signature, Python and the digest of requirements.txt are read from the model's files (MLmodel). If
+    Framework, signature, Python and run are read from MLmodel; base models, licence, architecture, number of parameters
+    and format from the files of the Hugging Face Hub and from the headers of weights, which become tags. The digest of
+    uv.lock, requirements.txt or the like is that of a file of the model, or of the checkout. Nothing is loaded. If
     dvc.lock names the model with its digest, data, params, metrics and the command are those of the stages that made
     it. Options take precedence. The output lists what was found; what cannot be read is a warning.
 

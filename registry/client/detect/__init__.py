@@ -1,17 +1,20 @@
-"""Detection of facts of a registration: the run and the code from CI systems, orchestrators and git; data from DVC."""
+"""Detection of facts of a registration: the run and the code from CI systems, orchestrators and git; data from DVC;
+what a model is and derives from, from its files.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from registry.client.detect import ci, dvc, git, model_files
+from registry.client.detect import ci, git
 from registry.client.detect.addresses import public_repository
 from registry.client.detect.captures import Capture, DataOrigin, FoundFacts, Joined, join
+from registry.client.errors import SourceChanged
 from registry.client.files.paths import working_directory
 from registry.rules import lineage_limits
 
@@ -66,23 +69,52 @@ def origin(source: Path, detection: Detection) -> Detected:
 
 
 def facts_of(
-    source: Path, files: Sequence[Hashed], detection: Detection, *, datasets: Sequence[Dataset]
+    source: Path,
+    files: Sequence[Hashed],
+    detection: Detection,
+    *,
+    code: Code | None,
+    datasets: Sequence[Dataset],
 ) -> list[Capture]:
-    """Return what is known about the model at *source*, of which *files* are registered, and of the stated *datasets*.
+    """Return what is known about the model at *source*, of which *files* are registered.
 
-    A capture that fails is a warning. Raises SourceChanged for a file that was written to since it was hashed.
+    *code* and *datasets* are those that the caller states. A capture that fails is a warning. Raises SourceChanged for
+    a file that was written to since it was hashed.
     """
     if detection is False:
         return []
-    captures = model_files.captures(files)
-    if detection != "files":
-        captures += _guarded("DVC", partial(dvc.capture, source, datasets))
-    return captures
+    # Only a registration needs them.
+    from registry.client.detect import dvc, lock_files, model_facts, model_files
+
+    if detection == "files":
+        return list(model_files.captures(files, with_run=False))
+    cwd = working_directory()
+    return [
+        *lock_files.among(files),
+        *model_files.captures(files, with_run=True),
+        *_guarded("the files", partial(model_facts.captures, files, cwd)),
+        *_guarded("DVC", partial(dvc.capture, source, datasets)),
+        *_guarded("lock files", partial(_lock_files_around, source, cwd, code)),
+    ]
 
 
-def _guarded(name: str, read: Callable[[], list[Capture]]) -> list[Capture]:
+def _lock_files_around(source: Path, cwd: Path, code: Code | None) -> list[Capture]:
+    """Return the file that pins the environment in the checkout here, unless *code* has another commit."""
+    from registry.client.detect import lock_files
+
+    captures = list(lock_files.around(source, cwd))
+    commit = code.get("commit") if code else None
+    if not captures or commit is None:
+        return captures
+    here = around(source, cwd=cwd).code
+    return captures if here and here.get("commit") == commit else []
+
+
+def _guarded(name: str, read: Callable[[], Iterable[Capture]]) -> list[Capture]:
     try:
-        return read()
+        return list(read())
+    except SourceChanged:
+        raise
     except Exception as error:  # a document of any form must not fail the registration of a model
         return [Capture(name, warnings=(f"nothing is taken from {name}: {type(error).__name__}: {error}",))]
 

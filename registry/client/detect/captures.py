@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -40,9 +40,9 @@ class Capture:
     warnings: tuple[str, ...] = ()
     origins: tuple[DataOrigin, ...] = ()
 
-    def without(self, kind: str) -> Capture:
-        """Return the capture without the fact *kind*."""
-        return replace(self, facts={name: value for name, value in self.facts.items() if name != kind})
+    def without(self, kinds: Collection[str]) -> Capture:
+        """Return the capture without facts of these kinds."""
+        return replace(self, facts={kind: value for kind, value in self.facts.items() if kind not in kinds})
 
 
 class FoundFacts(TypedDict):
@@ -69,7 +69,7 @@ def join(stated: Mapping[str, Any], captures: Sequence[Capture]) -> Joined:
     that is known by one of its digests gets the others. A command that a capture names without a repository joins the
     code that is known, with its directory. Facts that a registry would refuse are left out with a warning.
     """
-    facts, found, warnings = dict(stated), list[FoundFacts](), list[str]()
+    facts, found, warnings = dict(stated), dict[str, dict[str, list[str]]](), list[str]()
     for capture in captures:
         taken: dict[str, list[str]] = {}
         warnings += capture.warnings
@@ -80,9 +80,10 @@ def join(stated: Mapping[str, Any], captures: Sequence[Capture]) -> Joined:
             if added:
                 taken[kind] = added
             warnings += [f"{capture.source}: {problem}" for problem in refused]
-        if taken:
-            found.append({"source": capture.source, "facts": taken})
-    return Joined(facts, found, warnings, [origin for capture in captures for origin in capture.origins])
+        for kind, texts in taken.items():
+            found.setdefault(capture.source, {}).setdefault(kind, []).extend(texts)
+    sources: list[FoundFacts] = [{"source": source, "facts": kinds} for source, kinds in found.items()]
+    return Joined(facts, sources, warnings, [origin for capture in captures for origin in capture.origins])
 
 
 def described(kind: str, value: Any) -> list[str]:
@@ -92,7 +93,7 @@ def described(kind: str, value: Any) -> list[str]:
     if kind == "code":
         return list(_described_code(value))
     if kind in BY_KEY:
-        return [f"{key} {one}" for key, one in value.items()] if kind == "environment" else list(value)
+        return [f"{key} {one}" for key, one in value.items()] if kind in ("environment", "tags") else list(value)
     if kind == "signature":
         return list(value)
     return [value]

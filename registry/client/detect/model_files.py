@@ -1,8 +1,8 @@
-"""Facts that are read from the files of a model."""
+"""Facts that ``MLmodel`` and the files that pin the environment state. MLflow's clients and imports record the same."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from registry.client.detect.captures import Capture
 from registry.client.fields import given
@@ -11,22 +11,20 @@ from registry.client.files.scan import Hashed
 from registry.rules import mlmodel
 
 
-def captures(files: Sequence[Hashed]) -> list[Capture]:
-    """Return the facts of the files, by the file that has them.
+def captures(files: Sequence[Hashed], *, with_run: bool) -> Iterator[Capture]:
+    """Yield the facts of the files, by the file that has them; *with_run*, also the run that ``MLmodel`` names.
 
     Raises SourceChanged for a file that was written to since it was hashed.
     """
     by_path = {file.path: file for file in files}
-
-    def content_of(path: str) -> bytes:
-        file = by_path[path]
-        with scan.opened(file) as stream:
-            content = stream.read()
-            scan.unchanged(file, stream)
-        return content
-
+    sizes = {path: file.size for path, file in by_path.items()}
     digests = {path: file.sha256 for path, file in by_path.items()}
-    facts = mlmodel.capture(digests, {path: file.size for path, file in by_path.items()}, content_of)
-    pins = next((name for name in mlmodel.PINS if name in digests), "")
-    model = given(framework=facts.framework, signature=facts.signature, environment=given(python=facts.python))
-    return [Capture(mlmodel.NAME, model), Capture(pins, {"environment": given(lock_digest=facts.lock_digest)})]
+    facts = mlmodel.capture(digests, sizes, lambda path: scan.content(by_path[path]))
+    run = {"system": "mlflow", "id": facts.run_id, "stated_by": mlmodel.NAME} if with_run and facts.run_id else None
+    warnings = (f"nothing of {mlmodel.NAME} is recorded: {facts.problem}",) if facts.problem else ()
+    stated = given(framework=facts.framework, signature=facts.signature, run=run)
+    yield Capture(mlmodel.NAME, stated, warnings=warnings)
+    if facts.python_file:
+        yield Capture(facts.python_file, {"environment": {"python": facts.python}})
+    if pins := next((name for name in mlmodel.PINS if name in digests), None):
+        yield Capture(pins, {"environment": {"lock_digest": facts.lock_digest}})

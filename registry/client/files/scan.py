@@ -205,6 +205,14 @@ def unchanged(file: Found | Hashed, stream: FileIO) -> None:
         raise SourceChanged(f"{file.path} changed while it was being read. Run this again when nothing writes to it.")
 
 
+def content(file: Hashed, most: int | None = None) -> bytes:
+    """Return the bytes of a file, the first *most* of them. Raises SourceChanged when it was written to since."""
+    with opened(file) as stream:
+        found = stream.read(file.size if most is None else min(file.size, most))
+        unchanged(file, stream)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Walk:
     root: Path

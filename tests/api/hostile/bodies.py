@@ -77,6 +77,7 @@ FACTS: dict[str, Any] = {
         "unmeasured": {"ratio": "NaN"},
         "tags": {"team": "risk"},
         "triggered_by": "ann",
+        "stated_by": "MLmodel",
         "started_at": "2026-11-20T12:00:00Z",
         "finished_at": "2026-11-20T14:00:00.5+01:00",
     },
