@@ -12,7 +12,9 @@ from registry.domain import clock, fact_digests, signature_columns
 from registry.domain.comparison import (
     Absence,
     CellKind,
+    Change,
     ComparedFact,
+    ComparisonRow,
     Line,
     RowName,
     Section,
@@ -22,6 +24,7 @@ from registry.domain.comparison import (
 )
 from registry.domain.lineage import Documents
 from registry.domain.states import RunState, VersionState
+from registry.rules import metric_directions, repository_addresses
 
 FILES = "files"
 INCIDENTAL = frozenset({"registration", "stage"})  # sections of no fact that was registered
@@ -31,6 +34,7 @@ SECTIONS: Mapping[str, bool] = {
     "environment": False, "run": False, "parents": True, "content": False, FILES: True, "signature": False,
     "tags": True, "about": False,
 }  # fmt: skip
+_REPO = RowName("", "repo")
 _CODE = ("repo", "commit", "branch", "path", "dirty", "command")
 _ENVIRONMENT = ("python", "lock_digest", "image_digest")
 _RUN = ("system", "id", "url", "triggered_by", "started_at", "finished_at")
@@ -87,12 +91,40 @@ def compared(reference: str, version: Any) -> ComparedVersion:
 
 def sections(versions: Sequence[ComparedVersion], files: Section, *, everything: bool = False) -> Sequence[Section]:
     """Return the sections of a comparison in their order, with the one of the files."""
-    return [
-        files
+    compared = {
+        name: files
         if name == FILES
         else compare_facts(name, [one.facts[name] for one in versions], everything=everything, by_name=by_name)
         for name, by_name in SECTIONS.items()
+    }
+    compared["metrics"] = replace(compared["metrics"], rows=[*map(_judged, compared["metrics"].rows)])
+    repositories = [one.facts["code"].facts.get(_REPO) for one in versions]
+    code = [_addressed(row, repositories) if row.name == "commit" else row for row in compared["code"].rows]
+    compared["code"] = replace(compared["code"], rows=code)
+    return list(compared.values())
+
+
+def _judged(row: ComparisonRow) -> ComparisonRow:
+    """Return the row of a metric with the verdicts on its differences."""
+    if metric_directions.direction(row.name) is None:
+        return row
+    cells = [
+        replace(cell, verdict=metric_directions.verdict(row.name, cell.delta.absolute)) if cell.delta else cell
+        for cell in row.cells
     ]
+    return replace(row, cells=cells)
+
+
+def _addressed(row: ComparisonRow, repositories: Sequence[ComparedFact | None]) -> ComparisonRow:
+    """Return the row of commits with the addresses of the commits since the first one's, in its repository."""
+    first, repository = row.cells[0], repositories[0]
+    cells = [
+        replace(cell, address=repository_addresses.commits_between(repository.value, first.value, cell.value))
+        if cell.change is Change.CHANGED and repository and other and other.key == repository.key
+        else cell
+        for cell, other in zip(row.cells, repositories, strict=True)
+    ]
+    return replace(row, cells=cells)
 
 
 def file_line(path: str, files: Sequence[tuple[str, int] | Absence]) -> Line:

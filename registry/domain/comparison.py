@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from registry.rules.metric_directions import Verdict
+
 LEAST, MOST = 2, 6  # versions of one comparison
 ROWS = 500  # listed of one section
 LONGEST = 500  # characters of a text in a cell
@@ -92,12 +94,18 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The value of one version, or the reason why it has none."""
+    """The value of one version, or the reason why it has none.
+
+    ``verdict`` is the judgement of a metric's difference from the first version, where its direction is known.
+    ``address`` is the page of the commits since the first version's at the host of the repository.
+    """
 
     value: Any
     absence: Absence | None
     change: Change
     delta: Delta | None
+    verdict: Verdict | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,13 +35,13 @@ def test_versions_are_compared_fact_by_fact_with_the_first(api: Api, registry: R
     fraud = registry.model("fraud")
     fraud.version(
         files=[same, first], params={"depth": "8", "seed": "1"}, metrics={"auc": 0.5, "loss": 0.0},
-        code={"repo": "https://git.example/fraud", "commit": "a" * 40, "dirty": False}, tags={"team": "risk"},
+        code={"repo": "https://gitea.example/a/fraud", "commit": "a" * 40, "dirty": False}, tags={"team": "risk"},
         datasets=[{"name": "train.csv", "digests": [TRAIN], "role": "train"}], stage="production",
         signature={"inputs": '[{"name": "amount", "type": "double"}]'},
     )  # fmt: skip
     fraud.version(
         files=[same, second], params={"depth": "5", "seed": "1"}, metrics={"auc": 0.4, "loss": 1.0, "f1": 0.9},
-        code={"repo": "https://git.example/fraud", "commit": "b" * 40, "dirty": True}, tags={"team": "risk"},
+        code={"repo": "https://gitea.example/a/fraud", "commit": "b" * 40, "dirty": True}, tags={"team": "risk"},
         datasets=[{"name": "train.csv", "digests": ["md5:" + "0" * 32, TRAIN], "role": "train"}], stage="staging",
         signature={"inputs": [{"name": "amount", "type": "double", "required": False}]}, aliases=["challenger"],
     )  # fmt: skip
@@ -66,6 +66,11 @@ def test_versions_are_compared_fact_by_fact_with_the_first(api: Api, registry: R
     assert deltas["auc"] == {"absolute": pytest.approx(-0.1), "percent": pytest.approx(-20)}
     assert deltas["loss"] == {"absolute": 1.0, "percent": None}
     assert deltas["f1"] is None
+    verdicts = {row["name"]: [cell["verdict"] for cell in row["cells"]] for row in metrics["rows"]}
+    assert verdicts == {"auc": [None, "worse", None], "f1": [None] * 3, "loss": [None, "worse", None]}
+    (code,) = (part for part in comparison["sections"] if part["name"] == "code")
+    addresses = [cell["address"] for row in code["rows"] if row["name"] == "commit" for cell in row["cells"]]
+    assert addresses == [None, f"https://gitea.example/a/fraud/compare/{'a' * 40}...{'b' * 40}", None]
     assert rows(comparison, "params")["depth"][:2] == [("8", "same"), ("5", "changed")]
     assert "seed" not in rows(compare(api, "fraud:1", "fraud:2"), "params")
     assert rows(compare(api, "fraud:1", "fraud:2", all="true"), "params")["seed"] == [("1", "same"), ("1", "same")]

@@ -61,23 +61,32 @@ def test_the_service_compares_versions_side_by_side(
     Path("train.csv").write_text("a,b\n")
 
     with RegistryClient(service) as client:
+        Path("model/requirements.txt").write_text("numpy==1.0\npandas==2.0\n")
         client.register(model, "model", data=["train.csv"], metrics={"auc": 0.9})
+        Path("model/requirements.txt").write_text("numpy==1.1\nscipy==1.0\n")
         Path("model/more.txt").write_text("2")
         client.register(model, "model", metrics={"auc": 0.95}, new_version=True, aliases=["best"])
         sides = client.versions.diff(model, 1, 2)
+        environment = client.versions.diff_file(f"{model}:1", f"{model}:2", "requirements.txt")
         series = list(client.models.metrics(model, ["auc"]))
         keys = client.models.metric_keys(model)
     shown = ok(run_cli("diff", f"{model}:1", f"{model}:1", f"{model}@best"))
     documents = answer(run_cli("diff", f"{model}:1", f"{model}:2", "--json"))
+    everything = ok(run_cli("diff", f"{model}:1", f"{model}:2", "--only", "all")).out
     file = ok(run_cli("diff", f"{model}:1", f"{model}:2", "--file", "more.txt"))
     alone = run_cli("diff", model)
     table = ok(run_cli("model", "metrics", model, "--key", "auc"))
     csv = ok(run_cli("model", "metrics", model, "--csv"))
 
-    assert re.search(r"^metrics\.auc +0\.9 +0\.9 +~ 0\.95 \(\+0\.05, \+5\.6 %\)$", shown.out, re.MULTILINE)
+    assert re.search(r"^metrics\.auc +0\.9 +0\.9 +~ 0\.95 \(\+0\.05, \+5\.6 %, better\)$", shown.out, re.MULTILINE)
     assert re.search(r"^datasets\.train\.csv \(train\) .* - \(not recorded\)$", shown.out, re.MULTILINE)
     assert "Not recorded in any: " in shown.out
-    assert documents == sides
+    assert documents == {**sides, "environments": [environment]}
+    packages = everything.partition("Packages of requirements.txt:\n")[2]
+    assert [line.split() for line in packages.splitlines()[1:]] == [
+        ["~", "numpy", "1.0", "1.1"], ["-", "pandas", "2.0"], ["+", "scipy", "1.0"]
+    ]  # fmt: skip
+    assert ("Equal: " in shown.out, "Equal: " in everything, "content.file_count" in everything) == (True, False, True)
     assert file.out.splitlines() == [f"--- {model}:1/more.txt", f"+++ {model}:2/more.txt", "@@ -1,0 +1,1 @@", "+2"]
     assert (alone.code, "Name 2 to 6 versions" in alone.err) == (2, True)
     assert ([one["number"] for one in series], keys) == ([2, 1], ["auc"])

@@ -12,6 +12,7 @@ from registry.domain.pinned_packages import FILE_BYTES, MOST_NAMED, PACKAGES
 from registry.domain.text_differences import LINES
 from registry.http.fields import Choice, Instant, Listed, Strict, Text, View, about, one_of, output
 from registry.rules import digests, paths, slices
+from registry.rules.metric_directions import Verdict
 from registry.rules.names import TAG_KEY_LENGTH
 from registry.services.catalog.metric_series import KEYS_KNOWN, KEYS_MOST, RECENT, VERSIONS_MOST
 from registry.services.comparison.file_comparison import FileComparisonKind
@@ -91,6 +92,19 @@ class CellView(View):
         **output(f"Against the first version: {one_of(Change)} (one of both is unknown)."),
     )
     delta = fields.Nested(DeltaView, **output("Of a number that differs.", null=True))
+    verdict = fields.String(
+        validate=Choice([one.value for one in Verdict]),
+        **output(
+            f"Of a metric that differs: {one_of(Verdict)} than in the first version. Null where the end of its name "
+            "does not show whether higher values are better.", null=True,
+        ),
+    )  # fmt: skip
+    address = fields.String(
+        **output(
+            "Of a commit that differs: the page of the commits since the first version's, at a host whose addresses "
+            "are known. Null elsewhere, and for versions of two repositories.", null=True,
+        ),
+    )  # fmt: skip
 
 
 class ComparisonRowView(View):

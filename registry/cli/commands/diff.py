@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +13,7 @@ from registry.cli.support.cells import Digest, Moment
 from registry.cli.support.options import connected
 from registry.cli.support.parsing import REFERENCE
 from registry.cli.support.session import Session
+from registry.domain.pinned_packages import is_named
 from registry.rules import units
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 LONGEST = 60  # characters of a value on a terminal
 MOST_VERSIONS = 6
+MOST_ENVIRONMENTS = 5  # files whose packages are compared
 SIGNS = {"same": " ", "changed": "~", "added": "+", "removed": "-", "undecided": "?"}
 
 KINDS = {
@@ -33,15 +35,24 @@ KINDS = {
 
 @click.command()
 @click.argument("refs", metavar="REF REF [REF]...", nargs=-1, required=True, type=REFERENCE)
-@click.option("--all", "everything", is_flag=True, help="Also show the facts that are equal in all versions.")
+@click.option("--all", "everything", is_flag=True, help="As --only all.")
+@click.option(
+    "--only",
+    type=click.Choice(["changed", "all"]),
+    default="changed",
+    show_default=True,
+    help="Show the facts that differ, or also those that are equal in all versions.",
+)
 @click.option("--file", "path", metavar="PATH", help="Compare this text file, line by line and by packages.")
 @connected
-def diff(session: Session, refs: tuple[Reference, ...], everything: bool, path: str | None) -> None:
+def diff(session: Session, refs: tuple[Reference, ...], everything: bool, only: str, path: str | None) -> None:
     """Show two to six versions side by side, with deltas from the first.
 
     The versions may be of several models. A model without a selector means its latest version. Numbers are shown with
-    the difference from the first version. "~" marks a value that differs from the first version, "+" one that the first
-    version lacks, "-" one that only the first version has, and "?" an unknown one.
+    the difference from the first version, and metrics with "better" or "worse" where the end of their name shows
+    whether higher values are better. Of two versions, the packages of changed requirements and lock files are compared,
+    too. "~" marks a value that differs from the first version, "+" one that the first version lacks, "-" one that only
+    the first version has, and "?" an unknown one.
 
     The exit code is 0 whether or not the versions differ: "same" in the JSON has the result. It ignores stages, aliases
     and times of registration.
@@ -49,7 +60,8 @@ def diff(session: Session, refs: tuple[Reference, ...], everything: bool, path: 
     \b
     Example:
       registry diff fraud:9 fraud:11
-      registry diff fraud#production fraud@challenger fraud --all
+      registry diff fraud#production fraud:7
+      registry diff fraud:2 spam:3 --only all
       registry diff fraud:9 fraud:11 --file requirements.txt
       registry diff fraud:9 spam:2 --json
     """
@@ -61,11 +73,38 @@ def diff(session: Session, refs: tuple[Reference, ...], everything: bool, path: 
         file = session.registry.versions.diff_file(str(refs[0]), str(refs[1]), path)
         session.show(file, lambda: _show_file(file))
         return
+    everything = everything or only == "all"
     comparison = session.registry.versions.compare(*map(str, refs), everything=everything)
-    session.show(comparison, lambda: _show(comparison, everything=everything))
+    environments = list(_environments(session, comparison, refs))
+    session.show(
+        {**comparison, "environments": environments},
+        lambda: _show(comparison, environments, everything=everything),
+    )
 
 
-def _show(comparison: ComparisonView, *, everything: bool) -> None:
+def _environments(
+    session: Session, comparison: ComparisonView, refs: tuple[Reference, ...]
+) -> Iterator[FileComparisonView]:
+    """Yield the comparison of each changed requirements or lock file of two versions that names packages.
+
+    A caller who must not read files, or files that cannot be read, have none.
+    """
+    from registry.client import errors
+
+    if len(refs) != len(("first", "second")):
+        return
+    files = [row for section in comparison["sections"] if section["name"] == "files" for row in section["rows"]]
+    named = [row["name"] for row in files if row["cells"][1]["change"] == "changed" and is_named(row["name"])]
+    for path in named[:MOST_ENVIRONMENTS]:
+        try:
+            file = session.registry.versions.diff_file(str(refs[0]), str(refs[1]), path)
+        except errors.RegistryError:
+            continue
+        if file["packages"]:
+            yield file
+
+
+def _show(comparison: ComparisonView, environments: Sequence[FileComparisonView], *, everything: bool) -> None:
     names = [f"{version['model']}:{version['number']}" for version in comparison["versions"]]
     rows = list(_comparison_rows(comparison, terminal=sys.stdout.isatty()))
     tables.table(("what", *names), rows, empty=f"{' and '.join(names)} have the same files and facts")
@@ -78,6 +117,13 @@ def _show(comparison: ComparisonView, *, everything: bool) -> None:
         output.line(f"Unknown in all: {', '.join(unknown)}.")
     if omitted := sum(section["omitted"] for section in comparison["sections"]):
         output.note(f"{output.count(omitted, 'further row')} of long sections not shown.")
+    for file in environments:
+        output.line()
+        output.line(f"Packages of {file['path']}:")
+        _show_packages(file)
+    for cell in (cell for section in comparison["sections"] for row in section["rows"] for cell in row["cells"]):
+        if address := cell.get("address"):
+            output.line(f"Commits: {address}")
 
 
 def _show_file(file: FileComparisonView) -> None:
@@ -96,8 +142,12 @@ def _show_file(file: FileComparisonView) -> None:
         output.note(f"{output.count(file['omitted'], 'further line')} not shown.")
     if file["packages"]:
         output.line()
-        rows = [[one["name"], one["first"], one["other"]] for one in file["packages"]]
-        tables.table(("package", *file["references"]), rows, empty="")
+        _show_packages(file)
+
+
+def _show_packages(file: FileComparisonView) -> None:
+    rows = [[f"{SIGNS[one['change']]} {one['name']}", one["first"], one["other"]] for one in file["packages"] or ()]
+    tables.table(("package", *file["references"]), rows, empty="")
     if omitted := file["omitted_packages"]:
         output.note(f"{output.count(omitted, 'further package')} not shown.")
 
@@ -122,7 +172,8 @@ def _cell_text(row: ComparisonRowView, cell: CellView, *, terminal: bool) -> str
         percent = "" if delta["percent"] is None else f", {delta['percent']:+.1f} %"
         is_size = row["kind"] == "size"
         absolute = units.size_difference(int(delta["absolute"])) if is_size else _number_text(delta["absolute"])
-        value += f" ({absolute}{percent})"
+        verdict = f", {judged}" if (judged := cell.get("verdict")) else ""  # an earlier release does not send it
+        value += f" ({absolute}{percent}{verdict})"
     return f"{SIGNS.get(cell['change'], '~')} {value}"
 
 

@@ -15,12 +15,18 @@ class DeltaView(TypedDict):
 
 
 class CellView(TypedDict):
-    """The fact of one version; ``absence`` is why it has none, ``change`` is against the first version."""
+    """The fact of one version; ``absence`` is why it has none, ``change`` is against the first version.
+
+    ``verdict`` is of a metric, and ``address`` the page of the commits since the first version's; an older registry
+    omits both.
+    """
 
     value: Any
     absence: Literal["absent", "not_recorded", "unknown", "deleted"] | None
     change: Literal["same", "changed", "added", "removed", "undecided"]
     delta: DeltaView | None
+    verdict: NotRequired[Literal["better", "worse"] | None]
+    address: NotRequired[str | None]
 
 
 class ComparisonRowView(TypedDict):

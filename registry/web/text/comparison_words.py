@@ -1,14 +1,11 @@
-"""Texts of comparisons: sections, facts, reasons for missing values, and links to commits at a host."""
+"""Texts of comparisons: sections, facts, and reasons for missing values."""
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
-from urllib.parse import quote, urlsplit
 
 from registry.domain.comparison import Absence, CellKind, Change, Delta
 from registry.rules import units
-from registry.web.text.words import safe_url
 
 SECTIONS = MappingProxyType({
     "registration": "Registered", "stage": "Stage", "metrics": "Metrics", "params": "Parameters",
@@ -39,8 +36,6 @@ FILES = MappingProxyType({
     "large": "The file has more than 64 KiB; its lines are not compared here. Download both to compare them.",
     "repetitive": "The lines of the file repeat too often to be compared here. Download both to compare them.",
 })  # fmt: skip
-_COMMIT = re.compile(r"[0-9a-f]{7,64}\Z")
-_REPOSITORY = re.compile(r"/[\w.-]+(?:/[\w.-]+)+\Z", re.ASCII)
 
 
 def fact_name(section: str, name: str) -> str:
@@ -53,33 +48,3 @@ def difference(delta: Delta, kind: str) -> str:
     percent = "" if delta.percent is None else f" ({delta.percent:+.1f} %)"
     absolute = units.size_difference(int(delta.absolute)) if kind == CellKind.SIZE else f"{delta.absolute:+.4g}"
     return f"{absolute}{percent}".replace("-", "−")
-
-
-def commits_between(repository: str | None, first: str | None, last: str | None) -> str | None:
-    """Return the address of the commits between two at GitHub or GitLab; None for other hosts and other forms."""
-    return _at_host(repository, "compare", first, last)
-
-
-def commit_at(repository: str | None, commit: str | None) -> str | None:
-    """Return the address of a commit at GitHub or GitLab; None for other hosts and other forms."""
-    return _at_host(repository, "commit", commit)
-
-
-def _at_host(repository: str | None, view: str, *commits: str | None) -> str | None:
-    if not repository or not all(commit and _COMMIT.match(commit) for commit in commits):
-        return None
-    address = safe_url(repository)
-    if address is None:
-        return None
-    parts = urlsplit(address)
-    host, path = parts.hostname or "", parts.path.removesuffix("/").removesuffix(".git")
-    if not _REPOSITORY.match(path) or parts.username is not None:
-        return None
-    if host == "github.com":
-        section = f"/{view}/"
-    elif host == "gitlab.com" or host.startswith("gitlab."):
-        section = f"/-/{view}/"
-    else:
-        return None
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{quote(path)}{section}{'...'.join(map(str, commits))}"

@@ -127,15 +127,6 @@ class ComparisonPage(WebPage):
         """Return how many rows of the section the page leaves out."""
         return section.omitted + max(len(section.rows) - ROWS, 0)
 
-    def commits(self, section: Section, row: ComparisonRow, place: int) -> str | None:
-        """Return the address of the commits since the baseline's, where both are of one repository."""
-        if section.name != "code" or row.name != "commit" or row.cells[place].change is not Change.CHANGED:
-            return None
-        repositories = [_fact(version, "code", "repo") for version in (self.versions[0], self.versions[place])]
-        if repositories[0] != repositories[1]:
-            return None
-        return comparison_words.commits_between(repositories[0], row.cells[0].value, row.cells[place].value)
-
     def file_changes(self, row: ComparisonRow, place: int) -> str | None:
         """Return the address of the changes of a file since the baseline; None where they cannot be shown."""
         if row.kind is not CellKind.FILE or place == 0 or not self.may_read:

@@ -20,6 +20,7 @@ from registry.domain.stages import Stage
 from registry.domain.states import VersionState
 from registry.http.access import requires
 from registry.http.context import current_actor
+from registry.rules import repository_addresses
 from registry.services import audit
 from registry.services.catalog import browsing, models, versions
 from registry.services.catalog.browsing import Neighbours
@@ -33,7 +34,7 @@ from registry.web.addresses import api_path, command, url_for
 from registry.web.blueprint import blueprint
 from registry.web.pages import Crumb, WebPage
 from registry.web.rendering import page
-from registry.web.text import baseline, comparison_words, preview, words
+from registry.web.text import baseline, preview, words
 from registry.web.text.baseline import MetricLine, ParamLine
 from registry.web.text.preview import FieldsPreview
 from registry.web.views.card import CARD
@@ -207,7 +208,7 @@ class VersionPage(VersionTab):
     def commit_address(self) -> str | None:
         """Return the address of the commit at its host, where that is known."""
         code = self.version.lineage.code or {}
-        return comparison_words.commit_at(code.get("repo"), code.get("commit"))
+        return repository_addresses.commit_at(code.get("repo"), code.get("commit"))
 
     def uses(self, dataset: Mapping[str, Any], place: int) -> str | None:
         """Return how many other versions used the dataset, in words; None for one that is not counted."""
