@@ -60,7 +60,12 @@ def test_a_version_is_built_again_from_its_repository(run_cli: CommandLine, mode
     done = run_cli("reproduce", f"{model}:1", "--run", "--yes", "--time-limit", "60")
     shown = answer(run_cli("show", f"{model}:1", "--json"))
 
-    for text in (f"git clone {repository} checkout", "train.csv (train)", "cd checkout && python train.py 6", "7 of 7"):
+    for text in (
+        f"git clone -- {repository} checkout",
+        "train.csv (train)",
+        "cd checkout && python train.py 6",
+        "7 of 7",
+    ):
         assert text in planned, text
     assert (unasked.code, "--yes" in unasked.err) == (2, True)
     assert done.code == 0, done.err

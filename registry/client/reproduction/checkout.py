@@ -21,6 +21,11 @@ def clone(recipe: Recipe, directory: Path, *, timeout_seconds: float | None) -> 
          timeout_seconds)  # fmt: skip
     in_checkout = ["-C", str(directory)]
     _git([*in_checkout, "checkout", "--quiet", "--detach", commit], f"checking out {commit}", timeout_seconds)
+    head = _git([*in_checkout, "rev-parse", "HEAD"], f"checking out {commit}", timeout_seconds).strip()
+    if not head.startswith(commit):  # git takes a tag or branch of this name before a shortened id
+        raise CannotReproduce(
+            f"{recipe.repo} has a tag or branch named {commit}, which git takes for the commit of {recipe.reference}."
+        )
     if (directory / ".gitmodules").exists():
         _git([*in_checkout, "submodule", "update", "--quiet", "--init", "--recursive"], "fetching the submodules",
              timeout_seconds)  # fmt: skip
@@ -36,5 +41,5 @@ def command_directory(recipe: Recipe, checkout: Path) -> Path:
     return directory if directory.is_dir() else checkout
 
 
-def _git(arguments: list[str], what: str, timeout_seconds: float | None) -> None:
-    child.prepare(["git", *_OPTIONS, *arguments], what, timeout_seconds=timeout_seconds, extra=_SAFE)
+def _git(arguments: list[str], what: str, timeout_seconds: float | None) -> str:
+    return child.prepare(["git", *_OPTIONS, *arguments], what, timeout_seconds=timeout_seconds, extra=_SAFE)

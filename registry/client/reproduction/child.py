@@ -13,6 +13,11 @@ from registry.client.errors import CannotReproduce
 
 _WITHHELD = ("REGISTRY_", "MLFLOW_")  # settings and credentials of registries
 _OF_THIS_PYTHON = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "__PYVENV_LAUNCHER__", "UV_PROJECT_ENVIRONMENT")
+# The repository of a git hook that this process runs in (git rev-parse --local-env-vars): git would work on that.
+_OF_A_REPOSITORY = (
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE",
+)  # fmt: skip
 _SHOWN = 2000  # characters of the output of a program that failed
 
 
@@ -21,17 +26,18 @@ def environ(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(_WITHHELD) and name not in _OF_THIS_PYTHON
+        if not name.startswith(_WITHHELD) and name not in (*_OF_THIS_PYTHON, *_OF_A_REPOSITORY)
     }
     return {**kept, **(extra or {})}
 
 
 def prepare(arguments: Sequence[str], what: str, *, cwd: Path | None = None, timeout_seconds: float | None = None,
-            extra: Mapping[str, str] | None = None) -> None:  # fmt: skip
-    """Run a program that prepares the run, quietly. Raises CannotReproduce with the end of its output."""
+            extra: Mapping[str, str] | None = None) -> str:  # fmt: skip
+    """Run a program that prepares the run, and return its output. Raises CannotReproduce with the end of that."""
     code, text = _run_program(arguments, cwd=cwd, timeout_seconds=timeout_seconds, env=environ(extra), capture=True)
     if code:
         raise CannotReproduce(f"{what} failed (exit code {code}): {text.strip()[-_SHOWN:] or 'no output'}")
+    return text
 
 
 def train(command: Sequence[str], *, cwd: Path, timeout_seconds: float | None, env: Mapping[str, str]) -> None:

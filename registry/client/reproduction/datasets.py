@@ -27,6 +27,11 @@ def provide(
         raise CannotReproduce(f"the version used no data named {listed(unknown)} (--data).")
     awaited = []
     for one in datasets:
+        if not any(map(_is_of_content, one.digests)):
+            known = f"only by {listed(list(one.digests))}" if one.digests else "by no digest"
+            raise CannotReproduce(
+                f"the data {one.name!r} is known {known}: to compare it takes a SHA-256 or MD5 of its content."
+            )
         if one.name in local:
             _link(one, local[one.name], checkout, directory)
         elif not _is_found(one, checkout):
@@ -43,7 +48,7 @@ def provide(
 def require_made(datasets: Sequence[RecipeData], checkout: Path) -> None:
     """Raise CannotReproduce unless the run has made this data as the version used it."""
     for one in datasets:
-        if not _is_found(one, checkout):
+        if not _is_found(one, checkout, follows_links=True):
             raise CannotReproduce(f"the command did not make the data {one.name!r}.")
 
 
@@ -60,12 +65,14 @@ def _link(one: RecipeData, source: Path, checkout: Path, directory: Path) -> Non
     if not (directory / relative.parent).is_dir() and (checkout / relative.parent).is_dir():
         directory = checkout  # names of DVC's data are paths from the root
     target = directory / relative
+    if target.resolve() == source.resolve():
+        return
+    if _leads_out(target, checkout) or (target.is_symlink() and not target.exists()):
+        raise CannotReproduce(f"{relative} leaves the directory of the command: a link of the repository leads out.")
     if target.exists():
         if not _has_digest(target, one.digests):
             raise CannotReproduce(f"the repository has other data at {relative} than the version used.")
         return
-    if not target.parent.resolve().is_relative_to(directory.resolve()):
-        raise CannotReproduce(f"{relative} leaves the directory of the command: a link of the repository leads out.")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         target.symlink_to(source.resolve(), target_is_directory=source.is_dir())
@@ -73,11 +80,16 @@ def _link(one: RecipeData, source: Path, checkout: Path, directory: Path) -> Non
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
 
 
-def _is_found(one: RecipeData, checkout: Path) -> bool:
-    """Return whether the checkout has the data; raises CannotReproduce where only other data has its name."""
+def _is_found(one: RecipeData, checkout: Path, *, follows_links: bool = False) -> bool:
+    """Return whether the checkout has the data; raises CannotReproduce where only other data has its name.
+
+    Links out of the checkout count with *follows_links* only: a command that ran made them.
+    """
     base = PurePosixPath(one.name).name
     others = []
     for path in _named(checkout, base):
+        if not follows_links and _leads_out(path, checkout):
+            continue
         if _has_digest(path, one.digests):
             return True
         others.append(str(path.relative_to(checkout)))
@@ -91,6 +103,17 @@ def _named(checkout: Path, name: str) -> Iterator[Path]:
         subdirectories[:] = sorted(one for one in subdirectories if one != ".git")
         if name in files or name in subdirectories:
             yield Path(directory, name)
+
+
+def _leads_out(path: Path, checkout: Path) -> bool:
+    """Return whether *path* or a link below it leads out of the checkout: anything may be there, also a whole disk."""
+    top = checkout.resolve()
+    links = (Path(directory, name) for directory, *names in os.walk(path) for name in (*names[0], *names[1]))
+    return not all(one.resolve().is_relative_to(top) for one in (path, *filter(Path.is_symlink, links)))
+
+
+def _is_of_content(digest: str) -> bool:
+    return digest.startswith(("sha256:", "md5"))
 
 
 def _has_digest(path: Path, digests: Sequence[str]) -> bool:

@@ -9,8 +9,10 @@ import pytest
 
 from registry.client.errors import CannotReproduce
 from registry.client.reproduction import datasets, environments, outcome
+from registry.client.reproduction.checkout import clone
 from registry.client.reproduction.environments import EnvironmentOptions
 from registry.client.reproduction.recipe import Recipe, RecipeData, require_code
+from tests.support.git_repositories import AUTHOR, checkout, run_git
 
 COMMIT = "7b1d0f6e2c9a"
 WHOLE = Recipe(
@@ -47,7 +49,8 @@ def test_data_is_linked_inside_of_the_directory_of_the_command(tmp_path: Path) -
 
     assert [provide("data/train.csv"), provide("../up.csv"), provide(str(tmp_path / "root.csv"))] == [[], [], []]
     assert {path.name for path in directory.rglob("*.csv")} == {"train.csv", "up.csv", "root.csv"}
-    assert provide("data/train.csv", local=False) == []
+    (directory / "data/found.csv").touch()
+    assert provide("data/found.csv", local=False) == []
     (directory / "jobs").mkdir()
     provide("data/again.csv", into="jobs")
     provide("new/below.csv", into="jobs")
@@ -59,9 +62,44 @@ def test_data_is_linked_inside_of_the_directory_of_the_command(tmp_path: Path) -
     with pytest.raises(CannotReproduce, match=r"is not in the repository.*--data none\.csv=PATH"):
         provide("none.csv", local=False)
     assert [one.name for one in provide("none.csv", local=False, made_by_run=True)] == ["none.csv"]
+    for name, place in (("dangling.csv", tmp_path / "new"), ("disk.csv", tmp_path), ("same.csv", source)):
+        (directory / name).symlink_to(place)
+        with pytest.raises(CannotReproduce, match="is not in the repository"):
+            provide(name, local=False)
+    for name in ("dangling.csv", "disk.csv"):
+        with pytest.raises(CannotReproduce, match="leaves the directory of the command"):
+            provide(name)
+    assert (provide("same.csv"), (tmp_path / "new").exists()) == ([], False)
     (directory / "changed.csv").write_text("x")
     with pytest.raises(CannotReproduce, match="differs in the repository"):
         provide("changed.csv", local=False)
+
+
+def test_data_without_a_digest_of_its_content_is_refused(tmp_path: Path) -> None:
+    for digests, text in ((["mlflow:0a1b2c3d"], r"only by mlflow:0a1b2c3d"), ([], "by no digest")):
+        with pytest.raises(CannotReproduce, match=text):
+            datasets.provide([RecipeData("t", "train", digests)], tmp_path, tmp_path, {}, made_by_run=True)
+
+
+def test_the_commit_is_checked_out_and_no_other_repository_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin, around = tmp_path / "origin", tmp_path / "around"
+    origin.mkdir()
+    commit = run_git(checkout(origin), "rev-parse", "HEAD")
+    run_git(origin, *AUTHOR, "commit", "-q", "--allow-empty", "-m", "y")
+    run_git(tmp_path, "clone", "-q", str(origin), str(around))
+    monkeypatch.setenv("GIT_DIR", str(around / ".git"))  # as in a hook
+    recipe = replace(WHOLE, repo=str(origin), commit=commit[:9])
+
+    clone(recipe, tmp_path / "first", timeout_seconds=None)
+    monkeypatch.delenv("GIT_DIR")
+    assert run_git(around, "symbolic-ref", "--short", "HEAD") == "topic"
+    assert run_git(tmp_path / "first", "rev-parse", "HEAD") == commit
+    run_git(origin, "tag", commit[:9])
+    with pytest.raises(CannotReproduce, match=f"has a tag or branch named {commit[:9]}"):
+        clone(recipe, tmp_path / "second", timeout_seconds=None)
+    clone(replace(recipe, commit=commit), tmp_path / "third", timeout_seconds=None)
 
 
 def test_an_environment_that_is_not_recorded_or_cannot_be_made_is_refused(
