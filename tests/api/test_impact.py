@@ -59,6 +59,7 @@ def test_the_versions_that_used_data_are_listed_with_those_that_serve_first(
     assert labels(found) == everything
     assert labels(impact(api, limit=1)) == labels(impact(api, limit=2)) == everything
     assert labels(impact(api, OTHER.upper())) == everything  # the data of both digests is the same
+    assert labels(impact(api, f"md5:{'0' * 32} {OTHER}")) == everything  # one of them is unknown
     assert labels(impact(api, stage="production")) == everything[:2]
     assert found[1]["uses"] == [{"dataset": "train.csv", "role": "train"}, {"dataset": SAME["name"], "role": "test"}]
     assert [one["state"] for one in found] == ["ready", "ready", "ready", "deleted", "ready"]
@@ -78,7 +79,8 @@ def test_a_digest_that_no_lineage_names_is_not_found_and_a_text_that_is_none_is_
         unknown = expect(404, api.get("/lineage/impact", query_string={"digest": f"sha256:{'00' * 32}", **form}))
         assert unknown["detail"] == f"no lineage names the digest sha256:{'00' * 32}"
 
-    for digest in ("", "x", "sha256:", "sha256:XYZ", "\xff", "a\x00", "sha256:" + "a" * 4000, "' OR 1=1 --"):
+    malformed = ("", " ", "x", "sha256:", "sha256:XYZ", "\xff", "a\x00", "sha256:" + "a" * 4000, "' OR 1=1 --")
+    for digest in (*malformed, f"{'a' * 64} x", " ".join(["a" * 64] * 6)):
         for form in ({}, {"format": "csv"}):
             expect(422, api.get("/lineage/impact", query_string={"digest": digest, **form}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -99,6 +100,26 @@ def test_what_names_nothing_is_refused_with_what_to_do(run_cli: CommandLine, mod
         assert done.code == 2, (command, done)
         assert text in done.err, (command, done.err)
     assert run_cli("lineage", "edge", "999999").code == 4
+
+
+def test_data_that_dvc_named_is_found_by_its_files(run_cli: CommandLine, model: str) -> None:
+    """DVC has MD5 digests; the release 2 took those of texts with the line ends of Unix."""
+    content = f"id,{model}\r\n1\r\n".encode()
+    Path("windows.csv").write_bytes(content)
+    Path("images").mkdir()
+    Path("images/one.png").write_bytes(content)
+    plain = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    unix = hashlib.md5(content.replace(b"\r\n", b"\n"), usedforsecurity=False).hexdigest()
+    entries = json.dumps([{"md5": plain, "relpath": "one.png"}]).encode()
+    folder = hashlib.md5(entries, usedforsecurity=False).hexdigest()
+    named = (f"md5:{plain}", f"md5-dos2unix:{unix}", f"md5:{folder}.dir")
+    for number, digest in enumerate(named, 1):
+        ok(run_cli("register", model, "model", "--data", f"data={digest}", "--run-id", f"{number}"))
+
+    of_file = [line.split()[0] for line in ok(run_cli("impact", "windows.csv")).out.splitlines()[1:]]
+    of_directory = [line.split()[0] for line in ok(run_cli("impact", "images")).out.splitlines()[1:]]
+
+    assert (of_file, of_directory) == ([f"{model}:2", f"{model}:1"], [f"{model}:3"])
 
 
 def test_events_of_a_pipeline_lead_from_an_address_to_the_versions(run_cli: CommandLine, model: str) -> None:

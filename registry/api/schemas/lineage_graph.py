@@ -120,9 +120,10 @@ class ImpactQuery(PageQuery):
 
     digest = Text(
         least=1,
-        most=160,
+        most=impact.MOST_DIGESTS * 161,
         metadata=about(
-            "A digest of the data, like `sha256:…`; without an algorithm, its length decides.",
+            "A digest of the data, like `sha256:…`; without an algorithm, its length decides. Several of the same data "
+            f"have spaces between them, at most {impact.MOST_DIGESTS}: a file has an MD5 in DVC, a SHA-256 elsewhere.",
             example=f"sha256:{hashlib.sha256(b'payments').hexdigest()}",
         ),
     )

@@ -120,15 +120,29 @@ def dataset(text: str, option: str = "--data") -> Dataset:
 
 
 def sought_data(text: str) -> dict[str, str]:
-    """Return what a question about data names: an address without a digest, otherwise a digest. Raises BadParameter."""
+    """Return what a question about data names: an address without a digest, otherwise digests. Raises BadParameter.
+
+    Files and directories here have those of DVC, too.
+    """
     from registry.client import errors
-    from registry.client.files import data
+    from registry.client.detect.dvc import checksums
+    from registry.client.files import data, scan
 
     try:
-        address = data.address_of(text)
-        return {"digest": data.described(text)["digests"][0]} if address is None else {"dataset": address}
+        if (address := data.address_of(text)) is not None:
+            return {"dataset": address}
+        dataset = data.described(text)
+        others = checksums.digests(Path(text)) if scan.exists(text) and not _is_pointer(Path(text)) else []
+        return {"digest": " ".join([*dataset["digests"], *others])}
     except errors.UnfitSource as error:
         raise click.BadParameter(error.detail, param_hint="DATA") from error
+
+
+def _is_pointer(path: Path) -> bool:
+    """Return whether the file stands for data that is elsewhere."""
+    from registry.client.files import pointers, scan
+
+    return path.is_file() and pointers.of(scan.single(path)) is not None
 
 
 def file_digest(path: Path) -> str:

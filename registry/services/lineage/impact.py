@@ -31,6 +31,7 @@ from registry.services.lineage.dependents import ReachedNode, dependents, path_t
 
 MOST_ON_PAGE = 200
 MOST_TENURES = 20
+MOST_DIGESTS = 5  # of the data that a question is about
 SHORTEST_COMMIT = 7
 COLUMNS = (
     "model", "version", "stage", "state", "uses", "path", "production_since", "production_until", "created_at",
@@ -49,7 +50,10 @@ class SoughtKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What the versions depend on; a version is ``fraud:3``, a commit has at least seven digits."""
+    """What the versions depend on; a version is ``fraud:3``, a commit has at least seven digits.
+
+    Digests of the same data may be several, with spaces between them: they find what is known by any of them.
+    """
 
     kind: SoughtKind
     text: str
@@ -191,12 +195,14 @@ _OF_VERSION = FixedStatement(select(LineageNode.id).where(LineageNode.version_id
 def _seeds(session: Session, sought: Sought) -> Sequence[int]:
     """Return the nodes that the text names. Raises Invalid or NotFound."""
     text = sought.text
+    rows: Sequence[Any]
     if not is_storable(text):
         raise Invalid.field(sought.kind, "must have no characters that a database cannot hold")
     match sought.kind:
         case SoughtKind.DIGEST:
-            text = stored(text)
-            rows = records.rows(session, _BY_DIGEST, digest=text)
+            forms = _stored_digests(text)
+            text = ", ".join(forms)
+            rows = [row for form in forms for row in records.rows(session, _BY_DIGEST, digest=form)]
         case SoughtKind.DATASET:
             place = places.plain(text)[: places.NAME_LENGTH]
             rows = [*records.rows(session, _BY_NAME, name=text), *records.rows(session, _BY_PLACE, place=place)]
@@ -215,6 +221,13 @@ def _seeds(session: Session, sought: Sought) -> Sequence[int]:
     if not rows:
         raise NotFound(f"no lineage names the {sought.kind} {text}")
     return [*dict.fromkeys(row[0] for row in rows)]
+
+
+def _stored_digests(text: str) -> Sequence[str]:
+    digests_of_data = text.split() or [text]
+    if len(digests_of_data) > MOST_DIGESTS:
+        raise Invalid.field("digest", f"must be at most {MOST_DIGESTS} digests")
+    return [*dict.fromkeys(map(stored, digests_of_data))]
 
 
 class _Ranked(NamedTuple):

@@ -40,6 +40,14 @@ def matches(path: Path, digest: str, *, size: int | None = None, unix_lines: boo
     return _md5_of_file(file, unix_lines=algorithm != "md5") == md5
 
 
+def digests(path: Path) -> list[str]:
+    """Return the digests that DVC 3 and DVC 2 have for the file or directory. Raises UnfitSource and SourceChanged."""
+    if path.is_dir():
+        return [*dict.fromkeys(f"md5:{directory(path, unix_lines=unix_lines)}" for unix_lines in (False, True))]
+    file = scan.single(path)
+    return [f"{name}:{_md5_of_file(file, unix_lines=name != 'md5')}" for name in ("md5", "md5-dos2unix")]
+
+
 def directory(path: Path, *, unix_lines: bool = False, size: int | None = None) -> str | None:
     """Return ``<md5>.dir`` of a directory; None where its files have another *size* in total.
 
