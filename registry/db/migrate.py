@@ -46,6 +46,7 @@ EXPRESSED = (
     "ix_audit_entries_request",
     "ix_lineage_nodes_commit",
     "ix_lineage_nodes_place",
+    "ix_lineage_nodes_uri",
     "ix_model_tags_value",
     "ix_version_tags_value",
     "ix_versions_model_revised_ms",

@@ -27,6 +27,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 UNMATCHED = "unmatched"
 OUTCOMES = ("done", "unchanged", "refused", "failed")
 INLINE_OUTCOMES = ("fetched", "refused", "too_large", "timeout", "unavailable", "busy", "failed")
+LINEAGE_BUCKETS = (1, 10, 100, 1000, 10_000, 100_000)
+LINEAGE_QUESTIONS = ("graph", "impact")
 POOL_SECONDS = 1.0
 
 
@@ -93,6 +95,17 @@ class Meters:
         )  # fmt: skip
         for read_outcome in ReplicaOutcome:
             self.replica_reads.labels(read_outcome.value)
+        self.lineage_nodes = Histogram(
+            "registry_lineage_nodes", "Nodes that a question about lineage reached.", ["question"],
+            registry=self._own, buckets=LINEAGE_BUCKETS,
+        )  # fmt: skip
+        self.lineage_cut = Counter(
+            "registry_lineage_cut", "Questions about lineage that reached more nodes than an answer may have.",
+            ["question"], registry=self._own,
+        )  # fmt: skip
+        for question in LINEAGE_QUESTIONS:
+            self.lineage_nodes.labels(question)
+            self.lineage_cut.labels(question)
         self.web_logins = Counter(
             "registry_web_logins", "Logins in the web interface, by outcome.", ["outcome"], registry=self._own
         )

@@ -11,6 +11,7 @@ from flask import Flask
 from registry.db.bulk_insert import insert_rows
 from registry.db.models import LineageEdge, LineageNode
 from registry.db.session import transaction
+from tests.api.test_metrics import counted
 from tests.support.api import Api
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
@@ -149,9 +150,11 @@ def test_a_graph_has_a_thousand_nodes_and_counts_the_others_and_ends_in_a_circle
             [{"source_id": first.id, "target_id": second.id, "kind": "derived_from", "role": "", "created_at": at}],
         )  # fmt: skip
 
-    with counting_statements(app) as statements:
+    with counted(api) as grown, counting_statements(app) as statements:
         found = graph(api, "fraud/versions/1", 3)
 
+    assert grown["registry_lineage_cut_total:graph"] == 1
+    assert grown["registry_lineage_nodes_sum:graph"] == 1022
     assert len(found["nodes"]) == 1000
     assert (found["more"], found["cut"]) == (22, [0])
     assert len(statements) <= 40

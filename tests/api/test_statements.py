@@ -53,7 +53,7 @@ READS: dict[str, tuple[int, Call]] = {
     "compare": (3, lambda api: api.get("/compare?v=fraud:1&v=fraud:2")),
     "metric series": (2, lambda api: api.get("/models/fraud/metrics?limit=200")),
     "lineage": (3, lambda api: api.get("/models/fraud/versions/1/lineage")),
-    "lineage export": (9, lambda api: api.get("/models/fraud/versions/1/lineage/export?format=cyclonedx-1.7")),
+    "lineage export": (10, lambda api: api.get("/models/fraud/versions/1/lineage/export?format=cyclonedx-1.7")),
     "model history": (3, lambda api: api.get("/models/fraud/history?limit=200")),
     "audit": (3, lambda api: api.get("/audit?limit=200")),
 }

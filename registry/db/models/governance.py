@@ -25,6 +25,7 @@ class Tenure(Base):
               sqlite_where=_OPEN_PRODUCTION, postgresql_where=_OPEN_PRODUCTION),
         Index("uq_tenures_one_stage", "version_id", unique=True, sqlite_where=text("ended_at IS NULL"),
               postgresql_where=text("ended_at IS NULL")),
+        Index("ix_tenures_version", "version_id", "stage", "started_at"),
         Index("ix_tenures_as_of", "model_id", "stage", "started_at", "id"),
         Index("ix_tenures_open", "stage", "model_id", sqlite_where=text("ended_at IS NULL"),
               postgresql_where=text("ended_at IS NULL")),

@@ -47,6 +47,10 @@ class _Among(GenericFunction[bool]):
     type = Boolean()
     inherit_cache = True
 
+    def self_group(self, against: Any = None) -> _Among:
+        """Stay as it is: where there are no booleans, SQLAlchemy compares one with 1, and no index is used."""
+        return self
+
 
 @compiles(_Among, "postgresql")
 def _among_postgresql(element: _Among, compiler: Any, **options: Any) -> str:

@@ -201,11 +201,15 @@ def _page_statements(search: _Search) -> _Statements:
     if after is None:
         measured = [one.key for one in search.order if one.key.field == "metrics" and one.key.on is None]
     # After the column that distinguishes rows they sort nothing: they travel with the values of the order.
-    compared = [Sorted(search_fields.compares_datasets(matching, key)) for key in measured]
+    compared = [Sorted(search_fields.compares_datasets(matching, key, search.dialect)) for key in measured]
     first = find(search.order[0].key) if search.order else None
     if isinstance(first, Related) and first.joined:
-        arrange = search_order.valued_only if search.is_best else search_order.valued_first
-        matching, order = arrange(search.contents.key, matching, order, after, first)
+        if search.is_best:
+            matching, order = search_order.valued_only(search.contents.key, matching, order, after, first)
+        else:
+            matching, order = search_order.valued_first(
+                search.contents.key, matching, order, after, first, search.dialect
+            )
     elif after is not None:
         matching = matching.where(search_order.beyond(order, after))
     if isinstance(search.contents, Items):

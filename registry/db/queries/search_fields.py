@@ -91,7 +91,7 @@ def of_versions(key: Key, dialect: SearchDialect) -> Column | Related:
         case "params":
             return _row_of_key(VersionParam, VersionParam.version_id == Version.id, key)
         case "metrics":
-            return _metric(key)
+            return _metric(key, dialect)
         case "alias":
             return _aliases(AliasTenure.version_id == Version.id)
     return _LINEAGE[key.field]()
@@ -129,18 +129,21 @@ def beginning(table: Any) -> ColumnElement[str]:
     return func.substr(table.value, literal_column("1"), literal_column(str(PREFIX)), type_=Text())
 
 
-def _metric(key: Key) -> Related:
+def _metric(key: Key, dialect: SearchDialect) -> Related:
     """Return the latest value under a name: on a dataset or on any data, as a whole or on one slice."""
     latest = _latest(key)
     statement = select(VersionMetric.value).where(*latest).correlate(Version)
-    return Related(statement, VersionMetric.value, joined=latest)
+    return Related(statement, VersionMetric.value, compared=dialect.unindexed(VersionMetric.value), joined=latest)
 
 
-def _latest(key: Key) -> tuple[ColumnElement[bool], ...]:
-    """Return the row of ``VersionMetric`` that holds the value which the key means of ``Version``."""
+def _latest(key: Key, name: Any = VersionMetric.key) -> tuple[ColumnElement[bool], ...]:
+    """Return the row of ``VersionMetric`` that holds the value which the key means of ``Version``.
+
+    *name* is the expression of the row's key.
+    """
     later = aliased(VersionMetric)
     same = [later.version_id == VersionMetric.version_id, later.key == VersionMetric.key, later.slice == key.slice]
-    named = [VersionMetric.version_id == Version.id, VersionMetric.key == key.entry, VersionMetric.slice == key.slice]
+    named = [VersionMetric.version_id == Version.id, name == key.entry, VersionMetric.slice == key.slice]
     if key.on is not None:
         data = (key.on, *key.same)
         same.append(later.dataset_digest.in_(data) if key.same else later.dataset_digest == key.on)
@@ -149,18 +152,19 @@ def _latest(key: Key) -> tuple[ColumnElement[bool], ...]:
     return (*named, VersionMetric.id == latest)
 
 
-def compares_datasets(matching: Rows, key: Key) -> ColumnElement[bool]:
+def compares_datasets(matching: Rows, key: Key, dialect: SearchDialect) -> ColumnElement[bool]:
     """Return whether the latest values of a metric of the *matching* versions were measured on more than one dataset.
 
     Data that was not named counts as one. Nothing is searched where no version at all has the metric on another one.
     """
     digest = VersionMetric.dataset_digest
     values = select(VersionMetric.id).where(VersionMetric.key == key.entry)
-    named = values.where(digest.is_not(None))
     # The first and the last of an index, independent of the statistics.
+    name = dialect.unindexed(VersionMetric.key)
+    named = select(VersionMetric.id).where(name == key.entry, digest.is_not(None))
     least, most = (named.with_only_columns(end(digest)).scalar_subquery() for end in (func.min, func.max))
     several = or_(least < most, and_(least.is_not(None), values.where(digest.is_(None)).exists()))
-    statement = matching.join(VersionMetric, VersionMetric.version_id == Version.id).where(*_latest(key))
+    statement = matching.join(VersionMetric, VersionMetric.version_id == Version.id).where(*_latest(key, name))
     dataset = func.coalesce(digest, literal_column("''"))
     one = statement.with_only_columns(dataset).limit(literal_column("1")).scalar_subquery()
     return case((several, statement.where(dataset != one).exists()), else_=false())

@@ -6,7 +6,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, and_, bindparam, cast, false, func, not_, null, or_, select, union_all
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    cast,
+    false,
+    func,
+    literal_column,
+    not_,
+    null,
+    or_,
+    select,
+    union_all,
+)
 
 from registry.db.base import Rows
 from registry.db.queries import pages
@@ -60,7 +75,12 @@ def valued_only(
 
 
 def valued_first(
-    key_column: Any, matching: Rows, order: Sequence[Sorted], after: Sequence[Any] | None, place: Related
+    key_column: Any,
+    matching: Rows,
+    order: Sequence[Sorted],
+    after: Sequence[Any] | None,
+    place: Related,
+    dialect: SearchDialect,
 ) -> tuple[Rows, list[Sorted]]:
     """Return the rows of one page and their order, where an index has the values of the first key in their order.
 
@@ -70,15 +90,20 @@ def valued_first(
     key, others = key_column.label("key"), order[1:]
     without = matching.where(not_(place.statement.exists()))
     parts = []
+    limit: Any = bindparam("limit") + 1
     if after is not None and after[0] is None:
         without = without.where(beyond(others, after[1:]))
     else:
         valued = _valued(key, matching, order, after, place)
         count = select(func.count()).select_from(valued).scalar_subquery()
-        without = without.where(count <= bindparam("limit"))
+        is_short = count <= bindparam("limit")
+        if dialect.postgresql:
+            without = without.where(is_short)
+        else:  # SQLite would look at every row for a condition that is the same for all
+            limit = case((is_short, limit), else_=literal_column("0"))
         parts.append(select(valued))
     by_nothing = [replace(order[0], expression=cast(null(), place.value.type)), *others]
-    parts.append(select(pages.first(without, by_nothing, key, name="without")))
+    parts.append(select(pages.select_first(without, by_nothing, key).limit(limit).cte("without")))
     ordered = union_all(*parts).cte("found")
     named = [replace(one, expression=ordered.c[f"by_{number}"]) for number, one in enumerate(order)]
     return select(key_column).where(key_column == ordered.c.key), named

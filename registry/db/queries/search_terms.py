@@ -15,6 +15,8 @@ from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Text, and_, bindparam, false, func, literal_column, not_, or_, true
 from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import UnaryExpression
+from sqlalchemy.sql.operators import custom_op
 
 from registry.db.base import Rows
 from registry.domain.filters.terms import Absent, And, Condition, Key, Not, Operator, Or, Term
@@ -86,6 +88,14 @@ class SearchDialect:
         """Return the text, ordered by code point."""
         return column.collate("C") if self.postgresql else column
 
+    def unindexed(self, column: Any) -> Any:
+        """Return the column so that SQLite, which has no statistics, chooses no index by it."""
+        return column if self.postgresql else UnaryExpression(column, operator=custom_op("+"), type_=column.type)
+
+    def rare(self, condition: ColumnElement[bool]) -> Any:
+        """Return the condition as one that few rows meet, which SQLite, without statistics, cannot expect."""
+        return condition if self.postgresql else func.likelihood(condition, literal_column("0.001"))
+
     def milliseconds(self, column: Any) -> Any:
         """Return the instant in UTC without its microseconds, in a type of the database."""
         if self.postgresql:
@@ -105,7 +115,8 @@ class Column:
 class Related:
     """A field whose values are in other tables: the statement gives them for the row that is looked at.
 
-    ``beginning`` is the part of a value that an index holds, where one does. ``joined``: the conditions under which
+    ``beginning`` is the part of a value that an index holds, where one does. ``compared`` is the value in conditions,
+    where that is another expression. ``joined``: the conditions under which
     the table of the values has one row at most for the row that is looked at, where an index has these rows in the
     order of the values.
     """
@@ -113,6 +124,7 @@ class Related:
     statement: Rows
     value: Any
     beginning: Any = None
+    compared: Any = None
     joined: tuple[ColumnElement[bool], ...] = ()
 
 
@@ -223,7 +235,8 @@ def _holds(
     place: Column | Related, predicate: Predicate, dialect: SearchDialect, values: Sequence[tuple[str, Any]]
 ) -> ColumnElement[bool]:
     if isinstance(place, Related):
-        return place.statement.where(_compared(place.value, place.beginning, predicate, dialect, values)).exists()
+        value = place.value if place.compared is None else place.compared
+        return place.statement.where(_compared(value, place.beginning, predicate, dialect, values)).exists()
     condition = _compared(place.expression, None, predicate, dialect, values)
     return and_(place.expression.is_not(None), condition) if place.nullable else condition
 

@@ -10,9 +10,8 @@ from sqlalchemy.orm import Session
 from registry.domain.errors import Conflict
 from registry.domain.lineage import EdgeKind
 from registry.services.lineage import walking
-from registry.services.lineage.walking import FoundEdge
-
-MOST_NODES = 100_000
+from registry.services.lineage.walking import MOST_NODES, FoundEdge
+from registry.telemetry.meters import meters
 
 
 class ReachedNode(NamedTuple):
@@ -43,8 +42,10 @@ def dependents(session: Session, seeds: Collection[int]) -> Mapping[int, Reached
             found.setdefault(one.node, one)
         whole.update(one.node for one in fresh if one.is_whole)
         if len(found) > MOST_NODES:
+            meters().lineage_cut.labels("impact").inc()
             raise Conflict(f"more than {MOST_NODES:,} nodes of the lineage depend on it: ask about less of them")
         frontier = [*_alike(session, _follow(session, {one.node: one for one in fresh}))]
+    meters().lineage_nodes.labels("impact").observe(len(found))
     return found
 
 

@@ -20,6 +20,7 @@ from registry.domain.lineage import NodeKind
 from registry.domain.states import VersionState
 from registry.services.lineage import edges, walking
 from registry.services.lineage.walking import FoundEdge
+from registry.telemetry.meters import meters
 
 MOST_NODES = 1000
 DEEPEST = 50
@@ -174,6 +175,16 @@ class _GraphWalk:
         self._cut: set[int] = set()
         self._edges: dict[tuple[int, int, str, str], int | None] = {}
 
+    @property
+    def reached(self) -> int:
+        """How many nodes were found, shown or not."""
+        return len(self._places) + len(self._left_out)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether nodes were left out."""
+        return bool(self._left_out)
+
     def go(self, depth: int, direction: Direction) -> None:
         """Walk *depth* steps. No node is reached twice, so that a cycle ends the walk."""
         upper = [] if direction is Direction.DOWN else [*self._places]
@@ -254,6 +265,9 @@ def _walked(session: Session, version: Version, depth: int, direction: Direction
     (root,) = records.rows(session, _ROOT, version=version.id)
     walk = _GraphWalk(session, root.id, most)
     walk.go(depth, direction)
+    meters().lineage_nodes.labels("graph").observe(walk.reached)
+    if walk.is_cut:
+        meters().lineage_cut.labels("graph").inc()
     return walk
 
 

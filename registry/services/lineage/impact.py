@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import heapq
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +11,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import String, bindparam, func, literal_column, or_, select
+from sqlalchemy import String, bindparam, literal_column, or_, select
 from sqlalchemy.orm import Session
 
+from registry.db.base import Rows
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import LineageDigest, LineageNode, Model, Tenure, Version
 from registry.db.queries import catalog, records
 from registry.db.queries.commits import commit_of
 from registry.db.queries.places import is_dataset, place_of
+from registry.db.queries.search_terms import SearchDialect
 from registry.db.records import Page
 from registry.db.session import reading
 from registry.domain import clock
@@ -29,7 +33,6 @@ from registry.rules.text import is_storable
 from registry.services.lineage import edges, walking
 from registry.services.lineage.dependents import ReachedNode, dependents, path_to
 
-MOST_ON_PAGE = 200
 MOST_TENURES = 20
 MOST_DIGESTS = 5  # of the data that a question is about
 SHORTEST_COMMIT = 7
@@ -120,41 +123,36 @@ def impact(
     lineage names, and Conflict where too much depends on it.
     """
     with reading(snapshot=True) as session:
-        seeds = _seeds(session, sought)
-        found = dependents(session, seeds)
+        found = dependents(session, _seeds(session, sought))
         ranked = _ranked(session, found, as_of, stage)
         if after is not None:
             position = _place_of(after)
-            ranked = [one for one in ranked if one.place > position]
-        shown = ranked[:limit]
-        last = shown[-1].place if len(ranked) > limit else None
-        return Page(_affected(session, shown, found, seeds), last)
+            ranked = (one for one in ranked if one.place > position)
+        shown = heapq.nsmallest(limit + 1, ranked)
+        last = shown[limit - 1].place if len(shown) > limit else None
+        return Page(_affected(session, shown[:limit], found), last)
 
 
-def all_affected(sought: Sought, **options: Any) -> Iterator[AffectedVersion]:
-    """Yield all versions of :func:`impact`, read page by page. Raises as it does, at the first."""
-    after: Sequence[Any] | None = None
-    while True:
-        page = impact(sought, after=after, limit=MOST_ON_PAGE, **options)
-        yield from page.items
-        after = page.next_after
-        if after is None:
-            return
+def table(sought: Sought, *, stage: Stage | None = None, as_of: datetime | None = None) -> Iterator[Sequence[Any]]:
+    """Return all versions of :func:`impact` as rows of ``COLUMNS``. Raises as it does, before there is a row.
+
+    Which versions they are is read at once, the rest in groups. No transaction is open while a row is consumed.
+    """
+    with reading(snapshot=True) as session:
+        found = dependents(session, _seeds(session, sought))
+        ranked = sorted(_ranked(session, found, as_of, stage))
+    return _table(ranked, found)
 
 
-def table(sought: Sought, **options: Any) -> Iterator[Sequence[Any]]:
-    """Yield all versions of :func:`impact` as rows of ``COLUMNS``."""
-    for one in all_affected(sought, **options):
-        uses = "; ".join(f"{use.dataset} ({use.role})" for use in one.uses)
-        path = " > ".join(step.name for step in one.path)
-        times = [moment and clock.wire(moment) for moment in (*(one.production or (None, None)), one.created_at)]
-        yield (one.model, one.number, one.stage, one.state, uses, path, *times)
-
-
-def require_known(sought: Sought) -> None:
-    """Raise Invalid or NotFound unless a lineage names it."""
-    with reading() as session:
-        _seeds(session, sought)
+def _table(ranked: Sequence[_Ranked], found: Mapping[int, ReachedNode]) -> Iterator[Sequence[Any]]:
+    for group in walking.chunks(ranked):
+        with reading() as session:
+            affected = _affected(session, group, found)
+        for one in affected:
+            uses = "; ".join(f"{use.dataset} ({use.role})" for use in one.uses)
+            path = " > ".join(step.name for step in one.path)
+            times = [moment and clock.wire(moment) for moment in (*(one.production or (None, None)), one.created_at)]
+            yield (one.model, one.number, one.stage, one.state, uses, path, *times)
 
 
 def stored(digest: str) -> str:
@@ -167,34 +165,47 @@ def stored(digest: str) -> str:
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z", re.ASCII)
 _COMMIT_TEXT = re.compile(rf"[0-9a-f]{{{SHORTEST_COMMIT},64}}\Z", re.ASCII | re.IGNORECASE)
-_COMMIT = commit_of(LineageNode.attributes)
-_BY_DIGEST = FixedStatement(select(LineageDigest.node_id).where(LineageDigest.digest == bindparam("digest")))
-_BY_NAME = FixedStatement(select(LineageNode.id).where(is_dataset(LineageNode), LineageNode.name == bindparam("name")))
+
+
+def _limited(column: Any, *conditions: Any) -> Rows:
+    """Select nodes, at most one more than may depend on what is asked about."""
+    return select(column).where(*conditions).limit(literal_column(str(walking.MOST_NODES + 1)))
+
+
+_BY_DIGEST = FixedStatement(_limited(LineageDigest.node_id, LineageDigest.digest == bindparam("digest")))
+_BY_NAME = FixedStatement(_limited(LineageNode.id, is_dataset(LineageNode), LineageNode.name == bindparam("name")))
 _BY_PLACE = FixedStatement(
-    select(LineageNode.id).where(is_dataset(LineageNode), place_of(LineageNode.attributes) == bindparam("place"))
-)
-_REVISION: Any = bindparam("revision", type_=String())
-_BY_URI = FixedStatement(
-    select(LineageNode.id).where(
-        LineageNode.kind == literal_column(f"'{NodeKind.MODEL.value}'"),
-        or_(
-            LineageNode.name == bindparam("name"),
-            func.substr(LineageNode.name, literal_column("1"), func.length(_REVISION)) == _REVISION,
-        ),
-    )
-)
-_BY_COMMIT = FixedStatement(
-    select(LineageNode.id).where(
-        LineageNode.kind == literal_column(f"'{NodeKind.CODE.value}'"),
-        _COMMIT.between(bindparam("first", type_=String()), bindparam("last", type_=String())),
-    )
+    _limited(LineageNode.id, is_dataset(LineageNode), place_of(LineageNode.attributes) == bindparam("place"))
 )
 _OF_VERSION = FixedStatement(select(LineageNode.id).where(LineageNode.version_id == bindparam("version")))
 
 
+@functools.cache
+def _by_commit(dialect: str) -> FixedStatement:
+    """Return the statement of the code at the commits of a range."""
+    kind: Any = literal_column(f"'{NodeKind.CODE.value}'")
+    rare = SearchDialect(dialect).rare
+    first, last = bindparam("first", type_=String()), bindparam("last", type_=String())
+    commit = commit_of(LineageNode.attributes)
+    return FixedStatement(
+        _limited(LineageNode.id, LineageNode.kind == kind, rare(commit >= first), rare(commit < last))
+    )
+
+
+@functools.cache
+def _by_uri(dialect: str) -> FixedStatement:
+    """Return the statement of the models with a URI, alone or with a revision, which are in one range of names."""
+    kind: Any = literal_column(f"'{NodeKind.MODEL.value}'")
+    name = SearchDialect(dialect).bytewise(LineageNode.name)
+    uri, first, last = (bindparam(key, type_=String()) for key in ("uri", "first", "last"))
+    return FixedStatement(
+        _limited(LineageNode.id, LineageNode.kind == kind, name >= uri, name < last, or_(name == uri, name >= first))
+    )
+
+
 def _seeds(session: Session, sought: Sought) -> Sequence[int]:
     """Return the nodes that the text names. Raises Invalid or NotFound."""
-    text = sought.text
+    text, dialect = sought.text, session.get_bind().dialect.name
     rows: Sequence[Any]
     if not is_storable(text):
         raise Invalid.field(sought.kind, "must have no characters that a database cannot hold")
@@ -207,11 +218,13 @@ def _seeds(session: Session, sought: Sought) -> Sequence[int]:
             place = places.plain(text)[: places.NAME_LENGTH]
             rows = [*records.rows(session, _BY_NAME, name=text), *records.rows(session, _BY_PLACE, place=place)]
         case SoughtKind.MODEL:
-            rows = records.rows(session, _BY_URI, name=text, revision=f"{text}@")
+            # "A" follows "@": the range has all revisions.
+            rows = records.rows(session, _by_uri(dialect), uri=text, first=f"{text}@", last=f"{text}A")
         case SoughtKind.CODE:
             if not _COMMIT_TEXT.match(text):
                 raise Invalid.field("code", f"must be a commit of at least {SHORTEST_COMMIT} hex digits")
-            rows = records.rows(session, _BY_COMMIT, first=text.lower(), last=text.lower() + "g")
+            by_commit = _by_commit(dialect)
+            rows = records.rows(session, by_commit, first=text.lower(), last=text.lower() + "g")
         case SoughtKind.VERSION:
             model, _, number = text.rpartition(":")
             if not model or not _NUMBER.match(number):
@@ -231,26 +244,16 @@ def _stored_digests(text: str) -> Sequence[str]:
 
 
 class _Ranked(NamedTuple):
-    """A dependent version with its place in the order; ``row`` has its columns."""
+    """The node of a dependent version with its place in the order, and its stage."""
 
     place: tuple[int, int]
     stage: str
-    row: Any
+    node: int
 
 
-_VERSIONS = FixedStatement(
-    select(
-        LineageNode.id.label("node"),
-        Version.id,
-        Version.number,
-        Version.stage,
-        Version.state,
-        Version.created_at,
-        Model.name.label("model"),
-        Model.deleted_at,
-    )
+_STAGES = FixedStatement(
+    select(LineageNode.id.label("node"), Version.id, Version.stage, Version.created_at)
     .join(Version, Version.id == LineageNode.version_id)
-    .join(Model, Model.id == Version.model_id)
     .where(LineageNode.id.in_(bindparam("nodes", expanding=True)))
 )
 _HELD_AT = FixedStatement(
@@ -260,16 +263,25 @@ _HELD_AT = FixedStatement(
         or_(Tenure.ended_at.is_(None), Tenure.ended_at > bindparam("at")),
     )
 )
+# Without an order: SQLite would read all tenures in production for it.
 _TENURES = FixedStatement(
-    select(Tenure.version_id, Tenure.started_at, Tenure.ended_at)
-    .where(
+    select(Tenure.started_at, Tenure.id, Tenure.version_id, Tenure.ended_at).where(
         Tenure.version_id.in_(bindparam("versions", expanding=True)),
         Tenure.stage == literal_column(f"'{Stage.PRODUCTION.value}'"),
     )
-    .order_by(Tenure.started_at.desc(), Tenure.id.desc())
 )
 _NODES = FixedStatement(
-    select(LineageNode.id, LineageNode.kind, LineageNode.name, Model.name.label("model"), Version.number)
+    select(
+        LineageNode.id.label("node"),
+        LineageNode.kind,
+        LineageNode.name,
+        Version.id,
+        Version.number,
+        Version.state,
+        Version.created_at,
+        Model.name.label("model"),
+        Model.deleted_at,
+    )
     .outerjoin(Version, Version.id == LineageNode.version_id)
     .outerjoin(Model, Model.id == Version.model_id)
     .where(LineageNode.id.in_(bindparam("nodes", expanding=True)))
@@ -279,19 +291,17 @@ _RANKS = {Stage.PRODUCTION: 0, Stage.STAGING: 1}
 
 def _ranked(
     session: Session, found: Mapping[int, ReachedNode], as_of: datetime | None, stage: Stage | None
-) -> Sequence[_Ranked]:
-    """Return the versions among the dependents in their order; a version does not depend on itself."""
-    ranked = []
+) -> Iterator[_Ranked]:
+    """Yield the versions among the dependents; a version does not depend on itself."""
     for chunk in walking.chunks(node for node, arrival in found.items() if arrival.origin is not None):
-        rows = records.rows(session, _VERSIONS, nodes=chunk)
+        rows = records.rows(session, _STAGES, nodes=chunk)
         if as_of is not None:
             rows = [row for row in rows if row.created_at <= as_of]
             held = _held_at(session, [row.id for row in rows], as_of)
         for row in rows:
             then = row.stage if as_of is None else held.get(row.id, Stage.NONE.value)
             if stage is None or then == stage:
-                ranked.append(_Ranked((_RANKS.get(Stage(then), 2), -row.id), then, row))
-    return sorted(ranked)
+                yield _Ranked((_RANKS.get(Stage(then), 2), -row.id), then, row.node)
 
 
 def _held_at(session: Session, versions: Sequence[int], at: datetime) -> Mapping[int, str]:
@@ -306,38 +316,39 @@ def _place_of(after: Sequence[Any]) -> tuple[int, int]:
 
 
 def _affected(
-    session: Session, shown: Sequence[_Ranked], found: Mapping[int, ReachedNode], seeds: Sequence[int]
+    session: Session, shown: Sequence[_Ranked], found: Mapping[int, ReachedNode]
 ) -> Sequence[AffectedVersion]:
     if not shown:
         return []
-    paths = {one.row.node: path_to(found[one.row.node]) for one in shown}
-    own = walking.same_data(session, seeds)
+    paths = {one.node: path_to(found[one.node]) for one in shown}
     used = [
         edge
-        for edge in walking.edges_from(session, [*paths], [EdgeKind.USED, EdgeKind.EVALUATED_ON])
-        if edge.target in own
+        for edge in walking.edges_from(session, paths, [EdgeKind.USED, EdgeKind.EVALUATED_ON])
+        if (target := found.get(edge.target)) and target.origin is None
     ]
     needed = {arrival.node for path in paths.values() for arrival in path} | {edge.target for edge in used}
-    nodes = {row.id: row for chunk in walking.chunks(needed) for row in records.rows(session, _NODES, nodes=chunk)}
+    nodes = {row.node: row for chunk in walking.chunks(needed) for row in records.rows(session, _NODES, nodes=chunk)}
     uses: dict[int, list[Use]] = {}
     for edge in used:
         role = edge.role or edge.kind.replace("_", " ")
         uses.setdefault(edge.source, []).append(Use(nodes[edge.target].name, role))
     tenures: dict[int, list[TimeSpan]] = {}
-    for version, since, until in records.rows(session, _TENURES, versions=[one.row.id for one in shown]):
+    versions = [nodes[one.node].id for one in shown]
+    for since, _, version, until in sorted(records.rows(session, _TENURES, versions=versions), reverse=True):
         tenures.setdefault(version, []).append(TimeSpan(since, until))
     return [
         AffectedVersion(
             model=row.model,
             number=row.number,
-            stage=then,
+            stage=one.stage,
             state=VersionState.DELETED.value if row.deleted_at else row.state,
-            uses=uses.get(row.node, []),
-            path=[_step(arrival, nodes[arrival.node]) for arrival in paths[row.node]],
+            uses=uses.get(one.node, []),
+            path=[_step(arrival, nodes[arrival.node]) for arrival in paths[one.node]],
             tenures=tenures.get(row.id, [])[:MOST_TENURES],
             created_at=row.created_at,
         )
-        for _, then, row in shown
+        for one in shown
+        for row in [nodes[one.node]]
     ]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import bindparam, literal_column, not_, select
 from sqlalchemy.orm import Session, aliased
@@ -15,10 +15,14 @@ from registry.db.models import LineageDigest, LineageEdge, LineageNode
 from registry.db.queries import records
 from registry.db.queries.lineage_edges import is_in_force
 from registry.db.queries.places import is_dataset, is_place, place_of
+from registry.domain.errors import Conflict
 from registry.domain.lineage import EdgeKind, NodeKind
 
 CHUNK = 500  # ids in one statement
-_IDS: Any = bindparam("nodes", expanding=True)
+MOST_NODES = 100_000  # that one question may reach
+T = TypeVar("T")
+_Shared = tuple[str, str]  # a kind of nodes, and a digest that several of them carry
+_VALUES: Any = bindparam("values", expanding=True)
 _SAME_BY_DIGEST = (NodeKind.DATASET, NodeKind.MODEL)
 
 
@@ -48,45 +52,65 @@ def edges_to(
 
 def retracted_from(session: Session, nodes: Iterable[int]) -> Iterator[int]:
     """Yield the ids of the retracted edges that start at the nodes."""
-    for chunk in chunks(nodes):
-        yield from (row.id for row in records.rows(session, _RETRACTED, nodes=chunk))
+    return (row.id for row in _in_chunks(session, _RETRACTED, nodes))
 
 
 def same_data(session: Session, nodes: Iterable[int]) -> dict[int, int]:
     """Return the *nodes* and all others of the same data, each with the one of its data that came first.
 
-    Datasets, and likewise models, are the same data if they share a digest, directly or through others.
+    Datasets, and likewise models, are the same data if they share a digest, directly or through others. Raises Conflict
+    for more than ``MOST_NODES`` of them.
     """
-    links: dict[int, list[int]] = {node: [] for node in nodes}
-    reached: Sequence[int] = [*links]
+    shared: dict[int, list[_Shared]] = {node: [] for node in nodes}
+    carriers: dict[_Shared, list[int]] = {}
+    reached: Sequence[int] = [*shared]
     while reached:
-        found: dict[int, None] = {}
-        for node, other in (pair for some in chunks(reached) for pair in records.rows(session, _SAME, nodes=some)):
-            links[node].append(other)
-            if other not in links and other not in found:
-                found[other] = None
-        links |= {node: [] for node in found}
-        reached = [*found]
+        new: dict[_Shared, list[int]] = {}
+        for row in _in_chunks(session, _SHARED, reached):
+            if row.kind is not None:
+                shared[row.node_id].append((row.kind, row.digest))
+                if (row.kind, row.digest) not in carriers:
+                    new[row.kind, row.digest] = []
+        reached = []
+        for row in _in_chunks(session, _CARRIERS, dict.fromkeys(digest for _, digest in new)):
+            if (row.kind, row.digest) in new:
+                new[row.kind, row.digest].append(row.node_id)
+                if row.node_id not in shared:
+                    shared[row.node_id] = []
+                    reached.append(row.node_id)
+        carriers |= new
+        if len(shared) > MOST_NODES:
+            raise Conflict(f"more than {MOST_NODES:,} nodes of the lineage are the same data")
+    return _first_of_each(shared, carriers)
+
+
+def _first_of_each(
+    shared: Mapping[int, Sequence[_Shared]], carriers: Mapping[_Shared, Sequence[int]]
+) -> dict[int, int]:
+    """Return for each node the first one that it is connected with by digests; each digest is followed once."""
     first: dict[int, int] = {}
-    for node in links:
-        alike = [node]
-        for one in alike:
+    followed: set[_Shared] = set()
+    for node in shared:
+        waiting = [node]
+        for one in waiting:
             if one not in first:
                 first[one] = node
-                alike += links[one]
+                new = [digest for digest in shared[one] if digest not in followed]
+                followed.update(new)
+                waiting += [other for digest in new for other in carriers[digest]]
     return first
 
 
-def chunks(nodes: Iterable[int]) -> Iterator[Sequence[int]]:
-    """Yield the nodes in groups that one statement takes."""
-    rest = iter(nodes)
+def chunks(values: Iterable[T]) -> Iterator[Sequence[T]]:
+    """Yield the values in groups that one statement takes."""
+    rest = iter(values)
     while some := [*islice(rest, CHUNK)]:
         yield some
 
 
 def names(session: Session, nodes: Collection[int]) -> dict[int, str]:
     """Return the names of the nodes."""
-    return {row.id: row.name for chunk in chunks(nodes) for row in records.rows(session, _NAMES, nodes=chunk)}
+    return {row.id: row.name for row in _in_chunks(session, _NAMES, nodes)}
 
 
 def _edges(
@@ -95,10 +119,15 @@ def _edges(
     statement = _statement(end, kinds, most)
     by_place = _place_statement(end, most) if not kinds or EdgeKind.PART_OF in kinds else None
     for chunk in chunks(nodes):
-        for row in records.rows(session, statement, nodes=chunk):
+        for row in records.rows(session, statement, values=chunk):
             yield FoundEdge(*row)
-        for row in records.rows(session, by_place, nodes=chunk) if by_place else ():
+        for row in records.rows(session, by_place, values=chunk) if by_place else ():
             yield FoundEdge(None, row[0], row[1], EdgeKind.PART_OF.value, "")
+
+
+def _in_chunks(session: Session, statement: FixedStatement, values: Iterable[Any]) -> Iterator[Any]:
+    for chunk in chunks(values):
+        yield from records.rows(session, statement, values=chunk)
 
 
 @functools.cache
@@ -106,7 +135,7 @@ def _statement(end: str, kinds: tuple[EdgeKind, ...], most: int | None) -> Fixed
     column = getattr(LineageEdge, end)
     statement = select(
         LineageEdge.id, LineageEdge.source_id, LineageEdge.target_id, LineageEdge.kind, LineageEdge.role
-    ).where(column.in_(_IDS), is_in_force(LineageEdge))
+    ).where(column.in_(_VALUES), is_in_force(LineageEdge))
     if kinds:
         statement = statement.where(LineageEdge.kind.in_([literal_column(f"'{kind.value}'") for kind in kinds]))
     statement = statement.order_by(column, LineageEdge.id)
@@ -115,7 +144,7 @@ def _statement(end: str, kinds: tuple[EdgeKind, ...], most: int | None) -> Fixed
 
 _RETRACTED = FixedStatement(
     select(LineageEdge.id)
-    .where(LineageEdge.source_id.in_(_IDS), not_(is_in_force(LineageEdge)))
+    .where(LineageEdge.source_id.in_(_VALUES), not_(is_in_force(LineageEdge)))
     .order_by(LineageEdge.source_id, LineageEdge.id)
 )
 _DATA, _PLACE = aliased(LineageNode), aliased(LineageNode)
@@ -130,25 +159,33 @@ def _place_statement(end: str, most: int | None) -> FixedStatement:
     statement = (
         select(_DATA.id, _PLACE.id)
         .join(_PLACE, address == place_of(_DATA.attributes))
-        .where(own.id.in_(_IDS), is_dataset(_DATA), is_place(_PLACE), _DATA.id != _PLACE.id)
+        .where(own.id.in_(_VALUES), is_dataset(_DATA), is_place(_PLACE), _DATA.id != _PLACE.id)
         .order_by(own.id, _DATA.id)
     )
     return FixedStatement(statement if most is None else statement.limit(literal_column(str(most))))
 
 
 _OWN, _OTHER = aliased(LineageDigest), aliased(LineageDigest)
-_OWN_NODE, _OTHER_NODE = aliased(LineageNode), aliased(LineageNode)
-_SAME = FixedStatement(
-    select(_OWN.node_id, _OTHER.node_id)
-    .join(_OTHER, _OTHER.digest == _OWN.digest)
-    .join(_OWN_NODE, _OWN_NODE.id == _OWN.node_id)
-    .join(_OTHER_NODE, _OTHER_NODE.id == _OTHER.node_id)
+# Of each row: if it were joined, SQLite would begin with all nodes of a kind. Nodes of other kinds have none.
+_KIND: Any = (
+    select(LineageNode.kind)
     .where(
-        _OWN.node_id.in_(_IDS),
-        _OTHER.node_id != _OWN.node_id,
-        _OTHER_NODE.kind == _OWN_NODE.kind,
-        _OWN_NODE.kind.in_([literal_column(f"'{kind.value}'") for kind in _SAME_BY_DIGEST]),
+        LineageNode.id == _OWN.node_id,
+        LineageNode.kind.in_([literal_column(f"'{kind.value}'") for kind in _SAME_BY_DIGEST]),
     )
-    .order_by(_OTHER.node_id)
+    .correlate(_OWN)
+    .scalar_subquery()
 )
-_NAMES = FixedStatement(select(LineageNode.id, LineageNode.name).where(LineageNode.id.in_(_IDS)))
+_SHARED = FixedStatement(
+    select(_OWN.node_id, _OWN.digest, _KIND.label("kind")).where(
+        _OWN.node_id.in_(_VALUES),
+        select(_OTHER.digest).where(_OTHER.digest == _OWN.digest, _OTHER.node_id != _OWN.node_id).exists(),
+    )
+)
+_CARRIERS = FixedStatement(
+    select(_OWN.node_id, _OWN.digest, _KIND.label("kind"))
+    .where(_OWN.digest.in_(_VALUES))
+    .order_by(_OWN.node_id)
+    .limit(literal_column(str(MOST_NODES + 1)))
+)
+_NAMES = FixedStatement(select(LineageNode.id, LineageNode.name).where(LineageNode.id.in_(_VALUES)))

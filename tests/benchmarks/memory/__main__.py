@@ -11,25 +11,15 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import sys
 import tempfile
 import zlib
 from contextlib import ExitStack
 from pathlib import Path
 
-from flask import Flask
-
-from registry.app import create_app
-from registry.config import Secret, Settings
-from registry.db import migrate
 from registry.db.session import db
-from registry.domain.access import GRANTABLE, LOCAL_DEV
-from registry.http.context import EXTENSION
-from registry.services.accounts import accounts
-from registry.telemetry import logs
 from tests.benchmarks.memory import cases
-from tests.benchmarks.memory.measuring import LIMIT, resident, send
+from tests.benchmarks.memory.measuring import LIMIT, forked, make_app
 from tests.support.api import Api
 from tests.support.postgres import ThrowawayPostgres
 from tests.support.registry_builder import in_process
@@ -50,7 +40,7 @@ def main() -> int:
             server = ThrowawayPostgres()
             stack.callback(server.stop)
             url = server.url()
-        app, token = _app(url, directory)
+        app, token = make_app(url, directory)
         file = cases.fill(app, in_process(Api(app.test_client(), token)))
         with app.app_context():
             db.engine.dispose()
@@ -60,46 +50,12 @@ def main() -> int:
         for name, case in (cases.cases(file) | cases.deliveries(file) | hostile).items():
             if zlib.crc32(name.encode()) % chosen.one_in:
                 continue
-            status, grown = _forked(app, case, token)
+            status, grown = forked(app, case, token)
             worst = max(worst, grown)
             failed |= (status in REFUSED and name not in hostile) or (status >= 500 and status != UNSUPPORTED)
             print(f"{grown / 2**20:8.1f} MiB  {status}  {name}", flush=True)  # noqa: T201 -- a report
     print(f"{worst / 2**20:8.1f} MiB at most; the limit is {LIMIT / 2**20:.0f}")  # noqa: T201 -- a report
     return 1 if failed or worst > LIMIT else 0
-
-
-def _app(url: str, directory: Path) -> tuple[Flask, str]:
-    logs.configure("json", "error")
-    settings = Settings(
-        database_url=Secret(url),
-        data_dir=directory,
-        secret_key=Secret("x" * 48),
-        storage_url=(directory / "store").as_uri(),
-        import_sources=("https://files.example/models",),
-    )
-    migrate.upgrade(url)
-    app = create_app(settings)
-    with app.app_context():
-        pepper = app.extensions[EXTENSION].pepper
-        made = accounts.create_token("all", sorted(GRANTABLE), actor=LOCAL_DEV, pepper=pepper)
-    return app, made.token or ""
-
-
-def _forked(app: Flask, case: cases.Case, token: str) -> tuple[int, int]:
-    """The status, and the growth in bytes, of a process that answers the request and nothing else."""
-    reader, writer = os.pipe()
-    content = case.content
-    child = os.fork()
-    if child == 0:
-        send(app, cases.Case("GET", "/api/v1/me"), b"", token)  # what is made once is no part of a request
-        status, grown = resident(lambda: send(app, case, content, token))
-        os.write(writer, f"{status} {grown}".encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        told = pipe.read().split()
-    os.waitpid(child, 0)
-    return int(told[0]), int(told[1])
 
 
 if __name__ == "__main__":

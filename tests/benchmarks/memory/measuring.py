@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,34 @@ from typing import Any
 
 from flask import Flask
 
+from registry.app import create_app
+from registry.config import Secret, Settings
+from registry.db import migrate
+from registry.domain.access import GRANTABLE, LOCAL_DEV
+from registry.http.context import EXTENSION
+from registry.services.accounts import accounts
+from registry.telemetry import logs
 from tests.benchmarks.memory.cases import Case
 
 LIMIT = 64 * 2**20
+
+
+def make_app(url: str, directory: Path) -> tuple[Flask, str]:
+    """Return the service over a new database, and a token for everything."""
+    logs.configure("json", "error")
+    settings = Settings(
+        database_url=Secret(url),
+        data_dir=directory,
+        secret_key=Secret("x" * 48),
+        storage_url=(directory / "store").as_uri(),
+        import_sources=("https://files.example/models",),
+    )
+    migrate.upgrade(url)
+    app = create_app(settings)
+    with app.app_context():
+        pepper = app.extensions[EXTENSION].pepper
+        made = accounts.create_token("all", sorted(GRANTABLE), actor=LOCAL_DEV, pepper=pepper)
+    return app, made.token or ""
 
 
 def send(app: Flask, case: Case, content: bytes, token: str) -> int:
@@ -50,6 +76,23 @@ def resident(call: Callable[[], int]) -> tuple[int, int]:
     before = _status("VmRSS")
     result = call()
     return result, _status("VmHWM") - before
+
+
+def forked(app: Flask, case: Case, token: str) -> tuple[int, int]:
+    """Return the status, and the growth in bytes, of a process that answers the request and nothing else."""
+    reader, writer = os.pipe()
+    content = case.content
+    child = os.fork()
+    if child == 0:
+        send(app, Case("GET", "/api/v1/me"), b"", token)  # what is made once is no part of a request
+        status, grown = resident(lambda: send(app, case, content, token))
+        os.write(writer, f"{status} {grown}".encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        told = pipe.read().split()
+    os.waitpid(child, 0)
+    return int(told[0]), int(told[1])
 
 
 def _status(name: str) -> int:

@@ -1,4 +1,4 @@
-"""How many rows PostgreSQL expects of a search: what it takes for far fewer than there are, it plans badly."""
+"""The plans of searches: how many rows PostgreSQL expects, and which indexes SQLite takes, that has no statistics."""
 
 from __future__ import annotations
 
@@ -91,3 +91,30 @@ def test_postgresql_expects_few_models_of_a_name(app: Flask, api: Api, registry:
     asked, values = next(one for one in statements if "former_names" in one[0] and "audit_entries" in one[0])
 
     assert expected_rows(app, asked, values) <= 10
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_sqlite_looks_for_a_metric_by_its_version_and_reads_a_page_by_its_keys(
+    app: Flask, api: Api, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version(metrics={"auc": 0.9}, tags={"tier": "gold"})
+    query = {"filter": "metrics.auc > 0.5 AND tags.tier = 'gold'", "order_by": "metrics.auc DESC", "limit": 1}
+
+    with noting_statements(app) as statements:
+        (found,) = expect(200, api.get("/search/versions", query_string=query))["items"]
+    asked, read = (
+        next(one for one in statements if one[0].startswith(f"WITH {name}")) for name in ("valued", "picked")
+    )
+
+    assert found["model"] == "fraud"
+    # Each condition on the metric, of each version; only the order reads the values of all versions.
+    assert {step for step in _steps(app, asked) if "version_metrics" in step and "value>" in step} == set()
+    assert next(step for step in _steps(app, read) if " versions" in step) == (
+        "SEARCH versions USING INTEGER PRIMARY KEY (rowid=?)"
+    )
+
+
+def _steps(app: Flask, statement: tuple[str, Any]) -> list[str]:
+    with app.app_context(), transaction() as session:
+        driver: Any = session.connection().connection.driver_connection
+        return [row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {statement[0]}", statement[1])]
