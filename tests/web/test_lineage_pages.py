@@ -160,8 +160,12 @@ def test_data_that_is_known_by_its_address_leads_to_the_versions_that_used_it(
     impact = browse(
         visitor, next(link for link in edge.links if link.startswith("/lineage/impact?dataset=") and "raw" in link)
     )
+    exported = [expect(200, visitor.get(link)) for link in seen.links if "/lineage/export?" in link]
 
     assert "part of dataset s3://lake/clean impact" in seen.text
+    _, prov, *bills = exported
+    assert [one["specVersion"] for one in bills] == ["1.6", "1.7"]
+    assert [*prov["hadMember"]] == ["_:member1to2"]
     assert "· by its address" in seen.text
     assert "transformed from dataset s3://lake/raw" in seen.text
     assert "fraud v1" in impact.text

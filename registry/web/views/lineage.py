@@ -15,6 +15,7 @@ from registry.db.records import EdgeRecord, VersionRecord
 from registry.domain.access import Permission
 from registry.domain.errors import Conflict, Invalid, NotFound
 from registry.domain.lineage import NodeKind
+from registry.domain.lineage_exports.facts import ExportFormat
 from registry.domain.stages import Stage
 from registry.http import cursors
 from registry.http.access import requires
@@ -36,6 +37,12 @@ from registry.web.views.versions import VersionTab
 
 ROWS = 50
 DEEPEST, MOST_NODES = 3, 100  # of a picture that can be read
+EXPORTS = {
+    ExportFormat.OPENLINEAGE: "OpenLineage",
+    ExportFormat.PROV: "PROV-JSON",
+    ExportFormat.CYCLONEDX_1_6: "CycloneDX 1.6",
+    ExportFormat.CYCLONEDX_1_7: "CycloneDX 1.7",
+}
 KINDS = {
     SoughtKind.DIGEST: "digest of data or a model",
     SoughtKind.DATASET: "name or address of a dataset",
@@ -86,6 +93,12 @@ class LineagePage(VersionTab):
         )
         self.api = api_path("models", version.model, "versions", version.number, "lineage", depth=depth)
         self.command = command("registry", "lineage", "show", self.reference, "--depth", depth)
+
+    @property
+    def exports(self) -> Mapping[str, str]:
+        """Return the API path of the lineage in each format of another system, by the name of the format."""
+        path = ("models", self.version.model, "versions", self.version.number, "lineage", "export")
+        return {text: api_path(*path, format=form) for form, text in EXPORTS.items()}
 
     @property
     def nodes(self) -> Sequence[GraphNode]:

@@ -288,7 +288,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
             "POST", "/api/v1/lineage/datasets", {"dataset": ADDED[0], "part_of": ADDED[1:]}
         ),
         "lineage.add_event": Case("POST", "/api/v1/lineage/events", PIPELINE_EVENT),
-        "lineage.export_lineage": Case("GET", f"{BIG}/versions/1/lineage/export?format=cyclonedx-1.7"),
+        "lineage.export_lineage": Case("GET", "/api/v1/models/wide/versions/1/lineage/export?format=cyclonedx-1.7"),
         "lineage.get_edge": Case("GET", "/api/v1/lineage/edges/1"),
         "lineage.put_edge": Case("PUT", "/api/v1/lineage/edges/1", {"retracted": True, "reason": "x" * 2000}),
         "versions.get_version": Case("GET", f"{BIG}/versions/1"),
