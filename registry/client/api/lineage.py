@@ -96,16 +96,16 @@ class Lineage:
         part_of: Sequence[Dataset] | None = None,
         transformed_from: Sequence[Dataset] | None = None,
         job: DataJob | None = None,
-        reinstate: bool = True,
+        reinstate: bool | None = None,
         reason: str | None = None,
         idempotency_key: str | None = None,
     ) -> LineageChangeView:
         """Add what a dataset is a part of, what it was made from, and by which job.
 
-        Without *reinstate*, retracted edges stay retracted. Raises Invalid and ClosesCycle.
+        Retracted edges are reinstated unless *reinstate* is False. Raises Invalid and ClosesCycle.
         """
-        body = given(dataset=dataset, part_of=part_of, transformed_from=transformed_from, job=job, reason=reason)
-        body |= {} if reinstate else {"reinstate": False}
+        origins = given(part_of=part_of, transformed_from=transformed_from, job=job)
+        body = {"dataset": dataset, **origins, **given(reinstate=reinstate, reason=reason)}
         return self._transport.one(
             LineageChangeView, "POST", path("lineage", "datasets"), body=body, key=idempotency_key
         )
