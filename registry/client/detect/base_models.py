@@ -37,7 +37,7 @@ def captures(choices: Sequence[Named], cwd: Path, warnings: list[str]) -> Iterat
         known: dict[str, _Known] = {}
         for path, bases in named:
             for base in bases:
-                _add(known, path, base, cwd, warnings)
+                _join_base(known, path, base, cwd, warnings)
         for one in known.values():
             uri = f"{one.address}@{one.revision}" if one.revision else one.address
             yield Capture(one.source, {"base_models": [given(uri=uri, relation=one.relation)]})
@@ -45,7 +45,7 @@ def captures(choices: Sequence[Named], cwd: Path, warnings: list[str]) -> Iterat
             return
 
 
-def _add(known: dict[str, _Known], path: str, base: Base, cwd: Path, warnings: list[str]) -> None:
+def _join_base(known: dict[str, _Known], path: str, base: Base, cwd: Path, warnings: list[str]) -> None:
     uri = None if scan.exists(cwd / base.name) else hugging_face.uri(base)
     if uri is None:
         warnings.append(

@@ -48,7 +48,7 @@ def captures(files: Sequence[Hashed], cwd: Path) -> Iterator[Capture]:
     Base models that are paths, in *cwd* or anywhere, are left out. Raises SourceChanged.
     """
     warnings: list[str] = []
-    described = list(_described(files, warnings))
+    described = list(_read_described(files, warnings))
     recognized, unread = recognition.recognized(files)
     for path, facts in described:
         framework = facts.framework if len(facts.framework or "") <= mlmodel.FRAMEWORK_LENGTH else None
@@ -66,7 +66,7 @@ def captures(files: Sequence[Hashed], cwd: Path) -> Iterator[Capture]:
     yield Capture(_FILES, warnings=tuple(problems))
 
 
-def _described(files: Sequence[Hashed], warnings: list[str]) -> Iterator[tuple[str, ModelFacts]]:
+def _read_described(files: Sequence[Hashed], warnings: list[str]) -> Iterator[tuple[str, ModelFacts]]:
     for reader in _READERS:
         named = [file for file in files if PurePosixPath(file.path).name == reader.name]
         file = next((one for one in named if one.path == reader.name), None)

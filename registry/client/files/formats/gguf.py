@@ -113,8 +113,8 @@ def read(stream: BinaryIO, size: int) -> Weights:
     return Weights(
         _dtypes(cursor, tensors),
         framework="gguf",
-        architecture=_text(metadata, "general.architecture"),
-        license=_text(metadata, "general.license"),
+        architecture=_stored_text(metadata, "general.architecture"),
+        license=_stored_text(metadata, "general.license"),
         quantization=_FILE_TYPES.get(file_type) if type(file_type) is int else None,
         base_models=tuple(_base_models(metadata)),
     )
@@ -159,12 +159,12 @@ def _dtypes(cursor: _Cursor, tensors: int) -> Counter[str]:
     return dtypes
 
 
-def _text(metadata: dict[str, Any], key: str) -> str | None:
+def _stored_text(metadata: dict[str, Any], key: str) -> str | None:
     value = metadata.get(key)
     return value.decode(errors="replace") if isinstance(value, bytes) else None
 
 
 def _base_models(metadata: dict[str, Any]) -> Iterator[str]:
     for place in range(_MOST_BASES):
-        if address := _text(metadata, f"general.base_model.{place}.repo_url"):
+        if address := _stored_text(metadata, f"general.base_model.{place}.repo_url"):
             yield address

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,14 +48,14 @@ class ModelFacts:
 
 
 def config(content: bytes) -> ModelFacts:
-    """Return the facts of a ``config.json``; none of one that another library wrote. Raises Unreadable."""
+    """Return the facts of the configuration of a model; none of one that another library wrote. Raises Unreadable."""
     fields = _json(content)
-    kind, architectures = _text(fields.get("model_type")), _texts(fields.get("architectures"))
+    kind, architectures = _plain_text(fields.get("model_type")), _plain_texts(fields.get("architectures"))
     if not (kind or architectures):
         return ModelFacts()
-    name = _text(fields.get("_name_or_path"))
+    name = _plain_text(fields.get("_name_or_path"))
     return ModelFacts(
-        framework="transformers" if _text(fields.get("transformers_version")) else None,
+        framework="transformers" if _plain_text(fields.get("transformers_version")) else None,
         architecture=next(iter(architectures), kind),
         dtype=_dtype(fields.get("dtype")) or _dtype(fields.get("torch_dtype")),
         bases=(Base(name),) if name else (),
@@ -65,8 +65,8 @@ def config(content: bytes) -> ModelFacts:
 def adapter(content: bytes) -> ModelFacts:
     """Return the facts of an ``adapter_config.json`` of PEFT. Raises Unreadable."""
     fields = _json(content)
-    name, kind = _text(fields.get("base_model_name_or_path")), _text(fields.get("peft_type"))
-    bases = (Base(name, _text(fields.get("revision")), "adapter"),) if name else ()
+    name, kind = _plain_text(fields.get("base_model_name_or_path")), _plain_text(fields.get("peft_type"))
+    bases = (Base(name, _plain_text(fields.get("revision")), "adapter"),) if name else ()
     return ModelFacts(framework="peft" if kind else None, bases=bases)
 
 
@@ -76,11 +76,11 @@ def card(content: bytes) -> ModelFacts:
     Raises Unreadable.
     """
     fields = _front_matter(content)
-    relation = RELATIONS.get(_text(fields.get("base_model_relation")) or "")
+    relation = RELATIONS.get(_plain_text(fields.get("base_model_relation")) or "")
     return ModelFacts(
-        framework=_text(fields.get("library_name")),
+        framework=_plain_text(fields.get("library_name")),
         license=_license(fields),
-        bases=tuple(Base(name, relation=relation) for name in _texts(fields.get("base_model"))[:MOST_BASES]),
+        bases=tuple(Base(name, relation=relation) for name in _plain_texts(fields.get("base_model"))[:MOST_BASES]),
     )
 
 
@@ -145,31 +145,25 @@ def _front_matter(content: bytes) -> Mapping[Any, Any]:
 
 
 def _license(fields: Mapping[Any, Any]) -> str | None:
-    names = _texts(fields.get("license"))
+    names = _plain_texts(fields.get("license"))
     if names == ["other"]:
-        names = _texts(fields.get("license_name")) or names
+        names = _plain_texts(fields.get("license_name")) or names
     joined = ", ".join(names)
     return joined if 0 < len(joined) <= LONGEST else None
 
 
 def _dtype(value: Any) -> str | None:
-    name = _text(value)
+    name = _plain_text(value)
     return name.removeprefix("torch.") if name and name != "auto" else None
 
 
-def _texts(value: Any) -> list[str]:
+def _plain_texts(value: Any) -> list[str]:
     """Return a text, or the texts of a list."""
     values: Sequence[Any] = value if isinstance(value, list) else [value]
-    return list(_kept(values))
+    return [text for one in values[: MOST_BASES * 5] if (text := _plain_text(one)) is not None]
 
 
-def _kept(values: Sequence[Any]) -> Iterator[str]:
-    for value in values[: MOST_BASES * 5]:
-        if (text := _text(value)) is not None:
-            yield text
-
-
-def _text(value: Any) -> str | None:
+def _plain_text(value: Any) -> str | None:
     """Return a text of one line that can be stored, or None."""
     text = value.strip() if isinstance(value, str) else ""
     return text if 0 < len(text) <= LONGEST and text.isprintable() else None
