@@ -42,7 +42,7 @@ def describe(source: Path, cwd: Path) -> tuple[Code | None, str | None]:
     for start in (source if source.is_dir() else source.parent, cwd):
         around = _git(start, "rev-parse", "--show-toplevel")
         if around.error is None and around.text:
-            return _described(start, Path(around.text), cwd)
+            return _read_tree(start, Path(around.text), cwd)
         if around.error and _OUTSIDE not in around.error:
             return None, _unread(start, around.error)
     return None, f"no git checkout is around {source}: {REMEDY}"
@@ -66,7 +66,7 @@ def tracked(root: Path, paths: Iterable[Path]) -> set[Path]:
     return known.intersection(below)
 
 
-def _described(start: Path, tree: Path, cwd: Path) -> tuple[Code | None, str | None]:
+def _read_tree(start: Path, tree: Path, cwd: Path) -> tuple[Code | None, str | None]:
     commit = _git(start, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit.error is not None:
         return None, f"the checkout {tree} has no commit yet: commit, or {REMEDY}"
