@@ -76,7 +76,7 @@ def join(stated: Mapping[str, Any], captures: Sequence[Capture]) -> Joined:
         for kind, value in capture.facts.items():
             if value in (None, {}, [], ()):
                 continue
-            added, refused = _take(facts, kind, value)
+            added, refused = _add_fact(facts, kind, value)
             if added:
                 taken[kind] = added
             warnings += [f"{capture.source}: {problem}" for problem in refused]
@@ -99,7 +99,7 @@ def described(kind: str, value: Any) -> list[str]:
     return [value]
 
 
-def _take(facts: dict[str, Any], kind: str, value: Any) -> tuple[list[str], list[str]]:
+def _add_fact(facts: dict[str, Any], kind: str, value: Any) -> tuple[list[str], list[str]]:
     """Add a fact to *facts* unless they have it. Return what was added, and problems of what cannot be."""
     if kind in BY_KEY:
         return _add_by_key(facts, kind, value)
