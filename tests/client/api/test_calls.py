@@ -50,6 +50,8 @@ def calls(client: RegistryClient) -> Iterator[tuple[str, Any]]:
 def sample(parameter: inspect.Parameter) -> Any:
     if parameter.name == "format":
         return "csv"
+    if parameter.name == "reinstate":
+        return False  # sent only where it is not the default
     fitting = max((start for start in SAMPLES if str(parameter.annotation).startswith(start)), key=len)
     return f"{parameter.name}-text" if fitting == "str" else SAMPLES[fitting]
 
