@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -103,6 +104,20 @@ def test_what_differs_is_exit_7_and_recorded_and_what_lacks_is_refused(
     assert (other_data.code, "its digest is none of" in other_data.err) == (6, True)
     assert (slow.code, "did not end within" in slow.err) == (6, True)
     assert (dirty.code, "uncommitted changes" in dirty.err) == (6, True)
+
+
+def test_an_outcome_that_cannot_be_recorded_is_shown(
+    run_cli: CommandLine, model: str, repository: Path, service: str
+) -> None:
+    path = f"{service}/api/v1/models/{model}/versions/1"
+    delete = f"from urllib.request import *; urlopen(Request('{path}', method='DELETE'))"
+    ok(run_cli("register", model, *REGISTER, "--command", f'{sys.executable} -c "{delete}"'))
+
+    done = run_cli("reproduce", f"{model}:1", "--run", "--yes", "--current-environment", "--json")
+
+    assert done.code == 5, done.err
+    outcome = json.loads(done.out)
+    assert (outcome["recorded"], outcome["files"]["missing"]) == (False, ["model.json"])
 
 
 def test_a_cancelled_run_leaves_nothing(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +64,7 @@ def reproduce(session: Session, ref: Reference, runs: bool, yes: bool, repo: str
       registry reproduce fraud:3 --run --data train.csv=/data/train.csv --tolerance 0.01
       registry reproduce fraud#production --run --yes --current-environment --json
     """
+    from registry.client.errors import RegistryError
     from registry.client.reproduction import recipe as recipes
 
     number = session.number(ref)
@@ -86,9 +89,12 @@ def reproduce(session: Session, ref: Reference, runs: bool, yes: bool, repo: str
         raise click.UsageError("--run asks before it executes the command: add --yes to run it without a terminal.")
     outcome = _run_recipe(session, recipe, yes=yes, keep=options.pop("keep"), options=options)
     if not options["no_record"]:
-        registry.versions.measure(ref.model, number, outcome.evaluation())
-    document = {"version": recipe.reference, **outcome.document(), "recorded": not options["no_record"]}
-    session.show(document, lambda: _print(recipe, outcome, is_recorded=not options["no_record"]))
+        try:
+            registry.versions.measure(ref.model, number, outcome.evaluation())
+        except RegistryError:  # the run may have taken hours
+            _show(session, recipe, outcome, is_recorded=False)
+            raise
+    _show(session, recipe, outcome, is_recorded=not options["no_record"])
     if not outcome.is_reproduced:
         click.get_current_context().exit(Exit.INTEGRITY)
 
@@ -111,7 +117,19 @@ def _run_recipe(session: Session, recipe: Recipe, *, yes: bool, keep: Path | Non
     finally:
         signal.signal(signal.SIGTERM, ended)
         if keep is None:
-            shutil.rmtree(workspace, ignore_errors=True)
+            _remove(workspace)
+
+
+def _remove(workspace: Path) -> None:
+    """Remove the directory, also what the command made read-only; say so where that fails."""
+    for directory, subdirectories, _ in os.walk(workspace):
+        for path in (Path(directory, name) for name in subdirectories):
+            if not path.is_symlink():
+                with suppress(OSError):
+                    path.chmod(0o700)
+    shutil.rmtree(workspace, ignore_errors=True)
+    if workspace.exists():
+        output.note(f"{workspace} cannot be removed: remove it.")
 
 
 def _pull(session: Session, model: str, number: int) -> Callable[[str, Path], object]:
@@ -145,6 +163,11 @@ def _consent(prepared: PreparedRun, *, yes: bool) -> None:
     output.note(f"{prepared.recipe.repo} at {prepared.recipe.commit} runs: {prepared.command}")
     if not yes:
         click.confirm("It runs as you, on this machine. Run it?", abort=True, err=True)
+
+
+def _show(session: Session, recipe: Recipe, outcome: Outcome, *, is_recorded: bool) -> None:
+    document = {"version": recipe.reference, **outcome.document(), "recorded": is_recorded}
+    session.show(document, lambda: _print(recipe, outcome, is_recorded=is_recorded))
 
 
 def _print(recipe: Recipe, outcome: Outcome, *, is_recorded: bool) -> None:

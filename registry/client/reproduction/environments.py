@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,17 +21,24 @@ CWD = "{cwd}"  # stands for the directory of the command in the prefix of a cont
 _CONDA = ("micromamba", "mamba", "conda")
 _RELEASE = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){1,2}\Z")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,500}\Z")
+# They take a tool of their own, and are no requirements files.
+_OTHER_LOCK_FILES = ("poetry.lock", "Pipfile.lock", "pdm.lock", "pixi.lock", "conda-lock.yml")
+_LOCK_SUFFIXES = (".txt", ".lock", ".yaml", ".yml")
 _CONDA_FILES = ("conda.yaml", "conda.yml", "environment.yml", "environment.yaml")
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedEnvironment:
-    """How the command is started: the arguments before the shell, and directories before those of PATH."""
+    """How the command is started: the arguments before the shell, and directories before those of PATH.
+
+    ``end`` is the command that ends what the prefix may leave running.
+    """
 
     text: str
     prefix: Sequence[str] = ()
     bin: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    end: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +83,16 @@ def prepare(
 
 
 def _find_lock_file(recipe: Recipe, checkout: Path, files: Path) -> Path:
+    # uv.lock belongs to the pyproject.toml beside it.
+    if recipe.lock_file and PurePosixPath(recipe.lock_file).name != "uv.lock":
+        return files / recipe.lock_file
+    named = (path for name in LOCK_FILES for path in sorted(checkout.rglob(name)))
+    others = (path for suffix in _LOCK_SUFFIXES for path in sorted(checkout.rglob(f"*{suffix}")))
+    for path in (*named, *others):
+        if path.is_file() and f"sha256:{scan.digest(path)}" == recipe.lock_digest:
+            return path
     if recipe.lock_file:
         return files / recipe.lock_file
-    for name in LOCK_FILES:
-        for path in sorted(checkout.rglob(name)):
-            if path.is_file() and f"sha256:{scan.digest(path)}" == recipe.lock_digest:
-                return path
     raise CannotReproduce(
         f"no lock file with the digest {recipe.lock_digest} is among the files of {recipe.reference} or in the "
         "repository. --current-environment runs the command with the packages of this one."
@@ -93,6 +105,8 @@ def _of_file(
     name = PurePosixPath(file.name).name
     if kind == "conda" or (kind is None and name in _CONDA_FILES):
         return _conda(file, target, options)
+    if name in _OTHER_LOCK_FILES:
+        raise CannotReproduce(f"no environment can be made from {name}. Make it, and use --current-environment.")
     if name == "uv.lock":
         return _uv_project(file, python, target, options)
     if kind == "python_env" or name == "python_env.yaml":
@@ -100,7 +114,8 @@ def _of_file(
             described = project.python_environment(_read_file(file))
         except ValueError as error:
             raise CannotReproduce(f"{name} {error}.") from error
-        requirements = target.with_name("requirements.txt")
+        # A line such as -r requirements.txt is relative to the file that has it.
+        requirements = file.with_name(f"{file.stem}-{secrets.token_hex(4)}.txt")
         requirements.write_text("".join(f"{line}\n" for line in described.dependencies), encoding="utf-8")
         return _virtual(requirements, file.parent, described.python or python, target, options)
     return _virtual(file, file.parent, python, target, options)
@@ -158,11 +173,13 @@ def _container(image: str, checkout: Path) -> PreparedEnvironment:
     if not _IMAGE.match(image):
         raise CannotReproduce(f"{image[:200]!r} is no name of a container image.")
     docker, root = _program("docker", "the container image"), str(checkout)
+    name = f"registry-reproduce-{secrets.token_hex(8)}"
     user = ("--user", f"{os.getuid()}:{os.getgid()}") if hasattr(os, "getuid") else ()
     return PreparedEnvironment(
         f"the container image {image}",
-        prefix=(docker, "run", "--rm", "--volume", f"{root}:{root}", "--workdir", CWD, *user, "--entrypoint", "",
-                image),
+        prefix=(docker, "run", "--rm", "--name", name, "--volume", f"{root}:{root}", "--workdir", CWD, *user,
+                "--entrypoint", "", image),
+        end=(docker, "rm", "--force", name),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.client.reproduction.recipe import MEASURED
+from registry.rules.lineage_limits import ENTRIES
 
 _KEY_LENGTH = 250
 
@@ -39,8 +40,8 @@ class Outcome:
         return bool(self.metrics) and all(one.is_same for one in self.metrics)
 
     def evaluation(self) -> dict[str, float]:
-        """Return the metrics that record the outcome with the version."""
-        measured = {f"{MEASURED}.{one.name}"[:_KEY_LENGTH]: one.measured for one in self.metrics}
+        """Return the metrics that record the outcome with the version, at most as many as one evaluation has."""
+        measured = {f"{MEASURED}.{one.name}"[:_KEY_LENGTH]: one.measured for one in self.metrics[: ENTRIES - 2]}
         total = len(self.same_files) + len(self.other_files) + len(self.missing_files)
         files = {f"{MEASURED}.same_files": len(self.same_files) / total} if total else {}
         return {MEASURED: float(self.is_reproduced), **files, **measured}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from registry.client.reproduction.project import Project
 from registry.client.reproduction.recipe import Recipe, RecipeData
 from registry.rules import commands
 
+SECONDS_TO_END = 60
 METRICS_FILES = ("metrics.json", "metrics.yaml", "metrics.yml")
 
 Stamp = tuple[int, int, int]
@@ -80,7 +82,13 @@ def execute(run: PreparedRun, options: RunOptions, pull: Callable[[str, Path], o
         env["PATH"] = f"{environment.bin}{os.pathsep}{env.get('PATH', os.defpath)}"
     before = dict(_stamps(run.checkout))
     prefix = [str(run.directory) if part == CWD else part for part in environment.prefix]
-    child.train([*prefix, *_shell(run.command)], cwd=run.directory, timeout_seconds=options.timeout_seconds, env=env)
+    command = [*prefix, *_shell(run.command)]
+    try:
+        child.train(command, cwd=run.directory, timeout_seconds=options.timeout_seconds, env=env)
+    finally:
+        if environment.end:
+            with suppress(CannotReproduce):  # a container that ended is gone
+                child.prepare(environment.end, "ending the container", timeout_seconds=SECONDS_TO_END)
     written = {path for path, stamp in _stamps(run.checkout) if before.get(path) != stamp}
     datasets.require_made(run.awaited, run.checkout)
     return outcome.compare(

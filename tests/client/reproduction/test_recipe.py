@@ -138,4 +138,6 @@ def test_a_version_is_reproduced_by_all_files_or_all_metrics() -> None:
     assert compare({}, {"auc": 0.84, "loss": -2.09}, 0.05)
     assert not compare({}, {"auc": 0.84, "loss": -2.2}, 0.05)
     assert not compare({"a": "1"}, {})
+    many = {f"m{number}": 1.0 for number in range(1000)}
+    assert len(outcome.compare({"a": "1"}, {}, many, many, tolerance=0).evaluation()) == 1000
     assert not compare({}, {"auc": float("nan")})
