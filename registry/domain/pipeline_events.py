@@ -20,6 +20,7 @@ from registry.rules import places
 
 MOST_DATASETS = 1000  # inputs or outputs of an event
 MOST_PAIRS = 1000  # of an input and an output
+MOST_EDGES = 5000  # of an event; without aliases, fewer come of MOST_PAIRS
 MOST_ALIASES = 20
 TEXT_LENGTH = 16_384  # of an event that is kept with its entry
 _SNAPSHOT_ID = re.compile(r"[0-9]{8,19}\Z", re.ASCII)
@@ -163,7 +164,8 @@ class EventPlan:
 def plan(event: PipelineEvent) -> EventPlan:
     """Return the edges of an event: of each output to each input, and to the job.
 
-    A job that reads its own output states nothing about it. Raises Invalid for more than ``MOST_PAIRS`` pairs.
+    A job that reads its own output states nothing about it. Raises Invalid for more than ``MOST_PAIRS`` pairs
+    or ``MOST_EDGES`` edges.
     """
     if silence := _silence(event):
         return EventPlan((), [silence])
@@ -181,6 +183,9 @@ def plan(event: PipelineEvent) -> EventPlan:
         for alias in sorted({one for one in data.aliases if len(one) <= places.NAME_LENGTH} - {data.address}):
             place, other = data.place, _place(alias)
             edges += [EventEdge(EdgeKind.PART_OF, place, other), EventEdge(EdgeKind.PART_OF, other, place)]
+    if len(edges) > MOST_EDGES:
+        text = f"with the other names of its data, the event states {len(edges):,} edges, more than {MOST_EDGES:,}"
+        raise Invalid.field("inputs", f"{text}: state the lineage in several events")
     return EventPlan(edges, notes)
 
 

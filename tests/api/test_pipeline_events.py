@@ -28,6 +28,7 @@ EVENTS = "/lineage/events"
 RAW, CLEAN, OTHER = (f"sha256:{digit * 64}" for digit in "abc")
 BUCKET = "s3://lake"
 SILENT = "states no lineage; RUNNING and COMPLETE do"
+SYMLINKS = {"identifiers": [{"namespace": "s3://other", "name": f"n{number}"} for number in range(20)]}
 NAMES_OF_1001 = [f"{number}" for number in range(1001)]
 
 
@@ -176,6 +177,17 @@ def test_the_end_of_a_run_has_the_data_of_its_start(api: Api, registry: Registry
     ][1].startswith("it names too much data")
 
 
+def test_a_start_whose_key_another_request_used_is_not_kept(api: Api) -> None:
+    run = {"runId": str(uuid.uuid4())}
+    key = {"Idempotency-Key": f"openlineage-start-{run['runId']}"}
+    expect(201, api.post("/models", {"name": "fraud"}, headers=key))
+
+    begun = send(api, eventType="START", run=run)
+    ended = send(api, run=run)
+
+    assert (begun["outcome"], "used its key" in begun["notes"][1], ended["edges"]) == ("ignored", True, 2)
+
+
 @pytest.mark.parametrize(
     ("change", "note"),
     [
@@ -255,6 +267,7 @@ def test_the_client_of_openlineage_sends_its_events_as_it_is(app: Flask, api: Ap
         ({"inputs": [placed("raw", version=["7"])]}, 422, ["inputs", "0", "facets", "version"]),
         ({"inputs": [placed(name) for name in NAMES_OF_1001]}, 422, ["inputs"]),
         ({name: [placed(one) for one in NAMES_OF_1001[:40]] for name in ("inputs", "outputs")}, 422, ["outputs"]),
+        ({"inputs": [placed(one, symlinks=SYMLINKS) for one in NAMES_OF_1001[:200]]}, 422, ["inputs"]),
         ({"own": "x" * 10_000_000}, 413, None),
         ({"own": 10**20}, 400, None),
     ],

@@ -19,6 +19,7 @@ from registry.services.unit_of_work import unit_of_work
 MOST_KEPT = 65_536  # bytes of the data of a run
 KEPT = "its data belongs to the RUNNING and COMPLETE of the run that follow within seven days"
 EARLIER = "the data of an earlier START of the run is kept"
+KEY_USED = "a request with an Idempotency-Key of its own used its key: RUNNING or COMPLETE has to name its data again"
 NOT_KEPT = "it names too much data to be kept: RUNNING or COMPLETE has to name it again"
 
 
@@ -46,7 +47,7 @@ def record_event(event: PipelineEvent, *, actor: Actor, claim: Claim | None = No
     """
     if event.begins_run:
         return _keep_start(event, actor=actor)
-    if event.continues_run and (start := idempotency.outcome_of(_start_claim(event, actor))):
+    if event.continues_run and "data" in (start := idempotency.outcome_of(_start_claim(event, actor)) or {}):
         event = event.after(pipeline_events.run_data_of(start["data"]))
     plan = pipeline_events.plan(event)
     if not plan.edges:
@@ -79,6 +80,8 @@ def _keep_start(event: PipelineEvent, *, actor: Actor) -> EventResult:
         return _start_result(event, NOT_KEPT)
     result = _start_result(event, KEPT)
     if earlier := idempotency.outcome_of(claim):
+        if "data" not in earlier:
+            return _start_result(event, KEY_USED)
         return result if earlier["data"] == data else _start_result(event, EARLIER)
     with suppress(Repeated, IdempotencyMismatch), unit_of_work(claim) as unit:  # one may be sent at the same time
         unit.remember(**result.outcome, data=data)
