@@ -22,6 +22,7 @@ from registry.domain.errors import Invalid, Malformed, NotJson
 from registry.http import bodies
 from registry.http.access import WRITES
 from registry.http.context import current_request, etag
+from registry.http.database_position import is_replicable
 from registry.rules.suggestions import hint, nearest
 
 View = Callable[..., Any]
@@ -127,7 +128,7 @@ class Blueprint(flask.Blueprint):
         also = {"schema": schema, "description": existing, "headers": headers, "success": True}
         note_existing = recorded("alt_response", 200, **also)
         if schema is None:
-            return note
+            return lambda view: note(_repeated(view) if is_replicable(view) else view)
         dump = compiled(schema() if isinstance(schema, type) else schema)
 
         def render(result: Any) -> Reply:
@@ -228,6 +229,16 @@ def etag_of(result: Any) -> str | None:
         kind = "t" if subject.until is None else "e"  # its end changes it once more
         return etag(kind, tenure, *getattr(subject, "facts", ()))
     return None
+
+
+def _repeated(view: View) -> View:
+    """Repeat a read whose replica failed; others without a schema may have consumed a body, or sent a part."""
+
+    @functools.wraps(view)
+    def answering(*args: Any, **kwargs: Any) -> Any:
+        return persistently(lambda: view(*_afresh(args), **kwargs))
+
+    return answering
 
 
 def _afresh(args: Sequence[Any]) -> Iterator[Any]:

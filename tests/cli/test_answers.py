@@ -88,6 +88,8 @@ def test_damage_is_shown_with_the_version_and_its_files(run_cli: CommandLine, ne
     file = {"path": "a.bin", "size": 3, "sha256": "ab" * 32, "media_type": "x", "damage": "missing"}
     known = examples.MEASURED | {"number": 3, "damaged": True}
     network.get(version, json=known)
+    missing = {"code": "not_found", "detail": "there is no such address", "status": 404}  # before it had the report
+    network.get(f"{version}/reproducibility", status=404, json=missing, content_type=PROBLEM_TYPE)
     network.get(f"{version}/files", json={"items": [file, file | {"damage": None}], "next_cursor": None})
 
     shown, files = run_cli("show", "fraud:3"), run_cli("version", "files", "fraud:3")

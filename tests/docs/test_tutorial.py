@@ -124,7 +124,7 @@ def test_the_tutorial_prints_what_its_pages_show_and_removes_what_it_wrote(
     assert len(printed) == len(expected), "each block of commands is followed by its output"
     assert [line for pair in zip(expected, printed, strict=True) for line in missing(*pair)] == []
     assert [version["number"] for version in versions] == [3, 2, 1]
-    assert [version["tags"] for version in versions] == [{"team": "risk"}] * 3
+    assert [version["tags"] for version in versions] == [{"model.format": "pickle", "team": "risk"}] * 3
     assert "auc=" in others[0]
     assert "version.rolled_back" in exported
     assert {path.name for path in place.iterdir()} == {".venv", "deploy", "home", "serve.log"}

@@ -122,7 +122,7 @@ def test_the_flavor_that_is_not_generic_is_the_framework() -> None:
         "xgboost", None, "3.10"
     )
     assert mlmodel.read(b"flavors: {python_function: {}}").framework == "python_function"
-    assert mlmodel.read(b'a: "\\UFFFFFFFF"') == mlmodel.Facts()
+    assert mlmodel.read(b'a: "\\UFFFFFFFF"') == mlmodel.Facts(problem="it is not YAML")
     assert mlmodel.read(b"a: &a [1]\nb: [*a, *a]\nflavors: !!python/object/apply:os.system ['x']").framework is None
 
 
@@ -133,8 +133,8 @@ def test_the_most_exact_list_of_packages_is_the_lock() -> None:
     found = mlmodel.capture(digests, sizes, lambda name: b"python: 3.10.12\n")
     large = mlmodel.capture({"MLmodel": "e" * 64}, {"MLmodel": mlmodel.MOST}, lambda name: b"flavors: {xgboost: {}}")
 
-    assert found == mlmodel.Facts(python="3.10.12", lock_digest="sha256:" + "b" * 64)
-    assert large == mlmodel.Facts()
+    assert found == mlmodel.Facts(python="3.10.12", lock_digest="sha256:" + "b" * 64, python_file="python_env.yaml")
+    assert large == mlmodel.Facts(problem=f"it has {mlmodel.MOST} bytes, and less than {mlmodel.MOST} are read")
 
 
 @pytest.mark.parametrize(

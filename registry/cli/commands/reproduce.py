@@ -92,9 +92,9 @@ def reproduce(session: Session, ref: Reference, runs: bool, yes: bool, repo: str
         try:
             registry.versions.measure(ref.model, number, outcome.evaluation())
         except RegistryError:  # the run may have taken hours
-            _show(session, recipe, outcome, is_recorded=False)
+            _show_outcome(session, recipe, outcome, is_recorded=False)
             raise
-    _show(session, recipe, outcome, is_recorded=not options["no_record"])
+    _show_outcome(session, recipe, outcome, is_recorded=not options["no_record"])
     if not outcome.is_reproduced:
         click.get_current_context().exit(Exit.INTEGRITY)
 
@@ -117,10 +117,10 @@ def _run_recipe(session: Session, recipe: Recipe, *, yes: bool, keep: Path | Non
     finally:
         signal.signal(signal.SIGTERM, ended)
         if keep is None:
-            _remove(workspace)
+            _remove_workspace(workspace)
 
 
-def _remove(workspace: Path) -> None:
+def _remove_workspace(workspace: Path) -> None:
     """Remove the directory, also what the command made read-only; say so where that fails."""
     for directory, subdirectories, _ in os.walk(workspace):
         for path in (Path(directory, name) for name in subdirectories):
@@ -165,7 +165,7 @@ def _consent(prepared: PreparedRun, *, yes: bool) -> None:
         click.confirm("It runs as you, on this machine. Run it?", abort=True, err=True)
 
 
-def _show(session: Session, recipe: Recipe, outcome: Outcome, *, is_recorded: bool) -> None:
+def _show_outcome(session: Session, recipe: Recipe, outcome: Outcome, *, is_recorded: bool) -> None:
     document = {"version": recipe.reference, **outcome.document(), "recorded": is_recorded}
     session.show(document, lambda: _print(recipe, outcome, is_recorded=is_recorded))
 

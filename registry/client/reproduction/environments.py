@@ -21,7 +21,7 @@ CWD = "{cwd}"  # stands for the directory of the command in the prefix of a cont
 _CONDA = ("micromamba", "mamba", "conda")
 _RELEASE = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){1,2}\Z")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,500}\Z")
-# They take a tool of their own, and are no requirements files.
+# Written by other tools than pip, which cannot read them.
 _OTHER_LOCK_FILES = ("poetry.lock", "pylock.toml", "Pipfile.lock", "pdm.lock", "pixi.lock", "conda-lock.yml")
 _LOCK_SUFFIXES = (".txt", ".lock", ".yaml", ".yml", ".toml")
 _CONDA_FILES = ("conda.yaml", "conda.yml", "environment.yml", "environment.yaml")

@@ -11,7 +11,7 @@ from registry.web.text.baseline import MetricLine, ParamLine, metric_lines, para
 
 
 def version(metrics: dict[str, float], params: dict[str, str] | None = None, **on: str) -> Any:
-    evaluations = [EvaluationRecord(name, metrics[name], digest, f"{digest}.csv") for name, digest in on.items()]
+    evaluations = [EvaluationRecord(name, metrics[name], digest, f"{digest}.csv", "") for name, digest in on.items()]
     return SimpleNamespace(metrics=metrics, params=params or {}, evaluations=evaluations)
 
 
