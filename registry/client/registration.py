@@ -140,8 +140,8 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
         found_files = model_card.with_card(found_files, card)
     files = scan.hashed(found_files, jobs=jobs, progress=progress, parts=True)
     captures = detect.facts_of(source, files, detection, code=stated.get("code"), datasets=facts.get("datasets") or ())
-    if stated.get("code", {}).get("path"):  # which a command of another directory does not belong to
-        captures = [capture.without({"code"}) for capture in captures]
+    if directory := stated.get("code", {}).get("path"):
+        captures = [capture.in_directory(directory) for capture in captures]
     joined = detect.join(facts, captures)
     options = given(update=update or None, anew=new_version or None)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from registry.client import RegistryClient
 from tests.cli.conftest import CommandLine, answer, ok
 from tests.support import dvc_projects
@@ -12,7 +14,7 @@ from tests.support.model_bytes import gguf
 
 
 def test_data_params_metrics_and_the_command_come_from_the_stages_of_dvc(
-    run_cli: CommandLine, model: str, service: str
+    run_cli: CommandLine, model: str, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dvc_projects.project(Path(), model)
     raw, clean = (f"md5:{dvc_projects.md5(Path('data', f'{name}.csv').read_bytes())}" for name in ("raw", "clean"))
@@ -23,6 +25,8 @@ def test_data_params_metrics_and_the_command_come_from_the_stages_of_dvc(
     bare = answer(run_cli("register", model, "model", "--no-detect", "--json"))
     with RegistryClient(service) as client:
         same = client.register(model, "model", params={"train.depth": 7})
+    monkeypatch.chdir("data")
+    other_branch = answer(run_cli("register", model, "../model", "--branch", "other", "--new-version", "--json"))
 
     commit = run_git(Path(), "rev-parse", "HEAD")[:12]
     assert printed.splitlines()[2:] == [
@@ -49,6 +53,8 @@ def test_data_params_metrics_and_the_command_come_from_the_stages_of_dvc(
     assert f"{model}:1" in ok(run_cli("impact", clean)).out
     assert (again["created"], same["created"], same["version"]["number"]) == (False, False, 1)
     assert [one["source"] for one in same["found"]] == ["git", "dvc.lock"]
+    code = other_branch["version"]["lineage"]["code"]
+    assert (code["branch"], code["command"], code["path"]) == ("other", "python train.py", None)
     assert (bare["created"], bare["found"], bare["version"]["params"]) == (True, [], {})
 
 

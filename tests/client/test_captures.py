@@ -38,6 +38,8 @@ def data(name: str, *digests: str) -> dict[str, Any]:
         ({"code": CODE}, {"code": COMMAND}, {"code": CODE | COMMAND}),
         ({"code": {**CODE, "command": "make"}}, {"code": COMMAND}, {"code": {**CODE, "command": "make"}}),
         ({"code": {"repo": "other"}}, {"code": CODE}, {"code": {"repo": "other"}}),
+        ({"code": {"repo": "own", "command": "make"}}, {"code": {"path": "jobs"}},
+         {"code": {"repo": "own", "command": "make", "path": "jobs"}}),
         ({}, {"code": COMMAND}, {"code": COMMAND}),
     ],
 )  # fmt: skip
@@ -121,11 +123,17 @@ def test_each_origin_of_data_is_stated_once_and_a_refusal_is_a_warning(
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "command", "warned"),
+    [("jobs", None, ["dvc.lock: the command python train.py is not recorded: it runs in ., and the code is in jobs"]),
+     ("./", "python train.py", [])],
+)  # fmt: skip
 def test_a_stated_directory_of_the_code_keeps_commands_of_others_out(
-    registry: FakeRegistry, client: RegistryClient, tmp_path: Path
+    registry: FakeRegistry, client: RegistryClient, tmp_path: Path, path: str, command: str | None, warned: list[str]
 ) -> None:
     model = dvc_projects.project(tmp_path / "project")
 
-    client.register("fraud", model, code={"repo": "fraud", "path": "jobs"})
+    done = client.register("fraud", model, code={"repo": "fraud", "path": path})
 
-    assert registry.registered["code"] == {"repo": "fraud", "path": "jobs"}
+    assert registry.registered["code"].get("command") == command
+    assert [one for one in done["warnings"] if "command" in one] == warned

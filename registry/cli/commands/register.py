@@ -148,12 +148,10 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
         _import(session, name, path, described, options, problem=problem)
     else:
         # What no option changes was detected; the rest is stated.
-        unchanged: dict[str, Any] = {
-            kind: None for kind in ("run", "code") if described[kind] == getattr(detected, kind)
-        }
-        run, code = (getattr(detected, kind) if kind in unchanged else None for kind in ("run", "code"))
-        detected = replace(detected, run=run, code=code)
-        _upload(session, name, path, described | unchanged, options, detected, problem=problem)
+        run, detected_run = (None, detected.run) if described["run"] == detected.run else (described["run"], None)
+        code, detected_code = version_facts.stated_code(described["code"], detected.code)
+        detected = replace(detected, run=detected_run, code=detected_code)
+        _upload(session, name, path, {**described, "run": run, "code": code}, options, detected, problem=problem)
 
 
 def _upload(

@@ -16,7 +16,7 @@ from registry.rules.listing import listed
 if TYPE_CHECKING:
     from registry.cli.support.session import Session
     from registry.client.detect import Detected
-    from registry.client.types import BaseModel, Dataset
+    from registry.client.types import BaseModel, Code, Dataset
 
 
 def detected(source: Path, *, enabled: bool) -> Detected:
@@ -74,6 +74,17 @@ def code(
             raise click.BadParameter(f"the command {wrong}.", param_hint="--command")
         known["command"] = command
     return known or None
+
+
+def stated_code(
+    code: Mapping[str, Any] | None, detected_code: Code | None
+) -> tuple[dict[str, Any] | None, Code | None]:
+    """Return what options state of the *code*, and what was detected of it: all of it, or its directory."""
+    if code == detected_code:
+        return None, detected_code
+    stated = dict(code or {})
+    path = stated.pop("path", None)  # no option names it
+    return stated or None, {"path": path} if path else None
 
 
 def environment(*, python: str | None, lock_file: Path | None, image_digest: str | None) -> dict[str, str] | None:

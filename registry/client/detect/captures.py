@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -44,6 +45,17 @@ class Capture:
         """Return the capture without facts of these kinds."""
         return replace(self, facts={kind: value for kind, value in self.facts.items() if kind not in kinds})
 
+    def in_directory(self, path: str) -> Capture:
+        """Return the capture without a command that runs elsewhere than in the directory *path* of the repository."""
+        code = self.facts.get("code")
+        if code is None or posixpath.normpath(code.get("path") or ".") == posixpath.normpath(path):
+            return self
+        warning = (
+            f"{self.source}: the command {code['command']} is not recorded: it runs in {code.get('path') or '.'}, "
+            f"and the code is in {path}"
+        )
+        return replace(self.without({"code"}), warnings=(*self.warnings, warning))
+
 
 class FoundFacts(TypedDict):
     """What was found in one source and recorded: texts for people, by the kind of the fact."""
@@ -66,8 +78,9 @@ def join(stated: Mapping[str, Any], captures: Sequence[Capture]) -> Joined:
     """Return the *stated* facts, completed by those of the *captures*; the first that names a fact has it.
 
     Params, metrics, tags and the environment are completed by key, datasets and base models by digest or URI: a dataset
-    that is known by one of its digests gets the others. A command that a capture names without a repository joins the
-    code that is known, with its directory. Facts that a registry would refuse are left out with a warning.
+    that is known by one of its digests gets the others. A command or a directory that a capture names without a
+    repository joins the code that is known; a command has its directory. Facts that a registry would refuse are left
+    out with a warning.
     """
     facts, found, warnings = dict(stated), dict[str, dict[str, list[str]]](), list[str]()
     for capture in captures:
@@ -109,7 +122,7 @@ def _add_fact(facts: dict[str, Any], kind: str, value: Any) -> tuple[list[str], 
         known = facts.get("code") or {}
         if known and "repo" in value:  # the code that is stated may be another
             return [], []
-        if known.get("command"):
+        if known.get("command") and "command" in value:
             return [], []
         facts["code"] = {**known, **value}
         return described("code", value), []
@@ -182,5 +195,7 @@ def _described_code(code: Mapping[str, Any]) -> Iterator[str]:
         yield f"commit {commit[:12]}{branch}{' with changes' if code.get('dirty') else ''}"
     elif repo := code.get("repo"):
         yield f"repository {repo}"
+    elif (path := code.get("path")) and "command" not in code:
+        yield f"directory {path}"
     if command := code.get("command"):
         yield f"command {command}"
