@@ -99,13 +99,10 @@ def environment(*, python: str | None, lock_file: Path | None, image_digest: str
 
 def base_model(text: str) -> BaseModel:
     """Return the base model that a value of --base-model describes. Raises BadParameter."""
-    from registry.client import errors
     from registry.client.files import data
 
-    try:
+    with _blaming_option("--base-model"):
         return data.base_model(text)
-    except errors.UnfitSource as error:
-        raise click.BadParameter(str(error), param_hint="--base-model") from error
 
 
 def origins(session: Session, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,33 +117,27 @@ def origins(session: Session, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def dataset(text: str, option: str = "--data") -> Dataset:
-    """Return the dataset that a value of *option* describes. Raises BadParameter."""
-    from registry.client import errors
+    """Return the dataset that a value of *option* describes. Raises BadParameter, or SourceChanged."""
     from registry.client.files import data
 
-    try:
+    with _blaming_option(option):
         return data.described(text)
-    except errors.UnfitSource as error:
-        raise click.BadParameter(error.detail, param_hint=option) from error
 
 
 def sought_data(text: str) -> dict[str, str]:
-    """Return what a question about data names: an address without a digest, otherwise digests. Raises BadParameter.
+    """Return what a question about data names: an address without a digest, otherwise digests.
 
-    Files and directories here have those of DVC, too.
+    Files and directories here have those of DVC, too. Raises BadParameter, or SourceChanged.
     """
-    from registry.client import errors
     from registry.client.detect.dvc import checksums
     from registry.client.files import data, scan
 
-    try:
+    with _blaming_option("DATA"):
         if (address := data.address_of(text)) is not None:
             return {"dataset": address}
         dataset = data.described(text)
         others = checksums.digests(Path(text)) if scan.exists(text) and not _is_pointer(Path(text)) else []
         return {"digest": " ".join([*dataset["digests"], *others])}
-    except errors.UnfitSource as error:
-        raise click.BadParameter(error.detail, param_hint="DATA") from error
 
 
 def _is_pointer(path: Path) -> bool:
@@ -202,11 +193,13 @@ def signature(path: Path | None) -> dict[str, Any] | None:
 
 @contextmanager
 def _blaming_option(option: str) -> Iterator[None]:
-    """Turn a file that cannot be read into wrong usage of the *option*."""
+    """Turn what cannot be read into wrong usage of the *option*, except a file that changes at the same time."""
     from registry.client import errors
 
     try:
         yield
+    except errors.SourceChanged:  # the command may be right: run again, it succeeds
+        raise
     except (errors.UnfitSource, ValueError) as error:
         raise click.BadParameter(getattr(error, "detail", str(error)), param_hint=option) from error
 

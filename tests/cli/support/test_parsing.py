@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from registry.cli.support import version_facts
+from registry.cli.support.exit_codes import Exit
 from registry.rules.time_texts import read_time
 from tests.cli.conftest import CommandLine, Place
 
@@ -96,6 +98,21 @@ def test_data_is_named_after_its_file(place: Place, text: str, name: str, role: 
 
     digest = f"sha256:{hashlib.sha256(b'a,b').hexdigest()}"
     assert version_facts.dataset(text) == {"name": name, "digests": [digest], "role": role}
+
+
+@pytest.mark.parametrize("options", [("--data", "big.csv"), ("--lock-file", "big.csv"), ("--data", ".")])
+def test_a_file_that_changes_while_it_is_hashed_is_a_conflict(
+    run_cli: CommandLine, place: Place, monkeypatch: pytest.MonkeyPatch, options: tuple[str, str]
+) -> None:
+    big = place.cwd / "big.csv"
+    big.write_bytes(b"a,b")
+    # The kernel's advice about a file is asked for between its opening and its end.
+    monkeypatch.setattr(os, "posix_fadvise", lambda *_: big.write_bytes(b"longer"))
+
+    done = run_cli("register", "fraud", ".", *options)
+
+    assert done.code == Exit.CONFLICT
+    assert "big.csv changed while it was being read" in done.err
 
 
 @pytest.mark.parametrize(
