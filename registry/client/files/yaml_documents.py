@@ -8,14 +8,24 @@ from typing import Any
 import yaml
 
 LEVELS = 64
+MOST_CHARACTERS = 16 << 20  # of a document with each alias in full; one without aliases has at most as many as bytes
 _MERGE = "tag:yaml.org,2002:merge"  # "<<", whose keys others may override
 
 
 def load(content: bytes, check: Callable[[list[tuple[Any, Any]]], object]) -> Any:
-    """Return the document; *check* is called with the keys of each mapping, in pairs with None. Raises ValueError."""
+    """Return the document; *check* is called with the keys of each mapping, in pairs with None.
+
+    Raises ValueError, also for deep nesting and for aliases and merge keys that stand for too much.
+    """
 
     class Loader(yaml.SafeLoader):
         """Plain values only."""
+
+        def get_single_node(self) -> yaml.Node | None:
+            node = super().get_single_node()
+            if node is not None:
+                _measure(node, {})
+            return node
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
             keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE]
@@ -26,6 +36,27 @@ def load(content: bytes, check: Callable[[list[tuple[Any, Any]]], object]) -> An
         return yaml.load(content, Loader)  # noqa: S506 -- a SafeLoader
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+
+
+def _measure(node: yaml.Node, measured: dict[yaml.Node, tuple[int, int]], above: int = 0) -> tuple[int, int]:
+    """Return the characters and the levels of a node with each alias in full. Raises ValueError for too many.
+
+    A node that is *measured* is not visited again: a few lines of aliases can stand for more than memory holds.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return max(len(node.value), 1), 0
+    if node not in measured:
+        if above == LEVELS:  # as many as there are in a node that stands in itself
+            raise ValueError(f"it has more than {LEVELS} levels")
+        members = [one for pair in node.value for one in pair] if isinstance(node, yaml.MappingNode) else node.value
+        sizes = [_measure(member, measured, above + 1) for member in members]
+        measured[node] = 1 + sum(size for size, _ in sizes), 1 + max((levels for _, levels in sizes), default=0)
+    size, levels = measured[node]
+    if size > MOST_CHARACTERS:
+        raise ValueError(f"its aliases stand for more than {MOST_CHARACTERS >> 20} MiB")
+    if above + levels > LEVELS:
+        raise ValueError(f"it has more than {LEVELS} levels")
+    return size, levels
 
 
 def load_untagged(content: bytes) -> Any:

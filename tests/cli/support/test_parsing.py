@@ -83,6 +83,40 @@ def test_a_file_that_holds_no_numbers_is_wrong_usage(run_cli: CommandLine, place
     assert "Traceback" not in done.err
 
 
+MERGED = "\n".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 10))
+LISTED = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10))
+LONG = "\n".join(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 2000))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"a0: &a0 {{x: 1}}\n{MERGED}\n", "its aliases stand for more than 16 MiB"),
+        (f"a0: &a0 [x]\n{LISTED}\n", "its aliases stand for more than 16 MiB"),
+        (f"a0: &a0 [x]\n{LONG}\n", "it has more than 64 levels"),
+        ("a: &a [*a]\n", "it has more than 64 levels"),
+    ],
+    ids=["merged", "listed", "long", "circle"],
+)
+def test_aliases_that_stand_for_too_much_are_wrong_usage(
+    run_cli: CommandLine, place: Place, text: str, says: str
+) -> None:
+    (place.cwd / "p.yaml").write_text(text)
+
+    done = run_cli("register", "fraud", ".", "--params-file", "p.yaml")
+
+    assert done.code == Exit.USAGE
+    assert says in " ".join(done.err.split())
+
+
+def test_merge_keys_of_a_file_of_params_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("base: &base {depth: 6, eta: 0.1}\nown: {<<: *base, eta: 0.2}\n")
+
+    params = version_facts.merged_params(tmp_path / "p.yaml", {})
+
+    assert params == {"base.depth": "6", "base.eta": "0.1", "own.eta": "0.2", "own.depth": "6"}
+
+
 @pytest.mark.parametrize(
     ("text", "name", "role"),
     [
