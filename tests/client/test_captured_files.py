@@ -82,8 +82,10 @@ def test_files_that_contradict_each_other_state_nothing(
     })  # fmt: skip
 
     done = client.register("fraud", model)
-
     body = registry.registered
+    stated = client.register("fraud", model, framework="sklearn")["warnings"]
+
+    assert not [one for one in stated if "the framework" in one]
     assert (body.get("framework"), body["tags"]) == (None, {"model.format": "safetensors"})
     assert body["run"] == {"system": "mlflow", "id": "a" * 32, "stated_by": "MLmodel"}
     assert body["environment"] == {"lock_digest": f"sha256:{sha256(b'')}"}

@@ -31,8 +31,8 @@ def data(name: str, *digests: str) -> dict[str, Any]:
          {"evaluations": [{"metrics": {"auc": 0.9}}], "metrics": {"f1": 1}}),
         ({"datasets": [data("own", "1")]}, {"datasets": [data("found", "2", "1"), data("other", "3")]},
          {"datasets": [data("own", "1", "2"), data("other", "3")]}),
-        ({"base_models": [{"uri": "hf://a"}]}, {"base_models": [{"uri": "hf://a"}, {"uri": "hf://b"}]},
-         {"base_models": [{"uri": "hf://a"}, {"uri": "hf://b"}]}),
+        ({"base_models": [{"uri": "hf://a"}]}, {"base_models": [{"uri": "hf://a"}]}, {"base_models": [{"uri": "hf://a"}]}),
+        ({}, {"base_models": [{"uri": "hf://a"}, {"uri": "hf://b"}]}, {"base_models": [{"uri": "hf://a"}, {"uri": "hf://b"}]}),
         ({"environment": {"python": "3.12"}}, {"environment": {"python": "3.11", "lock_digest": "sha256:0"}},
          {"environment": {"python": "3.12", "lock_digest": "sha256:0"}}),
         ({"code": CODE}, {"code": COMMAND}, {"code": CODE | COMMAND}),
@@ -51,6 +51,20 @@ def test_stated_facts_come_first_and_found_ones_complete_them(
     assert joined.facts == facts
     assert [one["source"] for one in joined.found] == (["file"] if facts != stated else [])
     assert joined.warnings == []
+
+
+def test_other_base_models_than_the_stated_ones_are_left_out_with_a_warning() -> None:
+    stated = {"base_models": [{"uri": "hf://own"}], "framework": "own"}
+    captures = [
+        Capture("README.md", {"base_models": [{"uri": "hf://card"}]}),
+        Capture("the files", undecided={"framework": "several frameworks"}),
+    ]
+
+    joined, alone = join(stated, captures), join({}, captures)
+
+    assert (joined.facts, joined.found) == (stated, [])
+    assert joined.warnings == ["README.md: not recorded, as other base models are stated: hf://card"]
+    assert (alone.facts, alone.warnings) == ({"base_models": [{"uri": "hf://card"}]}, ["several frameworks"])
 
 
 def test_what_a_registry_would_refuse_is_left_out() -> None:

@@ -33,13 +33,15 @@ class DataOrigin:
 class Capture:
     """Facts that one *source* states, in the form of the API; *source* is a file, or a system such as ``git``.
 
-    ``warnings`` name what could not be read, ``origins`` are edges between datasets, stated after the registration.
+    ``warnings`` name what could not be read, ``undecided`` why a kind of fact is not among the facts: a warning unless
+    it is known otherwise. ``origins`` are edges between datasets, stated after the registration.
     """
 
     source: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     origins: tuple[DataOrigin, ...] = ()
+    undecided: Mapping[str, str] = field(default_factory=dict)
 
     def without(self, kinds: Collection[str]) -> Capture:
         """Return the capture without facts of these kinds."""
@@ -78,7 +80,8 @@ def join(stated: Mapping[str, Any], captures: Sequence[Capture]) -> Joined:
     """Return the *stated* facts, completed by those of the *captures*; the first that names a fact has it.
 
     Params, metrics, tags and the environment are completed by key, datasets and base models by digest or URI: a dataset
-    that is known by one of its digests gets the others. A command or a directory that a capture names without a
+    that is known by one of its digests gets the others. Base models are left out with a warning where others are
+    stated. A command or a directory that a capture names without a
     repository joins the code that is known; a command has its directory. Facts that a registry would refuse are left
     out with a warning.
     """
@@ -86,10 +89,16 @@ def join(stated: Mapping[str, Any], captures: Sequence[Capture]) -> Joined:
     for capture in captures:
         taken: dict[str, list[str]] = {}
         warnings += capture.warnings
+        warnings += [problem for kind, problem in capture.undecided.items() if facts.get(kind) is None]
         for kind, value in capture.facts.items():
             if value in (None, {}, [], ()):
                 continue
-            added, refused = _add_fact(facts, kind, value)
+            fitting = value
+            if kind == "base_models" and (others := _other_base_models(stated, value)):
+                names = listed([one.get("uri") or one["digests"][0] for one in others])
+                warnings.append(f"{capture.source}: not recorded, as other base models are stated: {names}")
+                fitting = [one for one in value if one not in others]
+            added, refused = _add_fact(facts, kind, fitting)
             if added:
                 taken[kind] = added
             warnings += [f"{capture.source}: {problem}" for problem in refused]
@@ -181,6 +190,12 @@ def _add_to_list(facts: dict[str, Any], kind: str, value: Sequence[Mapping[str, 
     if added:
         facts[kind] = known
     return added, problems
+
+
+def _other_base_models(stated: Mapping[str, Any], value: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return those of a capture's base models that are not among the stated ones; none where none is stated."""
+    known = stated.get("base_models") or ()
+    return [one for one in value if known and not any(_is_same_thing(one, other) for other in known)]
 
 
 def _is_same_thing(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

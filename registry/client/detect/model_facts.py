@@ -56,7 +56,7 @@ def captures(files: Sequence[Hashed], cwd: Path) -> Iterator[Capture]:
         yield Capture(path, given(framework=framework, tags=tags))
     yield from _of_weights(recognized, warnings)
     if not any(facts.framework for _, facts in described):
-        yield from _of_frameworks(recognized, warnings)
+        yield from _of_frameworks(recognized)
     for path, facts in described:  # after the headers of weights, which state what the files have
         yield Capture(path, {"tags": given(**{DTYPE: facts.dtype})})
     yield from base_models.captures(_choices_of_bases(described, recognized), cwd, warnings)
@@ -104,15 +104,16 @@ def _of_weights(recognized: Sequence[Recognized], warnings: list[str]) -> Iterat
         yield Capture(path, {"tags": {FORMAT: name}})
 
 
-def _of_frameworks(recognized: Sequence[Recognized], warnings: list[str]) -> Iterator[Capture]:
-    """Yield the framework, unless the files have several."""
+def _of_frameworks(recognized: Sequence[Recognized]) -> Iterator[Capture]:
+    """Yield the framework, or that the files have several."""
     frameworks = {one.format.framework: one.path for one in reversed(recognized) if one.format.framework}
     if len(frameworks) == 1:
         ((name, path),) = frameworks.items()
         yield Capture(path, {"framework": name})
     elif frameworks:
         named = listed([f"{name} ({path})" for name, path in sorted(frameworks.items())])
-        warnings.append(f"the framework is not recorded from the files, which are of several: {named}")
+        problem = f"the framework is not recorded from the files, which are of several: {named}"
+        yield Capture(_FILES, undecided={"framework": problem})
 
 
 def _choices_of_bases(
