@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,7 @@ def test_facts_of_the_files_are_printed_shown_and_searched_and_fail_no_repetitio
     update = run_cli("register", model, "hub", *run, "--tag", "team=risk", "--update")
     new = run_cli("register", model, "hub", "--run-id", "8")
     shown = ok(run_cli("show", f"{model}:2")).out
+    bill = json.loads(ok(run_cli("export", "lineage", f"{model}:2", "--format", "cyclonedx-1.7")).out)
 
     assert (bare["created"], bare["version"]["tags"], bare["version"]["framework"]) == (True, {}, None)
     assert (again.code, "nothing changed" in again.out) == (0, True)
@@ -92,3 +94,9 @@ def test_facts_of_the_files_are_printed_shown_and_searched_and_fail_no_repetitio
     assert "nothing of adapter_config.json is recorded: it is not a JSON object" in new.err
     assert all(text in shown for text in ("hf://org/base (quantize)", "model.parameters", "gguf", "license"))
     assert f"{model}:2" in ok(run_cli("search", f"name = '{model}' AND tags.`model.parameters` = '50'")).out
+    component = bill["metadata"]["component"]
+    assert component["licenses"] == [{"license": {"id": "MIT"}}]
+    assert component["modelCard"]["modelParameters"]["modelArchitecture"] == "llama"
+    assert [one["name"] for one in component["pedigree"]["ancestors"]] == ["hf://org/base"]
+    properties = {one["name"].rpartition("tag.")[2]: one["value"] for one in component["properties"]}
+    assert [properties[f"model.{name}"] for name in ("parameters", "dtype", "format")] == ["50", "Q4_K_M", "gguf"]
