@@ -67,8 +67,9 @@ def test_the_graph_is_drawn_for_other_programs(run_cli: CommandLine, model: str)
     assert '["model hf://org/a#34;b#93;#124;c@1"]' in mermaid
 
 
-def test_drawings_state_who_asserted_an_edge_later(run_cli: CommandLine, model: str) -> None:
-    ok(run_cli("register", model, "model", "--run-id", "1"))
+def test_drawings_state_the_commit_and_who_asserted_an_edge_later(run_cli: CommandLine, model: str) -> None:
+    code = ("--repo", "https://git.test/a", "--commit", "0a1b2c3d4e5f60718293")
+    ok(run_cli("register", model, "model", "--run-id", "1", *code))
     ok(run_cli("lineage", "add", f"{model}:1", "--base-model", "hf://org/later", "--derivation", "finetune"))
 
     drawn = {form: ok(run_cli("lineage", "show", f"{model}:1", "--format", form)).out for form in ("tree", "dot")}
@@ -77,6 +78,7 @@ def test_drawings_state_who_asserted_an_edge_later(run_cli: CommandLine, model: 
     (line,) = (one for one in drawn["tree"].splitlines() if "hf://org/later" in one)
     assert re.search(r": model hf://org/later \[asserted by [^,]+, [0-9]{4}-[0-9]{2}-[0-9]{2}\]$", line), line
     assert drawn["tree"].count("asserted by") == 1
+    assert "built from: code https://git.test/a at 0a1b2c3d4e5f\n" in drawn["tree"]
     assert re.search(r'\[label="derived from \(finetune\)\\nasserted by [^"]+", style=dashed\];', drawn["dot"])
     assert drawn["dot"].count("dashed") == 1
     assert re.search(r'-\.->\|"derived from \(finetune\)<br>asserted by [^"]+"\|', mermaid)

@@ -24,7 +24,11 @@ DATA = "[NAME=]DATA"
 
 @click.group()
 def lineage() -> None:
-    """Show where versions and data come from, and add what is learned later."""
+    """Show where versions and data come from, and add what is learned later.
+
+    registry impact lists the versions that depend on data, code or a model. registry export lineage writes the lineage
+    of a version for another system.
+    """
 
 
 @lineage.command()
@@ -58,14 +62,17 @@ def show(session: Session, ref: Reference, depth: int, direction: Any, drawing: 
 @click.option("--data", multiple=True, metavar=f"[ROLE=]{DATA}", help="Data that it used; as in registry register.")
 @click.option("--evaluated-on", multiple=True, metavar=DATA, help="Data that it was evaluated on later.")
 @click.option("--parent", "parents", multiple=True, type=REFERENCE, help="A version that it derives from.")
-@click.option("--base-model", "base_models", multiple=True, metavar="URI[@DIGEST]", help="A model outside of it.")
+@click.option(
+    "--base-model", "base_models", multiple=True, metavar="URI[@DIGEST]", help="A model outside of this registry."
+)
 @click.option("--derivation", type=click.Choice(DERIVATIONS), help="How it derives from its parents and base models.")
 @reason()
 @connected
 def add(session: Session, ref: Reference, reason: str | None, **options: Any) -> None:
-    """Add to the lineage of a version what was learned since it was registered.
+    """Add to the lineage of a version.
 
-    What the registration recorded stays as it is. Edges that are there stay; retracted ones are reinstated.
+    It takes what was learned since the registration. What the registration recorded stays as it is. Edges that are
+    there stay; retracted ones are reinstated.
 
     \b
     Example:
@@ -91,9 +98,10 @@ def add(session: Session, ref: Reference, reason: str | None, **options: Any) ->
 @reason()
 @connected
 def data(session: Session, dataset: str, reason: str | None, **options: Any) -> None:
-    """Add what a dataset is a part of, what it was made from, and by which job.
+    """Add to the lineage of a dataset.
 
-    DATA is a file or a directory here, a digest, or an address with a digest, as in registry register.
+    It takes what the dataset is a part of, what it was made from, and by which job. DATA is a file or a directory here,
+    a digest, or an address with a digest, as in registry register.
 
     \b
     Example:
@@ -114,9 +122,10 @@ def data(session: Session, dataset: str, reason: str | None, **options: Any) -> 
 @click.argument("file", type=click.File("rb"), metavar="FILE")
 @connected
 def event(session: Session, file: IO[bytes]) -> None:
-    """Send events of OpenLineage: FILE is a JSON object, or has one on each line; - reads stdin.
+    """Send events of OpenLineage from a file.
 
-    Pipelines send their events to the registry themselves. What was sent before changes nothing.
+    FILE is a JSON object, or has one on each line; - reads stdin. Pipelines send their events to the registry
+    themselves. What was sent before changes nothing.
 
     \b
     Example:

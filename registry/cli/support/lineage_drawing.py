@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from registry.client.types import GraphEdgeView, GraphNodeView, GraphView
 
-_SHORT = 12  # hex digits of a digest that are shown
+_SHORT = 12  # hex digits of a digest or a commit that are shown
 _SHAPES = {"version": "box", "dataset": "cylinder", "model": "box3d", "job": "component"}
 
 
@@ -82,7 +82,9 @@ def _label(node: GraphNodeView) -> str:
     state = f" ({node['state']})" if node["state"] not in (None, "ready") else ""
     kind = "" if node["kind"] == "version" else f"{node['kind']} "
     digest = f" {_begin(node['digests'][0])}" if node["digests"] and node["digests"][0] != node["name"] else ""
-    return f"{kind}{node['name']}{digest}{stage}{state}"
+    commit = node["facts"].get("commit")
+    commit = f" at {commit[:_SHORT]}" if commit and commit != node["name"] else ""
+    return f"{kind}{node['name']}{digest}{commit}{stage}{state}"
 
 
 def _begin(digest: str) -> str:
