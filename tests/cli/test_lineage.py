@@ -91,6 +91,7 @@ def test_what_names_nothing_is_refused_with_what_to_do(run_cli: CommandLine, mod
     refused = {
         ("impact",): "exactly one of DATA",
         ("impact", "no-such-file.csv"): "is not a file or a directory here",
+        ("impact", "a dataset"): "--dataset takes the name of a dataset",
         ("lineage", "add", f"{model}:1"): "must be given",
         ("lineage", "add", f"{model}:1", "--derivation", "merge"): "--parent or a --base-model",
         ("lineage", "data", "model", "--job", "clean"): "NAMESPACE/NAME",

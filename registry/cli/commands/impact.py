@@ -41,9 +41,9 @@ def impact(session: Session, data: str | None, limit: int, stage: Any, as_of: st
     """List the versions that depend on DATA, directly or through other data and models; those in production first.
 
     DATA is a digest, a file or a directory here, of which the digest is computed, or the address of data, whatever its
-    content. A version depends on what it used, and on all that this was made from. The times are of its latest tenure
-    of production. Deleted versions are listed too. An empty list is an answer; exit code 4 means that no lineage names
-    it.
+    content. --dataset takes a name. A version depends on what it used, and on all that this was made from. The times
+    are of its latest tenure of production. Deleted versions are listed too. An empty list is an answer; exit code 4
+    means that no lineage names it.
 
     \b
     Example:

@@ -132,7 +132,8 @@ def sought_data(text: str) -> dict[str, str]:
     from registry.client.detect.dvc import checksums
     from registry.client.files import data, scan
 
-    with _blaming_option("DATA"):
+    names = "" if scan.exists(text) else " --dataset takes the name of a dataset."
+    with _blaming_option("DATA", names):
         if (address := data.address_of(text)) is not None:
             return {"dataset": address}
         dataset = data.described(text)
@@ -192,8 +193,11 @@ def signature(path: Path | None) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _blaming_option(option: str) -> Iterator[None]:
-    """Turn what cannot be read into wrong usage of the *option*, except a file that changes at the same time."""
+def _blaming_option(option: str, hint: str = "") -> Iterator[None]:
+    """Turn what cannot be read into wrong usage of the *option*, except a file that changes at the same time.
+
+    *hint* follows the message.
+    """
     from registry.client import errors
 
     try:
@@ -201,7 +205,7 @@ def _blaming_option(option: str) -> Iterator[None]:
     except errors.SourceChanged:  # the command may be right: run again, it succeeds
         raise
     except (errors.UnfitSource, ValueError) as error:
-        raise click.BadParameter(getattr(error, "detail", str(error)), param_hint=option) from error
+        raise click.BadParameter(f"{getattr(error, 'detail', error)}{hint}", param_hint=option) from error
 
 
 def some(values: Sequence[Any]) -> list[Any] | None:

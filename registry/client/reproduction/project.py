@@ -15,7 +15,6 @@ FILE_NAME = "MLproject"
 MAIN = "main"
 MOST_BYTES = 64 << 10
 MOST_ENTRIES = 1000  # of a list or a mapping
-TYPES = ("string", "float", "path", "uri")
 _PLACE = re.compile(r"\{([A-Za-z_][\w-]*)\}")
 
 
@@ -98,13 +97,15 @@ def _entry_point(name: Any, value: Any) -> EntryPoint:
 
 
 def _default(name: Any, value: Any) -> str | None:
-    """Return the default of a parameter: ``{type: float, default: 0.1}``, or the type alone."""
+    """Return the default of a parameter: ``{type: float, default: 0.1}``, or the type alone.
+
+    Any type is accepted, such as int: MLflow does not limit them.
+    """
     if isinstance(value, Mapping):
         kind, default = value.get("type", "string"), value.get("default")
     else:
         kind, default = value, None
-    if kind not in TYPES:
-        raise ValueError(f"the parameter {name} has the type {str(kind)[:50]!r}, which is none of {', '.join(TYPES)}")
+    _require_text(kind, f"the type of {name}")
     if kind == "float" and default is not None:
         float(_require_text(default, f"the default of {name}"))
     return None if default is None else _require_text(default, f"the default of {name}")

@@ -17,9 +17,10 @@ entry_points:
       data: path
       depth: {type: float, default: 6}
       label: {type: string, default: "a b"}
+      rounds: {type: int, default: 3}
     command: >
       python train.py {data}
-      --depth {depth} --label {label} --again {depth}
+      --depth {depth} --label {label} --again {depth} --rounds {rounds}
   score: {command: "python score.py"}
 """
 
@@ -29,7 +30,7 @@ def test_a_project_gives_a_command_with_quoted_parameters() -> None:
 
     assert (found.name, found.python_file, list(found.entry_points)) == ("fraud", "python_env.yaml", ["main", "score"])
     assert project.command(found, {"data": "it's; rm -rf /", "unknown": "x"}) == (
-        """python train.py 'it'"'"'s; rm -rf /' --depth 6 --label 'a b' --again 6"""
+        """python train.py 'it'"'"'s; rm -rf /' --depth 6 --label 'a b' --again 6 --rounds 3"""
     )
     assert project.command(found, {}, "score") == "python score.py"
     with pytest.raises(ValueError, match="needs parameters without a value: data"):
@@ -48,7 +49,7 @@ def test_a_project_gives_a_command_with_quoted_parameters() -> None:
         b"entry_points: " + b"[" * 20_000,
         b"name: " + b"x" * project.MOST_BYTES,
         b"[]", b"\xff\xfe", b"{", b"entry_points: {main: {}}", b"entry_points: {main: {command: [x]}}",
-        b"entry_points: {main: {command: x, parameters: {a: {type: list}}}}",
+        b"entry_points: {main: {command: x, parameters: {a: {type: [int]}}}}",
         b"entry_points: {main: {command: x, parameters: {a: {type: float, default: x}}}}",
         b"conda_env: c.yaml\npython_env: p.yaml", b"docker_env: image", b"entry_points: {main: &m {command: *m}}",
     ],
