@@ -22,6 +22,10 @@ def made_from(caller: Caller, dataset: dict[str, object], origin: dict[str, obje
     return caller("POST", "/lineage/datasets", {"dataset": dataset, "transformed_from": [origin]})
 
 
+def sent(caller: Caller, event: dict[str, object]) -> requests.Response:
+    return caller("POST", "/lineage/events", event)
+
+
 def test_edges_that_close_a_cycle_together_are_not_all_added(fleet: Fleet, audit_reader: AuditReader) -> None:
     circle = [data() for _ in range(CLIENTS)]
     pairs = zip(circle, [*circle[1:], circle[0]], strict=True)
@@ -41,3 +45,25 @@ def test_the_same_edge_is_added_once(fleet: Fleet) -> None:
     assert [reply.status_code for reply in replies] == [200] * CLIENTS
     assert sorted(reply.json()["changed"] for reply in replies) == [False] * (CLIENTS - 1) + [True]
     assert len({reply.json()["edges"][0]["id"] for reply in replies}) == 1
+
+
+def test_equal_events_of_a_pipeline_are_recorded_once(fleet: Fleet) -> None:
+    run, name = str(uuid.uuid4()), uuid.uuid4().hex
+    start: dict[str, object] = {
+        "eventType": "START",
+        "eventTime": "2026-11-21T12:40:00Z",
+        "producer": "https://example.org/airflow",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent",
+        "run": {"runId": run},
+        "job": {"namespace": "airflow", "name": name},
+        "inputs": [{"namespace": "s3://lake", "name": f"{name}/raw"}],
+        "outputs": [],
+    }
+    end = start | {"eventType": "COMPLETE", "inputs": [], "outputs": [{"namespace": "s3://lake", "name": name}]}
+
+    started, ended = (fleet.at_once([functools.partial(sent, event=event)] * CLIENTS) for event in (start, end))
+
+    assert [reply.status_code for reply in (*started, *ended)] == [200] * 2 * CLIENTS
+    assert {reply.json()["outcome"] for reply in started} == {"ignored"}
+    assert {(reply.json()["outcome"], reply.json()["added"]) for reply in ended} == {("recorded", 2)}
+    assert len({reply.json()["entry"] for reply in ended}) == 1
