@@ -38,13 +38,15 @@ def _place_of_sqlite(element: place_of, compiler: Any, **options: Any) -> str:
     return f"substr(rtrim(replace(replace({bare}, 's3a://', 's3://'), 's3n://', 's3://'), '/'), 1, 512)"
 
 
-def is_dataset(node: Any) -> ColumnElement[bool]:
-    """Return the condition that *node* is one of data, as the partial index has it."""
-    condition: ColumnElement[bool] = node.kind == literal_column(f"'{NodeKind.DATASET.value}'")
+def is_dataset(node: Any, *, by_index: bool = True) -> ColumnElement[bool]:
+    """Return the condition that *node* is one of data, as the partial index has it; else no index is used for it."""
+    kind = node.kind if by_index else node.kind.concat(literal_column("''"))
+    condition: ColumnElement[bool] = kind == literal_column(f"'{NodeKind.DATASET.value}'")
     return condition
 
 
-def is_place(node: Any) -> ColumnElement[bool]:
+def is_place(node: Any, *, by_index: bool = True) -> ColumnElement[bool]:
     """Return the condition that *node* is data at an address, whatever its content: its name is the address."""
     digest = aliased(LineageDigest)
-    return and_(is_dataset(node), not_(select(digest.node_id).where(digest.node_id == node.id).exists()))
+    has_digest = select(digest.node_id).where(digest.node_id == node.id).exists()
+    return and_(is_dataset(node, by_index=by_index), not_(has_digest))

@@ -25,7 +25,7 @@ from registry.db.models import (
 from registry.db.queries.cached_fragments import Fixed
 from registry.db.queries.lineage_edges import is_in_force
 from registry.db.queries.missing_lineage import missing_requirements
-from registry.db.queries.search_terms import PREFIX, Column, Related, SearchDialect
+from registry.db.queries.search_terms import PREFIX, Column, Owners, Related, SearchDialect
 from registry.domain.filters.terms import Key
 from registry.domain.lineage import NodeKind
 
@@ -94,6 +94,8 @@ def of_versions(key: Key, dialect: SearchDialect) -> Column | Related:
             return _metric(key, dialect)
         case "alias":
             return _aliases(AliasTenure.version_id == Version.id)
+        case "dataset.digest":
+            return _dataset_digest(dialect)
     return _LINEAGE[key.field]()
 
 
@@ -131,12 +133,12 @@ def beginning(table: Any) -> ColumnElement[str]:
 
 def _metric(key: Key, dialect: SearchDialect) -> Related:
     """Return the latest value under a name: on a dataset or on any data, as a whole or on one slice."""
-    latest = _latest(key)
+    latest = _latest(key, dialect)
     statement = select(VersionMetric.value).where(*latest).correlate(Version)
     return Related(statement, VersionMetric.value, compared=dialect.unindexed(VersionMetric.value), joined=latest)
 
 
-def _latest(key: Key, name: Any = VersionMetric.key) -> tuple[ColumnElement[bool], ...]:
+def _latest(key: Key, dialect: SearchDialect, name: Any = VersionMetric.key) -> tuple[ColumnElement[bool], ...]:
     """Return the row of ``VersionMetric`` that holds the value which the key means of ``Version``.
 
     *name* is the expression of the row's key.
@@ -149,7 +151,8 @@ def _latest(key: Key, name: Any = VersionMetric.key) -> tuple[ColumnElement[bool
         same.append(later.dataset_digest.in_(data) if key.same else later.dataset_digest == key.on)
         named.append(VersionMetric.dataset_digest.in_(data) if key.same else VersionMetric.dataset_digest == key.on)
     latest = select(func.max(later.id)).where(*same).correlate(VersionMetric).scalar_subquery()
-    return (*named, VersionMetric.id == latest)
+    # No id is greater. PostgreSQL expects one row of them all to be equal, and a third to be as great or greater.
+    return (*named, VersionMetric.id >= latest if dialect.postgresql else VersionMetric.id == latest)
 
 
 def compares_datasets(matching: Rows, key: Key, dialect: SearchDialect) -> ColumnElement[bool]:
@@ -164,7 +167,7 @@ def compares_datasets(matching: Rows, key: Key, dialect: SearchDialect) -> Colum
     named = select(VersionMetric.id).where(name == key.entry, digest.is_not(None))
     least, most = (named.with_only_columns(end(digest)).scalar_subquery() for end in (func.min, func.max))
     several = or_(least < most, and_(least.is_not(None), values.where(digest.is_(None)).exists()))
-    statement = matching.join(VersionMetric, VersionMetric.version_id == Version.id).where(*_latest(key, name))
+    statement = matching.join(VersionMetric, VersionMetric.version_id == Version.id).where(*_latest(key, dialect, name))
     dataset = func.coalesce(digest, literal_column("''"))
     one = statement.with_only_columns(dataset).limit(literal_column("1")).scalar_subquery()
     return case((several, statement.where(dataset != one).exists()), else_=false())
@@ -202,15 +205,16 @@ def _dataset_name() -> Related:
     return Related(statement.correlate(Version), target.name)
 
 
-def _dataset_digest() -> Related:
+def _dataset_digest(dialect: SearchDialect) -> Related:
     own, target = aliased(LineageNode), aliased(LineageNode)
     statement = select(LineageDigest.digest).join(target, target.id == LineageDigest.node_id)
     statement = statement.join(LineageEdge, LineageEdge.target_id == target.id)
     statement = statement.join(own, own.id == LineageEdge.source_id)
-    statement = statement.where(
-        own.version_id == Version.id, target.kind == NodeKind.DATASET.value, is_in_force(LineageEdge)
-    )
-    return Related(statement.correlate(Version), LineageDigest.digest)
+    kind = dialect.unindexed(target.kind)
+    statement = statement.where(kind == NodeKind.DATASET.value, is_in_force(LineageEdge))
+    owners = statement.where(own.version_id.is_not(None)).with_only_columns(own.version_id)
+    statement = statement.where(own.version_id == Version.id)
+    return Related(statement.correlate(Version), LineageDigest.digest, owners=Owners(Version.id, owners))
 
 
 _LINEAGE: dict[str, Callable[[], Related]] = {
@@ -219,5 +223,4 @@ _LINEAGE: dict[str, Callable[[], Related]] = {
     "code.branch": lambda: _attribute(NodeKind.CODE, "branch"),
     "run.triggered_by": lambda: _attribute(NodeKind.RUN, "triggered_by"),
     "dataset.name": _dataset_name,
-    "dataset.digest": _dataset_digest,
 }

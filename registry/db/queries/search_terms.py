@@ -112,13 +112,22 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Owners:
+    """Rows that have values: ``key`` identifies a row that is searched, the statement returns keys, never NULL."""
+
+    key: Any
+    statement: Rows
+
+
+@dataclass(frozen=True, slots=True)
 class Related:
     """A field whose values are in other tables: the statement gives them for the row that is looked at.
 
     ``beginning`` is the part of a value that an index holds, where one does. ``compared`` is the value in conditions,
     where that is another expression. ``joined``: the conditions under which
     the table of the values has one row at most for the row that is looked at, where an index has these rows in the
-    order of the values.
+    order of the values. ``owners``, of a field whose values are rare, selects the key of the rows that have one, for
+    all of them at once.
     """
 
     statement: Rows
@@ -126,6 +135,7 @@ class Related:
     beginning: Any = None
     compared: Any = None
     joined: tuple[ColumnElement[bool], ...] = ()
+    owners: Owners | None = None
 
 
 def shape(term: Term, is_indexed: Callable[[Key], bool], dialect: SearchDialect) -> tuple[Hashable, dict[str, Any]]:
@@ -236,7 +246,12 @@ def _holds(
 ) -> ColumnElement[bool]:
     if isinstance(place, Related):
         value = place.value if place.compared is None else place.compared
-        return place.statement.where(_compared(value, place.beginning, predicate, dialect, values)).exists()
+        condition = _compared(value, place.beginning, predicate, dialect, values)
+        # SQLite, without statistics, would look at every row that is searched for a value that few have.
+        if place.owners and not dialect.postgresql and predicate.form in _EQUAL and not predicate.is_negated:
+            owners: ColumnElement[bool] = place.owners.key.in_(place.owners.statement.where(condition))
+            return owners
+        return place.statement.where(condition).exists()
     condition = _compared(place.expression, None, predicate, dialect, values)
     return and_(place.expression.is_not(None), condition) if place.nullable else condition
 
@@ -275,6 +290,7 @@ def _is_one_of(column: Any, beginning: Any, values: Sequence[tuple[str, Any]]) -
     return or_(*parts)
 
 
+_EQUAL = {Form.EQ, Form.AMONG}
 _PLAIN: dict[Form, Callable[[Any, Any], ColumnElement[bool]]] = {
     Form.EQ: operators.eq,
     Form.NE: operators.ne,

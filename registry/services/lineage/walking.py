@@ -156,10 +156,12 @@ _NAME_AS_TEXT: Any = _PLACE.name.concat(literal_column("''"))
 def _place_statement(end: str, most: int | None) -> FixedStatement:
     """Return the query for data and the place that it is at, by the id of the data or of the place."""
     own, address = (_DATA, _PLACE.name) if end == "source_id" else (_PLACE, _NAME_AS_TEXT)
+    # SQLite, without statistics, would prefer all nodes of the kind to the ids of many.
+    kinds = is_dataset(_DATA, by_index=own is not _DATA), is_place(_PLACE, by_index=own is not _PLACE)
     statement = (
         select(_DATA.id, _PLACE.id)
         .join(_PLACE, address == place_of(_DATA.attributes))
-        .where(own.id.in_(_VALUES), is_dataset(_DATA), is_place(_PLACE), _DATA.id != _PLACE.id)
+        .where(own.id.in_(_VALUES), *kinds, _DATA.id != _PLACE.id)
         .order_by(own.id, _DATA.id)
     )
     return FixedStatement(statement if most is None else statement.limit(literal_column(str(most))))

@@ -81,6 +81,7 @@ def questions(late: Mapping[int, Mapping[str, str]]) -> list[Question]:
         Question(f"search by metric, page {PAGE}", lambda one, _: late[one.versions]["metric"], _has(lambda _: LIMIT)),
         Question("search of one project", _of_project, _has(None)),
         Question("search by a dataset's digest", _of_dataset, _has(lambda _: 1)),
+        Question("best on a dataset", _best, _has(lambda _: LIMIT)),
     ]
 
 
@@ -122,6 +123,10 @@ def _of_project(catalogue: Catalogue, chance: random.Random) -> str:
 
 def _of_dataset(catalogue: Catalogue, chance: random.Random) -> str:
     return _search({"filter": f"dataset.digest = '{digest_of('clean', chance.randrange(catalogue.versions))}'"})
+
+
+def _best(catalogue: Catalogue, chance: random.Random) -> str:
+    return _search({"best": "auc", "on": digest_of("test", chance.randrange(catalogue.versions // EACH))})
 
 
 def _search(query: Mapping[str, str]) -> str:

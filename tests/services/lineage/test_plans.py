@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from registry.db.session import transaction
+from registry.services.lineage.walking import CHUNK
 from tests.support.api import Api
 from tests.support.databases import Database
 from tests.support.registry_builder import RegistryBuilder
@@ -23,10 +24,17 @@ UNSELECTIVE = re.compile(r"SCAN|\((kind|stage)=\?\)$|Seq Scan on (lineage|tenure
 
 
 def plan(app: Flask, kind: str, text: str, values: Any) -> list[str]:
-    """Return the steps of a statement, by which it would be executed if the tables were large."""
+    """Return the steps of a statement, by which it would be executed if the tables were large.
+
+    On SQLite, lists of nodes that are joined are as long as a statement takes.
+    """
     with app.app_context(), transaction() as session:
         driver: Any = session.connection().connection.driver_connection
         if kind == "sqlite":
+            text, count = re.subn(
+                r"(lineage_nodes_\d\.id IN) \(\?\)", rf"\1 ({', '.join(map(str, range(CHUNK)))})", text
+            )
+            values = values[count:]  # any: only how many nodes are asked about decides
             return [row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {text}", values)]
         session.execute(sa.text("SET LOCAL enable_seqscan = off"))
         cursor = driver.cursor() if isinstance(values, dict) else psycopg.RawCursor(driver)
@@ -60,4 +68,7 @@ def test_questions_about_lineage_read_by_index(
     assert len(read) > 10
     assert [step for text in read for step in steps[text] if UNSELECTIVE.search(step)] == []
     used = str(steps)
-    assert all(index in used for index in ("ix_tenures_version", "ix_lineage_nodes_uri", "ix_lineage_nodes_commit"))
+    # SQLite prefers the other index of the names, which has the range of a model's revisions as well.
+    by_uri = {"sqlite": "ix_lineage_nodes_name (kind=? AND name>? AND name<?)", "postgresql": "ix_lineage_nodes_uri"}
+    expected = "ix_tenures_version", by_uri[database.kind], "ix_lineage_nodes_commit"
+    assert [index for index in expected if index not in used] == []

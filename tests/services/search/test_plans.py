@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
@@ -37,7 +38,11 @@ def stocked(app: Flask, registry: RegistryBuilder) -> None:
                 text(f"""INSERT INTO {table} (version_id, key, value)
                 SELECT id, '{key}', '{begin}' || number % 100 FROM versions WHERE number > 1""")
             )
-        session.execute(text("ANALYZE accounts, models, versions, version_tags, version_params"))
+        session.execute(
+            text("""INSERT INTO version_metrics (version_id, key, value, recorded_at, recorded_by)
+            SELECT id, 'auc', number / 2000.0, created_at, created_by FROM versions WHERE number > 1""")
+        )
+        session.execute(text("ANALYZE accounts, models, versions, version_metrics, version_tags, version_params"))
 
 
 def expected_rows(app: Flask, statement: str, values: Any) -> int:
@@ -61,6 +66,7 @@ def test_postgresql_expects_as_many_versions_as_a_search_finds(app: Flask, api: 
         "tags.team IN ('team-7', 'team-8', 'team-9')": 60,
         f"tags.team IN ('team-7', '{LONG}')": 20,
         "params.depth = '7'": 20,
+        "metrics.auc > 0": 1999,
         "name = 'fraud'": 2000,
         "name = 'fraud' AND tags.team = 'team-7'": 20,
     }
@@ -112,6 +118,25 @@ def test_sqlite_looks_for_a_metric_by_its_version_and_reads_a_page_by_its_keys(
     assert next(step for step in _steps(app, read) if " versions" in step) == (
         "SEARCH versions USING INTEGER PRIMARY KEY (rowid=?)"
     )
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_sqlite_looks_for_the_data_and_then_for_its_versions(app: Flask, api: Api, registry: RegistryBuilder) -> None:
+    digest = f"sha256:{'ab' * 32}"
+    registry.model("fraud").version(datasets=[{"name": "train.csv", "digests": [digest], "role": "train"}])
+    query = {"filter": f"dataset.digest = '{digest}'"}
+
+    with noting_statements(app) as statements:
+        (found,) = expect(200, api.get("/search/versions", query_string=query))["items"]
+    asked = next(one for one in statements if "lineage_digests.digest =" in one[0])
+    steps = [step for step in _steps(app, asked) if re.search(r"\b(versions|lineage_(nodes_2|digests)) ", step)]
+
+    assert found["model"] == "fraud"
+    assert steps == [
+        "SEARCH versions USING INTEGER PRIMARY KEY (rowid=?)",
+        "SEARCH lineage_digests USING INDEX ix_lineage_digests_digest (digest=?)",
+        "SEARCH lineage_nodes_2 USING INTEGER PRIMARY KEY (rowid=?)",
+    ]
 
 
 def _steps(app: Flask, statement: tuple[str, Any]) -> list[str]:
