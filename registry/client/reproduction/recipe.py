@@ -110,7 +110,10 @@ def steps(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Yield the steps that build the version again: what a step is for, and its command or what is not recorded."""
     dirty = "; it had uncommitted changes" if recipe.dirty else ""
     if recipe.repo and recipe.commit:
-        yield "code", f"git clone -- {shlex.quote(recipe.repo)} checkout"
+        if _ADDRESS.match(recipe.repo):
+            yield "code", f"git clone -- {shlex.quote(recipe.repo)} checkout"
+        else:
+            yield "code", f"the repository {recipe.repo!r} has no recorded address: give --repo URL"
         yield "commit", f"git -C checkout checkout --detach {shlex.quote(recipe.commit)}{dirty}"
     else:
         yield "code", f"not recorded ({recipe.repo or 'no repository'}, {recipe.commit or 'no commit'})"

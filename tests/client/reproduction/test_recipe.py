@@ -11,7 +11,7 @@ from registry.client.errors import CannotReproduce
 from registry.client.reproduction import datasets, environments, outcome
 from registry.client.reproduction.checkout import clone
 from registry.client.reproduction.environments import EnvironmentOptions
-from registry.client.reproduction.recipe import Recipe, RecipeData, require_code
+from registry.client.reproduction.recipe import Recipe, RecipeData, require_code, steps
 from tests.support.git_repositories import AUTHOR, checkout, run_git
 
 COMMIT = "7b1d0f6e2c9a"
@@ -28,6 +28,9 @@ def test_only_an_address_and_a_clean_commit_are_cloned() -> None:
     for repo in (None, "fraud", "ext::sh -c id", "--upload-pack=id", "-u@h:r", "../r", "http::x"):
         with pytest.raises(CannotReproduce, match="cannot be cloned"):
             require_code(replace(WHOLE, repo=repo))
+    assert dict(steps(replace(WHOLE, repo="fraud")))["code"] == (
+        "the repository 'fraud' has no recorded address: give --repo URL"
+    )
     for commit in (None, "main", "--orphan", "HEAD~1"):
         with pytest.raises(CannotReproduce, match="the commit of fraud:1 is not recorded"):
             require_code(replace(WHOLE, commit=commit))
