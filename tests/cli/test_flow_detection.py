@@ -26,6 +26,8 @@ def test_data_params_metrics_and_the_command_come_from_the_stages_of_dvc(
     bare = answer(run_cli("register", model, "model", "--no-detect", "--json"))
     with RegistryClient(service) as client:
         same = client.register(model, "model", params={"train.depth": 7})
+        own = client.register(model, "model", command="make")
+    stated = answer(run_cli("register", model, "model", "--command", "make", "--new-version", "--json"))
     monkeypatch.chdir("data")
     other_branch = answer(run_cli("register", model, "../model", "--branch", "other", "--new-version", "--json"))
 
@@ -54,6 +56,9 @@ def test_data_params_metrics_and_the_command_come_from_the_stages_of_dvc(
     assert f"{model}:1" in ok(run_cli("impact", clean)).out
     assert (again["created"], same["created"], same["version"]["number"]) == (False, False, 1)
     assert [one["source"] for one in same["found"]] == ["git", "dvc.lock"]
+    assert [one["source"] for one in (own["found"][0], stated["found"][0])] == ["git", "git"]
+    assert {(one["version"]["lineage"]["code"]["command"], one["version"]["lineage"]["code"]["branch"])
+            for one in (own, stated)} == {("make", "topic")}  # fmt: skip
     code = other_branch["version"]["lineage"]["code"]
     assert (code["branch"], code["command"], code["path"]) == ("other", "python train.py", None)
     assert (bare["created"], bare["found"], bare["version"]["params"]) == (True, [], {})

@@ -38,6 +38,7 @@ def data(name: str, *digests: str) -> dict[str, Any]:
         ({"code": CODE}, {"code": COMMAND}, {"code": CODE | COMMAND}),
         ({"code": {**CODE, "command": "make"}}, {"code": COMMAND}, {"code": {**CODE, "command": "make"}}),
         ({"code": {"repo": "other"}}, {"code": CODE}, {"code": {"repo": "other"}}),
+        ({"code": {"command": "make"}}, {"code": CODE}, {"code": {**CODE, "command": "make"}}),
         ({"code": {"repo": "own", "command": "make"}}, {"code": {"path": "jobs"}},
          {"code": {"repo": "own", "command": "make", "path": "jobs"}}),
         ({}, {"code": COMMAND}, {"code": COMMAND}),

@@ -79,10 +79,12 @@ def code(
 def stated_code(
     code: Mapping[str, Any] | None, detected_code: Code | None
 ) -> tuple[dict[str, Any] | None, Code | None]:
-    """Return what options state of the *code*, and what was detected of it: all of it, or its directory."""
-    if code == detected_code:
-        return None, detected_code
+    """Return what options state of the *code*, and what was detected of it: all but a command, or its directory."""
     stated = dict(code or {})
+    command = {"command": stated.pop("command")} if "command" in stated else {}
+    if stated == (detected_code or {}):
+        return command or None, detected_code
+    stated |= command
     path = stated.pop("path", None)  # no option names it
     return stated or None, {"path": path} if path else None
 

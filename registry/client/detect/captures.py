@@ -81,9 +81,9 @@ def join(stated: Mapping[str, Any], captures: Sequence[Capture]) -> Joined:
 
     Params, metrics, tags and the environment are completed by key, datasets and base models by digest or URI: a dataset
     that is known by one of its digests gets the others. Base models are left out with a warning where others are
-    stated. A command or a directory that a capture names without a
-    repository joins the code that is known; a command has its directory. Facts that a registry would refuse are left
-    out with a warning.
+    stated. A command or a directory that a capture names without a repository joins the code that is known; a command
+    has its directory. The code of a capture joins a command that is stated without a repository. Facts that a registry
+    would refuse are left out with a warning.
     """
     facts, found, warnings = dict(stated), dict[str, dict[str, list[str]]](), list[str]()
     for capture in captures:
@@ -129,7 +129,7 @@ def _add_fact(facts: dict[str, Any], kind: str, value: Any) -> tuple[list[str], 
         return _add_to_list(facts, kind, value)
     if kind == "code":
         known = facts.get("code") or {}
-        if known and "repo" in value:  # the code that is stated may be another
+        if known.keys() - {"command"} and "repo" in value:  # the code that is stated may be another
             return [], []
         if known.get("command") and "command" in value:
             return [], []
