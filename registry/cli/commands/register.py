@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,7 +142,7 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     where = path if isinstance(path, Path) else config.working_directory()
     detected = version_facts.detected(where, enabled=not options["no_detect"])
     described = _facts_of_options(session, detected, **options)
-    problem = None if (described["code"] or {}).get("commit") else detected.problem
+    problem = _why_no_commit(described["code"] or {}, detected)
     detected = replace(detected, problem=None)
     if isinstance(path, str):
         _import(session, name, path, described, options, problem=problem)
@@ -220,6 +220,15 @@ def _import(
         return
     with resumable(session, follow):
         version.follow(session, begun["id"])
+
+
+def _why_no_commit(code: Mapping[str, Any], detected: Detected) -> str | None:
+    """Return why the code has no commit; None if it has one, or if nothing was looked for."""
+    if code.get("commit"):
+        return None
+    if detected.code and detected.code.get("commit") and code.get("repo"):
+        return f"the checkout here is of {detected.code.get('repo')}, not of {code['repo']}: give --commit"
+    return detected.problem
 
 
 def _warn_of_code(session: Session, problem: str | None) -> None:

@@ -7,6 +7,7 @@ import pytest
 import responses
 
 from tests.cli.conftest import URL, CommandLine, Place
+from tests.support import git_repositories
 
 API = f"{URL}/api/v1"
 COPY: dict[str, Any] = {
@@ -47,6 +48,12 @@ def test_a_commit_that_is_not_found_is_a_warning(
     assert [(done.code, done.err.partition(" (code=")[0]) for done in found] == [(0, f"warning: {missing}"), (0, "")]
     warning = json.loads(run_cli(*register, "--json").err)["warning"]
     assert warning["detail"].startswith(missing)
+    git_repositories.checkout(place.cwd)
+    other = run_cli(*register, "--repo", "https://h/r")
+    assert other.err == (
+        f"warning: the commit is not recorded: the checkout here is of {place.cwd.name}, not of https://h/r: "
+        "give --commit\n"
+    )
 
 
 @pytest.mark.parametrize("command", [["register", "fraud", "https://h/p"], ["version", "import", "i-1"]])
