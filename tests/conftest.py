@@ -51,6 +51,7 @@ LONG = {
     "test_plugin",
     "test_tutorial",
     "test_mlflow",
+    "test_search_as_mlflow",
     "test_artifact_clients",
     "test_transfer",
 }

@@ -20,7 +20,7 @@ def test_every_endpoint_has_a_case(app: Flask) -> None:
 @pytest.mark.parametrize(
     "over",
     [
-        pytest.param(["--one-in", "3"], id="a-third"),
+        pytest.param(["--one-in", "6"], id="a-sixth"),
         pytest.param([], marks=pytest.mark.slow, id="all"),
         pytest.param(["--postgres"], marks=pytest.mark.slow, id="postgresql"),
     ],
