@@ -185,7 +185,7 @@ def test_a_start_whose_key_another_request_used_is_not_kept(api: Api) -> None:
     begun = send(api, eventType="START", run=run)
     ended = send(api, run=run)
 
-    assert (begun["outcome"], "used its key" in begun["notes"][1], ended["edges"]) == ("ignored", True, 2)
+    assert (begun["outcome"], "used the idempotency key" in begun["notes"][1], ended["edges"]) == ("ignored", True, 2)
 
 
 @pytest.mark.parametrize(

@@ -201,18 +201,18 @@ def test_a_file_of_counts_that_is_not_complete_yet_fails_no_scrape(server: Serve
 
 
 def counts(server: Server) -> dict[str, float]:
-    """As every worker tells them: whichever answers, once both have noted their pools.
+    """Return the metrics of all workers, once both have noted their pools.
 
-    A worker's file is there before its gauges are, and the limit is the last of them.
+    The file of a worker exists before its gauges, and the limit is the last of them.
     """
-    told: dict[str, float] = {}
+    values: dict[str, float] = {}
 
     def both_noted() -> bool:
-        told.update(scraped(server))
-        return told["registry_database_pool_limit"] == 2 * MOST_CONNECTIONS
+        values.update(scraped(server))
+        return values["registry_database_pool_limit"] == 2 * MOST_CONNECTIONS
 
-    eventually(both_noted, "both workers have told of their pools")
-    return told
+    eventually(both_noted, "both workers have noted their pools")
+    return values
 
 
 def scraped(server: Server) -> dict[str, float]:

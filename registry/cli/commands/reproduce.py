@@ -107,7 +107,7 @@ def _run_recipe(session: Session, recipe: Recipe, *, yes: bool, keep: Path | Non
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=False)
     workspace = (keep or Path(tempfile.mkdtemp(prefix="registry-reproduce-"))).resolve()
-    # A cancelled CI job is cleaned up as after Ctrl-C: the command is in a process group of its own.
+    # A cancelled CI job is cleaned up as after Ctrl-C: the command runs in a separate process group.
     ended = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         prepared = run.prepare(recipe, workspace, wanted)

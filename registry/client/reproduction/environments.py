@@ -83,7 +83,7 @@ def prepare(
 
 
 def _find_lock_file(recipe: Recipe, checkout: Path, files: Path) -> Path:
-    # uv.lock belongs to the pyproject.toml beside it.
+    # uv reads uv.lock together with the pyproject.toml of the same directory.
     if recipe.lock_file and PurePosixPath(recipe.lock_file).name != "uv.lock":
         return files / recipe.lock_file
     named = (path for name in LOCK_FILES for path in sorted(checkout.rglob(name)))
@@ -150,7 +150,7 @@ def _virtual(
 def _uv_project(lock: Path, python: str | None, target: Path, options: EnvironmentOptions) -> PreparedEnvironment:
     uv = _program("uv", "uv.lock")
     if not (lock.parent / "pyproject.toml").is_file():
-        raise CannotReproduce("uv.lock has no pyproject.toml beside it.")
+        raise CannotReproduce("the directory of uv.lock has no pyproject.toml.")
     version = ["--python", str(python)] if _differs(python) else []
     child.prepare(
         [uv, "sync", "--quiet", "--frozen", *version, "--project", str(lock.parent)], "uv sync",

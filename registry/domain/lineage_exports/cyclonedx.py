@@ -1,7 +1,7 @@
 """The lineage of a version as a machine-learning bill of materials (ML-BOM) of CycloneDX (cyclonedx.org).
 
-The version is the component that the document is about. Its files are components of it; data, environment and
-framework are components beside it; base models and parent versions are its ancestors.
+The version is the component that the document is about, and contains its files. Data, environment and framework are
+further components of the document; base models and parent versions are its ancestors.
 """
 
 from __future__ import annotations

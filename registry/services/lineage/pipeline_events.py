@@ -19,7 +19,7 @@ from registry.services.unit_of_work import unit_of_work
 MOST_KEPT = 65_536  # bytes of the data of a run
 KEPT = "its data belongs to the RUNNING and COMPLETE of the run that follow within seven days"
 EARLIER = "the data of an earlier START of the run is kept"
-KEY_USED = "a request with an Idempotency-Key of its own used its key: RUNNING or COMPLETE has to name its data again"
+KEY_USED = "another request used the idempotency key of this START: name its data again in RUNNING or COMPLETE"
 NOT_KEPT = "it names too much data to be kept: RUNNING or COMPLETE has to name it again"
 
 

@@ -1,7 +1,7 @@
 """What a catalogue holds, as a function of its size alone: rows of every table that the questions read.
 
 Versions are numbered in the order in which they were registered, one of each model after the other. Ten of a model
-derive from each other in a chain; the first of them derives from a base model. Each trains on data of its own, which a
+derive from each other in a chain; the first of them derives from a base model. Each trains on separate data, which a
 job made from raw data. The data of all versions of five models, 500 in all, is part of one lake.
 """
 

@@ -39,7 +39,8 @@ class Entry:
 class Stage:
     """A stage that ran; ``params`` are by file.
 
-    ``metrics`` are files with the output that each is or lies in, ``reports`` the outputs of metrics and plots.
+    ``metrics`` are files, each with the output that it is or that contains it. ``reports`` are the outputs of metrics
+    and plots.
     """
 
     name: str

@@ -80,5 +80,5 @@ def _check(spans: list[tuple[int, int]], size: int) -> None:
         if begin < reached:
             raise Unreadable("its tensors overlap, or begin before their data")
         if not begin <= end <= size:
-            raise Unreadable("a tensor lies outside of the file: it is truncated")
+            raise Unreadable("a tensor ends after the end of the file: the file is truncated")
         reached = end
