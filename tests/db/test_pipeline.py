@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -21,10 +22,9 @@ from registry.db.pipeline import Command
 from registry.db.session import db, look_up, transaction
 from registry.db.statement_timeouts import TimedConnection
 from registry.db.write_session import writing
-from registry.domain import clock
 from registry.domain.errors import Unavailable, Undone
 
-ROW = {"key": "k", "handle": "", "size": 1, "found_at": clock.now()}
+ROW = {"key": "k", "handle": "", "size": 1, "found_at": datetime(2026, 1, 2, tzinfo=UTC)}
 ALL = FixedStatement(select(Stray.key, Stray.size))
 SOME = FixedStatement(select(Stray.key).where(Stray.key.in_(bindparam("some", expanding=True))).order_by(Stray.key))
 BYTES = FixedStatement(select(cast(bindparam("given", type_=LargeBinary()), LargeBinary).label("given")))

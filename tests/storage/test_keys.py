@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,6 @@ from registry.storage.local import LocalDriver
 from tests.support.backends import SECRET
 
 SHA256 = "ab" * 32
-LATER = datetime.now(UTC) + timedelta(minutes=1)
 
 FOREIGN_KEYS = [
     "",
@@ -57,7 +56,7 @@ def test_a_key_shows_its_digest() -> None:
     assert is_ours(key)
 
 
-def test_a_key_of_unhashed_bytes_shows_no_digest_and_takes_none(store: Store) -> None:
+def test_a_key_of_unhashed_bytes_shows_no_digest_and_takes_none(store: Store, later: datetime) -> None:
     key = incoming_key("0b7e1a52-6d0c-4a57-9df0-000000000000")
 
     assert is_ours(key)
@@ -67,7 +66,7 @@ def test_a_key_of_unhashed_bytes_shows_no_digest_and_takes_none(store: Store) ->
         lambda: digest_of(key),
         lambda: store.write(key, [b"x"], size=1),
         lambda: store.verify(key, sha256=SHA256, size=1, in_parts=True),
-        lambda: store.sign_put(key, sha256=SHA256, size=1, expires_at=LATER),
+        lambda: store.sign_put(key, sha256=SHA256, size=1, expires_at=later),
         lambda: store.begin_parts(key, size=1, part_size=1),
         lambda: store.join_parts(key, "handle"),
         lambda: store.begin_gathering(blob_key(SHA256, "upload")),
@@ -104,19 +103,19 @@ def test_no_key_is_made_of_malformed_parts(sha256: str, upload_id: str) -> None:
 
 
 @pytest.mark.parametrize("key", FOREIGN_KEYS)
-def test_a_key_that_is_not_of_our_making_is_refused(store: Store, key: str) -> None:
+def test_a_key_that_is_not_of_our_making_is_refused(store: Store, key: str, later: datetime) -> None:
     for attempt in (
         lambda: store.stat(key),
         lambda: store.read(key),
         lambda: store.delete(key),
         lambda: store.verify(key, sha256=SHA256, size=1),
         lambda: store.absent_or_wrong({key: 1}),
-        lambda: store.sign_get(key, filename="model.bin", expires_at=LATER),
-        lambda: store.sign_put(key, sha256=SHA256, size=1, expires_at=LATER),
+        lambda: store.sign_get(key, filename="model.bin", expires_at=later),
+        lambda: store.sign_put(key, sha256=SHA256, size=1, expires_at=later),
         lambda: store.write(key, [b"x"], size=1),
         lambda: store.digest(key),
         lambda: store.begin_parts(key, size=1, part_size=1),
-        lambda: store.sign_part(key, "handle", 1, sha256=SHA256, size=1, expires_at=LATER),
+        lambda: store.sign_part(key, "handle", 1, sha256=SHA256, size=1, expires_at=later),
         lambda: store.parts(key, "handle"),
         lambda: store.join_parts(key, "handle"),
         lambda: store.abort_parts(key, "handle"),
@@ -126,9 +125,9 @@ def test_a_key_that_is_not_of_our_making_is_refused(store: Store, key: str) -> N
 
 
 @pytest.mark.parametrize(("sha256", "size"), [("cd" * 32, 1), (SHA256, -1)])
-def test_a_key_takes_only_the_digest_that_it_names(store: Store, sha256: str, size: int) -> None:
+def test_a_key_takes_only_the_digest_that_it_names(store: Store, sha256: str, size: int, later: datetime) -> None:
     with pytest.raises(ValueError, match="cannot hold"):
-        store.sign_put(blob_key(SHA256, "upload"), sha256=sha256, size=size, expires_at=LATER)
+        store.sign_put(blob_key(SHA256, "upload"), sha256=sha256, size=size, expires_at=later)
 
 
 @pytest.mark.parametrize(("size", "part_size"), [(0, 5), (-1, 5), (5, 0), (10_001, 1)])
@@ -140,6 +139,8 @@ def test_no_object_comes_in_none_or_too_many_parts(store: Store, size: int, part
 @pytest.mark.parametrize(
     ("number", "sha256", "size"), [(0, SHA256, 1), (10_001, SHA256, 1), (1, SHA256, 0), (1, SHA256.upper(), 1)]
 )
-def test_no_address_is_signed_for_a_part_that_cannot_be(store: Store, number: int, sha256: str, size: int) -> None:
+def test_no_address_is_signed_for_a_part_that_cannot_be(
+    store: Store, number: int, sha256: str, size: int, later: datetime
+) -> None:
     with pytest.raises(ValueError, match=r"there is no part|not a sha256"):
-        store.sign_part(blob_key(SHA256, "upload"), "handle", number, sha256=sha256, size=size, expires_at=LATER)
+        store.sign_part(blob_key(SHA256, "upload"), "handle", number, sha256=sha256, size=size, expires_at=later)

@@ -7,7 +7,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -27,7 +27,6 @@ s3_only = kinds(lambda kind: kind in {MOTO, SWIFT})
 BLOB = Blob(b"weights")
 WHEN = "2026-01-02T03:04:05+00:00"
 AT = datetime.fromisoformat(WHEN)
-LATER = datetime.now(UTC) + timedelta(minutes=5)
 
 BEGUN = "<InitiateMultipartUploadResult><UploadId>upload</UploadId></InitiateMultipartUploadResult>"
 LISTED = """<ListPartsResult><IsTruncated>false</IsTruncated>
@@ -83,12 +82,12 @@ def opened(server: Server) -> Iterator[Store]:
             yield Store(driver)
 
 
-def test_a_store_that_verifies_gets_the_checksum_algorithm_at_each_step() -> None:
+def test_a_store_that_verifies_gets_the_checksum_algorithm_at_each_step(later: datetime) -> None:
     server = Server()
 
     with opened(server) as store:
         handle = store.begin_parts(BLOB.key, size=7, part_size=5)
-        target = store.sign_part(BLOB.key, handle, 1, sha256="ab" * 32, size=5, expires_at=LATER)
+        target = store.sign_part(BLOB.key, handle, 1, sha256="ab" * 32, size=5, expires_at=later)
         store.join_parts(BLOB.key, handle)
 
     assert server.asked("POST", "uploads")[0][0]["X-Amz-Checksum-Algorithm"] == "SHA256"
@@ -109,12 +108,12 @@ def test_a_store_that_verifies_but_refuses_the_checksum_algorithm_is_used_withou
     assert "X-Amz-Checksum-Algorithm" not in server.asked("POST", "uploads")[-1][0]
 
 
-def test_a_store_that_does_not_verify_hears_of_no_checksum() -> None:
+def test_a_store_that_does_not_verify_hears_of_no_checksum(later: datetime) -> None:
     server = Server(verifies=False)
 
     with opened(server) as store:
         handle = store.begin_parts(BLOB.key, size=7, part_size=5)
-        target = store.sign_part(BLOB.key, handle, 1, sha256="ab" * 32, size=5, expires_at=LATER)
+        target = store.sign_part(BLOB.key, handle, 1, sha256="ab" * 32, size=5, expires_at=later)
 
     assert "X-Amz-Checksum-Algorithm" not in server.asked("POST", "uploads")[0][0]
     assert target.headers == {}
@@ -128,7 +127,7 @@ def test_a_join_that_failed_after_the_server_had_said_200_is_unavailable() -> No
 
 @s3_only
 @pytest.mark.parametrize("mode", ["when_required", "when_supported"])
-def test_both_checksum_modes_send_and_write_parts(backend: Backend, mode: ChecksumMode) -> None:
+def test_both_checksum_modes_send_and_write_parts(backend: Backend, mode: ChecksumMode, later: datetime) -> None:
     bucket = backend.store.driver.bucket  # type: ignore[attr-defined]
     driver = S3Driver(bucket, endpoint_url=backend.base_url, region="us-east-1", path_style=True, checksum_mode=mode)
     sent, written = Blob(b"weights"), Blob(bytes(16 * CHUNK + 1))
@@ -136,7 +135,7 @@ def test_both_checksum_modes_send_and_write_parts(backend: Backend, mode: Checks
     with closing(driver):
         store = Store(driver)
         handle = store.begin_parts(sent.key, size=7, part_size=CHUNK)
-        target = store.sign_part(sent.key, handle, 1, sha256=sent.sha256, size=7, expires_at=LATER)
+        target = store.sign_part(sent.key, handle, 1, sha256=sent.sha256, size=7, expires_at=later)
         assert backend.put(target, sent.data).ok
         store.join_parts(sent.key, handle)
         store.write(written.key, [written.data], size=written.size)
