@@ -8,7 +8,8 @@
     ├── Conflict                 409
     │   ├── AlreadyExists
     │   ├── IllegalTransition         extras["allowed"]: the stages it may go to
-    │   ├── GatesUnmet
+    │   ├── GatesUnmet                extras["gates"]: the verdict of each rule
+    │   ├── Held                      extras["holds"]: the holds in force
     │   ├── Occupied                  extras["holder"]: who was not to be displaced
     │   ├── Stale                     extras["holder"]: who holds it now
     │   ├── PositionLost              the audit log has no entry at the position that was given
@@ -139,6 +140,10 @@ class IllegalTransition(Conflict):
 
 class GatesUnmet(Conflict):
     code = "gates_unmet"
+
+
+class Held(Conflict):
+    code = "held"
 
 
 class Occupied(Conflict):
@@ -283,6 +288,7 @@ _REFUSALS: tuple[type[RegistryError], ...] = (
     AlreadyExists,
     IllegalTransition,
     GatesUnmet,
+    Held,
     Occupied,
     Stale,
     PositionLost,

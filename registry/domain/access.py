@@ -28,6 +28,13 @@ class Permission(StrEnum):
     VERSION_PROMOTE = "version:promote"
     VERSION_ROLLBACK = "version:rollback"
     VERSION_ROLLBACK_UNCHECKED = "version:rollback_unchecked"
+    VERSION_BREAK_GLASS = "version:break_glass"
+    POLICY_SET = "policy:set"
+    CHECK_REPORT = "check:report"
+    REQUEST_OPEN = "request:open"
+    REQUEST_APPROVE = "request:approve"
+    HOLD_PLACE = "hold:place"
+    HOLD_RELEASE = "hold:release"
     ALIAS_SET = "alias:set"
     FILE_UPLOAD = "file:upload"
     FILE_DOWNLOAD = "file:download"
@@ -45,6 +52,7 @@ class Role(StrEnum):
     READER = "reader"
     WRITER = "writer"
     PROMOTER = "promoter"
+    APPROVER = "approver"
     ADMIN = "admin"
     AUDITOR = "auditor"
     RESPONDER = "responder"
@@ -77,17 +85,25 @@ _WRITE = frozenset(
         Permission.ALIAS_SET,
         Permission.FILE_UPLOAD,
         Permission.LINEAGE_ADD,
+        Permission.CHECK_REPORT,
+        Permission.REQUEST_OPEN,
     }
 )
 _DELETE = frozenset({Permission.VERSION_DELETE, Permission.LINEAGE_RETRACT})
 
 # An admin neither promotes nor rolls back: who hands out the rights does not also use them. Give one token both
-# roles where one person does both. An auditor reads everything but no bytes. A responder is a person on call: only this
-# role rolls back without asking the store, which no pipeline needs.
+# roles where one person does both. An approver judges and changes nothing else. An auditor reads everything but no
+# bytes. A responder is a person on call: only this role rolls back without asking the store, which no pipeline needs,
+# and promotes past the gates.
 GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.READER: _READ | {Permission.FILE_DOWNLOAD},
     Role.WRITER: _READ | _WRITE,
-    Role.PROMOTER: _READ | _WRITE | _DELETE | {Permission.VERSION_PROMOTE, Permission.VERSION_ROLLBACK},
+    Role.PROMOTER: _READ
+    | _WRITE
+    | _DELETE
+    | {Permission.VERSION_PROMOTE, Permission.VERSION_ROLLBACK, Permission.HOLD_PLACE, Permission.HOLD_RELEASE},
+    Role.APPROVER: _READ
+    | {Permission.FILE_DOWNLOAD, Permission.REQUEST_APPROVE, Permission.HOLD_PLACE, Permission.HOLD_RELEASE},
     Role.ADMIN: _READ
     | _WRITE
     | _DELETE
@@ -95,6 +111,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
         Permission.MODEL_DELETE,
         Permission.MODEL_LIFECYCLE,
         Permission.MODEL_RENAME,
+        Permission.POLICY_SET,
         Permission.VERSION_IMPORT,
         Permission.VERSION_PURGE,
         Permission.ARTIFACT_OVERRIDE,
@@ -106,7 +123,13 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
     },
     Role.AUDITOR: _READ | {Permission.AUDIT_READ, Permission.TOKEN_READ},
     Role.RESPONDER: _READ
-    | {Permission.VERSION_STAGE, Permission.VERSION_ROLLBACK, Permission.VERSION_ROLLBACK_UNCHECKED},
+    | {
+        Permission.VERSION_STAGE,
+        Permission.VERSION_ROLLBACK,
+        Permission.VERSION_ROLLBACK_UNCHECKED,
+        Permission.VERSION_BREAK_GLASS,
+        Permission.HOLD_PLACE,
+    },
     Role.BOOTSTRAP: frozenset({Permission.SELF_READ, Permission.TOKEN_CREATE}),
 }
 GRANTABLE = frozenset(Role) - {Role.BOOTSTRAP}

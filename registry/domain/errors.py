@@ -11,6 +11,8 @@
     │   ├── AlreadyExists
     │   ├── Deleted             it was there, and can be restored
     │   ├── IllegalTransition   the stage machine has no such edge
+    │   ├── GatesUnmet          the policy has rules that the version does not meet
+    │   ├── Held                a hold keeps the version out of staging and production
     │   ├── Occupied            another version holds the stage, and was not to be displaced
     │   ├── Stale               the caller acted on an outdated picture
     │   ├── PositionLost        a reader goes on after an entry that this log does not have
@@ -133,6 +135,24 @@ class IllegalTransition(Conflict):
 
     def __init__(self, detail: str, *, allowed: Sequence[str]) -> None:
         super().__init__(detail, allowed=sorted(allowed))
+
+
+class GatesUnmet(Conflict):
+    """The policy does not allow the move; ``gates`` has the verdict of each of its rules, ``policy`` its digest."""
+
+    code = "gates_unmet"
+
+    def __init__(self, detail: str, *, gates: Sequence[Mapping[str, Any]], policy: str) -> None:
+        super().__init__(detail, gates=[dict(gate) for gate in gates], policy=policy)
+
+
+class Held(Conflict):
+    """A hold keeps the version out of staging and production; ``holds`` lists those that do."""
+
+    code = "held"
+
+    def __init__(self, detail: str, *, holds: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(detail, holds=[dict(hold) for hold in holds])
 
 
 class Occupied(Conflict):

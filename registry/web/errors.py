@@ -36,6 +36,8 @@ TITLES = MappingProxyType(
         errors.AlreadyExists.code: "Refused: the name is taken",
         errors.IllegalTransition.code: "Refused: the lifecycle does not allow this move",
         errors.ClosesCycle.code: "Refused: the edge would close a cycle",
+        errors.GatesUnmet.code: "Refused: gates are not met",
+        errors.Held.code: "Refused: a hold is in force",
         errors.Occupied.code: "Refused: the stage is occupied",
         errors.Stale.code: "Refused: another change came first",
         errors.TimeUncertain.code: "The order of the changes is uncertain",

@@ -53,6 +53,7 @@ def test_every_error_has_an_exit_code(root: type[Exception]) -> None:
         (409, "stale", 5),
         (409, "illegal_transition", 6),
         (409, "gates_unmet", 6),
+        (409, "held", 6),
         (409, "not_ready", 6),
         (409, "no_previous", 6),
         (409, "blobs_missing", 7),

@@ -10,9 +10,6 @@ from registry.domain.errors import RegistryError
 from registry.http.statuses import FRAMEWORK_CODES, status_of
 from tests.docs.pages import DOCS
 
-# The client has it for services of a later release; none answers with it yet.
-OF_LATER_RELEASES = {"gates_unmet"}
-
 
 def test_every_code_of_the_api_is_on_the_page_with_its_status_and_exit_code() -> None:
     codes = {code: status for status, code in FRAMEWORK_CODES.items()}
@@ -23,9 +20,7 @@ def test_every_code_of_the_api_is_on_the_page_with_its_status_and_exit_code() ->
 
 def test_every_code_of_the_client_is_on_the_page_with_its_exit_code() -> None:
     of_the_api = rows("## Error codes")
-    expected = {
-        code: int(number) for code, number in BY_CODE.items() if code not in OF_LATER_RELEASES | of_the_api.keys()
-    }
+    expected = {code: int(number) for code, number in BY_CODE.items() if code not in of_the_api}
 
     found = {code: number for code, (number,) in rows("### Errors of the client").items()}
 

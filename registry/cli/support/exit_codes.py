@@ -62,6 +62,7 @@ BY_CODE: Mapping[str, Exit] = {
     "target_occupied": Exit.CONFLICT,
     "illegal_transition": Exit.REFUSED,
     "gates_unmet": Exit.REFUSED,
+    "held": Exit.REFUSED,
     "not_ready": Exit.REFUSED,
     "no_previous": Exit.REFUSED,
     "cannot_reproduce": Exit.REFUSED,

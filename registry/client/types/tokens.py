@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-Role = Literal["reader", "writer", "promoter", "admin", "auditor", "responder"]
+Role = Literal["reader", "writer", "promoter", "approver", "admin", "auditor", "responder"]
 
 
 class UsedToken(TypedDict):

@@ -8,6 +8,7 @@ from registry.db.models.governance import AliasRequest, AliasTenure, Tenure
 from registry.db.models.imports import Import
 from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode, LineageStatement
 from registry.db.models.operations import Census, Heartbeat
+from registry.db.models.policies import GateEvaluation, PolicyAssignment, StoredPolicy
 from registry.db.models.refreshes import RunRefresh
 from registry.db.models.refusals import Download, LoginFailure, Refusal
 from registry.db.models.registry import Registry
@@ -29,6 +30,7 @@ __all__ = [
     "CompatibleRelease",
     "Download",
     "FormerName",
+    "GateEvaluation",
     "Heartbeat",
     "IdempotencyKey",
     "Import",
@@ -41,10 +43,12 @@ __all__ = [
     "Model",
     "ModelTag",
     "PendingEntry",
+    "PolicyAssignment",
     "Refusal",
     "Registry",
     "RunRefresh",
     "SignedCheckpoint",
+    "StoredPolicy",
     "Stray",
     "Tenure",
     "TileRow",

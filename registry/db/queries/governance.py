@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select, tuple_, union_all
+from sqlalchemy import bindparam, func, select, tuple_, union_all
 from sqlalchemy.orm import Session, aliased
 
 from registry.db import times
@@ -22,6 +22,9 @@ from registry.domain.errors import Invalid
 from registry.domain.stages import Stage, TransitionKind
 from registry.domain.states import VersionState
 
+_RULES = 0x67617465  # the advisory lock of the rules that several models share
+_SHARE_RULES = FixedStatement(select(func.pg_advisory_xact_lock_shared(_RULES)))
+_CHANGE_RULES = FixedStatement(select(func.pg_advisory_xact_lock(_RULES)))
 CLOCK_SKEW = timedelta(minutes=1)
 
 
@@ -64,6 +67,22 @@ def production_holder(session: Session, model: Model) -> Version | None:
     query = Query(_HOLDER, model=model.id)
     writing(session).ask(query)
     return holder_of(session, query)
+
+
+def share_rules(session: Session) -> list[Query]:
+    """Return the queries that keep the default policy and the holds on data as they are until the transaction ends.
+
+    To be executed with the lock of the model, before what they protect is read. SQLite has one writer at a time.
+    """
+    return [Query(_SHARE_RULES)] if session.get_bind().dialect.name == "postgresql" else []
+
+
+def change_rules(session: Session) -> list[Query]:
+    """Return the queries that wait for all moves under way and let none begin until the transaction ends.
+
+    For changes of the default policy and of holds on data. A transaction that locks a model, too, does so first.
+    """
+    return [Query(_CHANGE_RULES)] if session.get_bind().dialect.name == "postgresql" else []
 
 
 def ask_for_holder(model: str) -> Query:
