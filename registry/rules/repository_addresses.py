@@ -55,3 +55,16 @@ def _parts_at_host(repository: str | None, *commits: str | None) -> tuple[str, _
     if parts.scheme not in {"http", "https"} or kind is None or has_user or not _REPOSITORY.match(path):
         return None
     return f"{parts.scheme}://{host}{port}{quote(path)}", _FORMS[kind]
+
+
+def identity(repository: str) -> str:
+    """Return host and path of a repository, the same for its addresses over HTTPS and SSH: ``github.com/org/name``.
+
+    The case of the host, a user, the port, ``.git`` and a ``/`` at the end make no difference.
+    """
+    address = repository.strip()
+    _, scheme, rest = address.partition("://")
+    place, _, path = (rest if scheme else address.replace(":", "/", 1)).partition("/")
+    host = place.rpartition("@")[2]
+    host = host.partition(":")[0] if scheme else host
+    return f"{host.lower()}/{path.strip('/').removesuffix('.git').strip('/')}"

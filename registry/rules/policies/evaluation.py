@@ -1,0 +1,43 @@
+"""Evaluation of a policy on the facts of a version: pure, and the same result for the same input."""
+
+from __future__ import annotations
+
+from registry.rules.listing import listed
+from registry.rules.policies.document import Policy
+from registry.rules.policies.facts import Facts
+from registry.rules.policies.rule import Rule, Terms
+from registry.rules.policies.verdicts import Finding, GateVerdict, Verdicts
+
+
+def evaluate(policy: Policy, target: str, facts: Facts) -> Verdicts:
+    """Return the verdict on each rule of *target*. A rule whose facts were not gathered has failed."""
+    gates = tuple(
+        _verdict(index, rule, _finding(rule, facts, policy.terms)) for index, rule in enumerate(policy.rules(target))
+    )
+    return Verdicts(policy.digest, target, gates)
+
+
+def describe(rule: Rule) -> str:
+    """Return a rule as a short text, such as ``auc >= 0.9 on holdout``."""
+    return rule.describe()
+
+
+def _finding(rule: Rule, facts: Facts, terms: Terms) -> Finding:
+    if lacking := facts.lacks(rule.needs):
+        what = listed([need.replace("_", " ") for need in lacking])
+        return Finding(False, f"cannot be evaluated: {what} not gathered", remedy="evaluate again with these facts")
+    return rule.judge(facts, terms)
+
+
+def _verdict(index: int, rule: Rule, finding: Finding) -> GateVerdict:
+    return GateVerdict(
+        index,
+        rule.kind,
+        rule.describe(),
+        finding.passed,
+        finding.reason,
+        finding.input,
+        finding.source,
+        finding.remedy,
+        rule.explanation,
+    )
