@@ -36,6 +36,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "rollback": "commands.stages:rollback",
         "demote": "commands.stages:demote",
         "archive": "commands.stages:archive",
+        "gate": "commands.gate:gate",
     },
     "Catalogue": {
         "search": "commands.search:search",
