@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.variants import one_of_each
 
 PLUGIN = ("-p", "tests.support.variants", "-p", "no:cacheprovider")
 SUITE = """
@@ -24,7 +28,10 @@ def test_a_long_one():
     pass
 """
 
-
+CASES = """
+def test_many_cases(some_of):
+    print(len(some_of(range(10), 3)), "cases of ten")
+"""
 BY_DATABASE = """
 import pytest
 
@@ -96,3 +103,21 @@ def test_what_the_command_line_names_is_never_left_out(
 
     result.assert_outcomes(passed=passed, deselected=None if selection[0] != "-k" else 3)
     result.stdout.no_fnmatch_line("*left out*")
+
+
+@pytest.mark.parametrize(("selection", "tried"), [(["api"], 4), (["--every-variant"], 10), (["api/test_cases.py"], 10)])
+def test_a_share_of_the_cases_of_one_test_is_tried(suite: pytest.Pytester, selection: list[str], tried: int) -> None:
+    (suite.path / "api" / "test_faults.py").unlink()
+    (suite.path / "api" / "test_cases.py").write_text(CASES)
+
+    result = suite.runpytest_inprocess(*PLUGIN, "-n", "0", "-s", *selection)
+
+    result.stdout.fnmatch_lines([f"*{tried} cases of ten*"])
+
+
+@given(texts=st.integers(24, 60), places=st.integers(5, 60))
+def test_a_share_of_many_texts_at_each_place_leaves_out_no_text_and_no_place(texts: int, places: int) -> None:
+    tried = one_of_each([(text, place) for text in range(texts) for place in range(places)], 3)
+
+    assert {text for text, _ in tried} == set(range(texts))
+    assert {place for _, place in tried} == set(range(places))

@@ -18,12 +18,13 @@ from tests.api.hostile.row_watch import RowWatch, watching
 from tests.api.hostile.world import World
 from tests.support import openapi_conformance
 from tests.support.databases import Database
+from tests.support.variants import SomeOf
 
 
 class Try(Protocol):
-    """Sends every case; what is wrong with the replies, one line a fault."""
+    """Sends one in so many of the cases; what is wrong with the replies, one line a fault."""
 
-    def __call__(self, cases: Iterable[Case]) -> list[str]: ...
+    def __call__(self, cases: Iterable[Case], *, one_in: int = 1) -> list[str]: ...
 
 
 @pytest.fixture(scope="session")
@@ -58,5 +59,5 @@ def row_watch(database: Database, world: World) -> Iterator[RowWatch]:
 
 
 @pytest.fixture
-def attempt(world: World, row_watch: RowWatch) -> Try:
-    return lambda cases: failures(cases, world, row_watch)
+def attempt(world: World, row_watch: RowWatch, some_of: SomeOf) -> Try:
+    return lambda cases, *, one_in=1: failures(some_of(cases, one_in), world, row_watch)

@@ -126,7 +126,7 @@ def test_an_idempotency_key_that_is_none_is_refused_on_every_write(attempt: Try,
             for method, path, body in writes
         ]
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=3) == []
 
 
 def test_conditions_and_ranges_that_make_no_sense_do_no_harm(attempt: Try) -> None:
@@ -154,7 +154,7 @@ def test_conditions_and_ranges_that_make_no_sense_do_no_harm(attempt: Try) -> No
         for path in ("/models/fraud", "/models/fraud/versions/2", "/models/fraud/stages/production")
     ]
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=3) == []
 
 
 def test_a_condition_that_the_view_does_not_evaluate_is_refused(attempt: Try) -> None:

@@ -65,13 +65,17 @@ def test_the_good_body_of_each_operation_is_complete_and_accepted(api: Api, worl
 
 
 def test_what_is_no_document_is_malformed(attempt: Try) -> None:
-    assert attempt(case for what, raw in bodies.MALFORMED for case in everywhere(what, 400, "malformed", raw)) == []
+    cases = [case for what, raw in bodies.MALFORMED for case in everywhere(what, 400, "malformed", raw)]
+
+    assert attempt(cases, one_in=3) == []
     large = (everywhere(what, 400, "malformed", raw, operations=STRICT) for what, raw in bodies.LARGE_INTEGERS)
     assert attempt(case for cases in large for case in cases) == []
 
 
 def test_a_document_that_is_no_object_is_invalid(attempt: Try) -> None:
-    assert attempt(case for what, raw in bodies.SHAPELESS for case in everywhere(what, 422, "invalid", raw)) == []
+    cases = [case for what, raw in bodies.SHAPELESS for case in everywhere(what, 422, "invalid", raw)]
+
+    assert attempt(cases, one_in=3) == []
 
 
 def test_a_body_of_another_type_is_refused_even_when_it_would_read_well(attempt: Try) -> None:
@@ -83,7 +87,7 @@ def test_a_body_of_another_type_is_refused_even_when_it_would_read_well(attempt:
             cases.append(Case(f"{what}, {operation}", operation.method, operation.path, 415, "unsupported_media_type",
                               raw=raw, headers=headers))  # fmt: skip
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=2) == []
 
 
 def test_a_body_with_too_many_values_is_too_large(attempt: Try) -> None:
@@ -93,7 +97,7 @@ def test_a_body_with_too_many_values_is_too_large(attempt: Try) -> None:
         wide = {str(index): 0 for index in range(operation.values)}
         cases.append(spoiled(operation, "object", 413, "too_large", wide))
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=2) == []
 
 
 def test_a_body_with_too_many_bytes_is_too_large_with_or_without_a_length(attempt: Try) -> None:
@@ -107,7 +111,7 @@ def test_a_body_with_too_many_bytes_is_too_large_with_or_without_a_length(attemp
                           environ=chunked | {"wsgi.input": io.BytesIO(raw)}, **sent))  # fmt: skip
         cases.append(Case(f"spaces, {operation}", raw=b" " * (operation.size + 1), **sent))
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=2) == []
 
 
 def test_a_refusal_of_size_says_the_limit(api: Api, world: World) -> None:
@@ -128,7 +132,7 @@ def test_a_length_that_lies_is_refused(attempt: Try) -> None:
             for length in (str(len(raw) + 5), str(len(raw) - 5), "-1", "0", "abc", "5, 5", "+5", "1e3", "\u0665")
         ]  # fmt: skip
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=3) == []
 
 
 def test_a_field_that_is_not_asked_for_is_refused(attempt: Try) -> None:
@@ -141,7 +145,7 @@ def test_a_field_that_is_not_asked_for_is_refused(attempt: Try) -> None:
             if name not in operation.body
         ]
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=3) == []
 
 
 def test_a_field_that_is_needed_is_asked_for(attempt: Try) -> None:
@@ -163,7 +167,7 @@ def test_a_value_of_another_type_is_refused_in_every_field_and_named_by_its_plac
     ]
 
     assert len(cases) > 500
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=3) == []
 
 
 def test_a_body_where_none_is_taken_changes_nothing_about_the_answer(attempt: Try) -> None:
@@ -175,7 +179,7 @@ def test_a_body_where_none_is_taken_changes_nothing_about_the_answer(attempt: Tr
         for headers in ([], [("Idempotency-Key", f"key-{index}")])
     ]
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=3) == []
 
 
 @pytest.mark.share(1)

@@ -48,7 +48,7 @@ def test_a_limit_is_a_plain_number_within_its_bounds(attempt: Try) -> None:
     ]
     cases += [invalid(asking(path, "limit=201")) for path in queries.LISTS if "files" not in path]
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=3) == []
 
 
 def test_a_cursor_that_the_list_did_not_give_out_is_refused(attempt: Try, world: World) -> None:
@@ -63,18 +63,19 @@ def test_a_cursor_that_the_list_did_not_give_out_is_refused(attempt: Try, world:
         for what, text in queries.CURSORS
     ]  # fmt: skip
     cases += [Case(f"flipped {text}", "GET", f"{own}?cursor={text}", 400, "malformed") for text in plain]
-    cases += [Case("cut", "GET", f"{own}?cursor={cursor[:-1]}", 400, "malformed"),
-              Case("continued", "GET", f"{own}?cursor={cursor}A", 400, "malformed"),
-              invalid(f"{own}?cursor={cursor}%00"),
-              invalid(f"{own}?cursor={'a' * 4097}")]  # fmt: skip
     cases += [
         Case(f"of another list, {path}", "GET", asking(path, f"cursor={cursor}"), 400, "malformed")
         for path in queries.LISTS
         if path != own
     ]
+    others = [Case("cut", "GET", f"{own}?cursor={cursor[:-1]}", 400, "malformed"),
+              Case("continued", "GET", f"{own}?cursor={cursor}A", 400, "malformed"),
+              invalid(f"{own}?cursor={cursor}%00"),
+              invalid(f"{own}?cursor={'a' * 4097}")]  # fmt: skip
 
     assert len(plain) > 30
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=3) == []
+    assert attempt(others) == []
 
 
 def test_the_cursor_that_the_list_gave_out_is_taken(api: Api, world: World) -> None:
@@ -110,7 +111,7 @@ def test_an_argument_that_is_not_asked_for_or_given_twice_is_refused(attempt: Tr
             cases.append(Case(f"{method} {path}?{query}", method, f"{path}?{query}", 422, "invalid"))
     cases.append(Case("on a body", "POST", "/models?name=x", 422, "invalid", json={"name": "y"}))
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=3) == []
 
 
 def test_an_instant_has_a_date_a_time_and_a_zone(attempt: Try) -> None:
@@ -119,7 +120,7 @@ def test_an_instant_has_a_date_a_time_and_a_zone(attempt: Try) -> None:
     cases = [invalid(path + instant) for path in asked for _, instant in queries.INSTANTS]
     cases.append(invalid("/models/fraud/stages/production?as_of=9999-12-31T23:59:59Z"))
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=3) == []
 
 
 def test_an_instant_before_everything_finds_no_holder(attempt: Try, api: Api, world: World) -> None:
@@ -145,7 +146,7 @@ def test_a_filter_is_compared_as_it_is(api: Api, world: World, attempt: Try) -> 
     request = "/audit?request_id="
     cases = [Case(what, "GET", path + text, 400, "unknown_value") for path in asked for what, text in queries.LITERAL]
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=3) == []
     assert expect(200, api.get("/models"))["items"] != expect(200, api.get("/audit"))["items"] != []
     assert attempt(invalid(path + text) for path in [*asked, request] for text in ("a%00", "a" * 1001)) == []
     assert [expect(200, api.get(request + text))["items"] for _, text in queries.LITERAL] == [[]] * len(queries.LITERAL)
@@ -160,7 +161,7 @@ def test_a_choice_is_one_of_those_that_there_are(attempt: Try) -> None:
     cases += [invalid(f"/models?deleted={text}") for text in ("1", "yes", "True", "null")]
     cases += [invalid(f"/audit?format={text}") for text in ("JSONL", "xml", "json")]
 
-    assert attempt(cases) == []
+    assert attempt(cases, one_in=3) == []
 
 
 def test_a_reason_in_the_address_obeys_the_rule_for_reasons(attempt: Try) -> None:

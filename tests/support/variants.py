@@ -5,6 +5,8 @@ database, stores, clients, faults) one in n runs, the same ones in each run. ``S
 directory, the mark ``share(n)`` for a module or a test; ``share(1)`` runs all. ``share(0)`` leaves out the first
 variant too: of a test that is long, beside others of its kind that always run.
 
+A test that tries many cases in a loop takes its share of them from the fixture ``some_of``.
+
 A test file or a test that is named on the command line runs in all its variants, and so does what ``-k`` or ``--lf``
 selects. ``--every-variant`` runs all variants of all tests.
 """
@@ -12,8 +14,8 @@ selects. ``--every-variant`` runs all variants of all tests.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import pytest
 
@@ -30,6 +32,16 @@ BOTH = ("statements", "state_machine", "search")
 """Words in the names of files whose tests always run over both: the answers depend on the database."""
 
 _LEFT_OUT = pytest.StashKey[int]()
+T = TypeVar("T")
+
+
+class SomeOf(Protocol):
+    """Returns, in order, one of every *n* consecutive cases, the same ones in each run; all where all variants run.
+
+    Its place among the *n* varies. So a list of many texts at each address leaves out no text and no address.
+    """
+
+    def __call__(self, cases: Iterable[T], n: int) -> list[T]: ...
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,13 +50,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the variants outside of the share, which depends on the names of the tests and not on their files."""
-    if config.getoption("every_variant") or config.getoption("keyword") or config.getoption("lf", default=False):
+    if _runs_everything(config):
         return
     seen: set[str] = set()
     chosen, left_out = [], []
     for item in items:
         test = item.nodeid.partition("[")[0]
-        if item.get_closest_marker("slow") or item.session.isinitpath(item.path):
+        if _is_asked_for(item):
             chosen.append(item)
         elif _is_left_out(item):
             left_out.append(item)
@@ -56,6 +68,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
     config.stash[_LEFT_OUT] = len(left_out)
     items[:] = chosen
+
+
+@pytest.fixture
+def some_of(request: pytest.FixtureRequest) -> SomeOf:
+    """The share of the cases that a test tries in a loop."""
+    if _runs_everything(request.config) or _is_asked_for(request.node):
+        return lambda cases, n: list(cases)
+    return one_of_each
+
+
+def one_of_each(cases: Iterable[T], n: int) -> list[T]:
+    """Return one of every *n* consecutive cases; see ``SomeOf``."""
+    whole = list(cases)
+    runs = [whole[start : start + n] for start in range(0, len(whole), n)]
+    return [run[_number(str(index)) % len(run)] for index, run in enumerate(runs)]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -78,6 +105,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             f"{left_out} further variants of the tests were left out. "
             "Run all of them with --every-variant, or those of one file or test by naming it."
         )
+
+
+def _runs_everything(config: pytest.Config) -> bool:
+    return bool(
+        config.getoption("every_variant") or config.getoption("keyword") or config.getoption("lf", default=False)
+    )
+
+
+def _is_asked_for(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None or item.session.isinitpath(item.path)
 
 
 def _is_left_out(item: pytest.Item) -> bool:
