@@ -49,6 +49,12 @@ REGISTRATION = {
 VERSION_CHANGE = {"tags": {"season": None, "reviewed": "yes"}, "reason": "reviewed by the risk team"}
 EVALUATION = {"metrics": {"auc": 0.93}, "dataset_digest": TEST, "dataset_name": "payments-test", "slice": ""}
 NOTE = {"text": "The test data lacks payments of September: do not compare the AUC with version 1."}
+CHECK = {
+    "name": "bias-audit",
+    "status": "passed",
+    "url": "https://ci.example.com/runs/8123456790",
+    "summary": "no difference between regions above 0.5 %",
+}
 ALIAS = {"version": 2, "reason": "the best one on payments-test"}
 PROMOTION = {"stage": "production", "reason": "AUC 0.93 on payments-test", "expected_current": 1}
 VERSION_SEARCH = {"filter": VERSIONS_FILTER, "order_by": "metrics.auc DESC", "limit": 10}
@@ -188,6 +194,16 @@ NOTED = {
     "at": "2026-11-21T13:06:55.118000Z",
     "author": "ann",
     "text": NOTE["text"],
+    "redacted": False,
+}
+CHECKED = {
+    "id": "b0a3f2a5-3a8e-4a5c-9a53-6a9b3f1f4a20",
+    "model": "fraud",
+    "version": 2,
+    **CHECK,
+    "manifest_digest": MANIFEST,
+    "at": "2026-11-21T13:07:02.204000Z",
+    "reporter": "ci-bias",
     "redacted": False,
 }
 ALIASED = {

@@ -37,6 +37,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "demote": "commands.stages:demote",
         "archive": "commands.stages:archive",
         "gate": "commands.gate:gate",
+        "check": "commands.checks:check",
+        "checks": "commands.checks:checks",
     },
     "Catalogue": {
         "search": "commands.search:search",

@@ -69,6 +69,7 @@ RESTRICTED: Mapping[str, Rights] = {
     "tenures": Rights(given=("id",), update=("exclusive", "ended_at", "ended_kind", "ended_entry")),
     "alias_tenures": Rights(given=("id",), update=("ended_at", "ended_entry")),
     "uncertain_times": Rights(given=("id",), update=("until",)),
+    "version_checks": NUMBERED,
     "version_files": APPEND,
     "version_metrics": NUMBERED,
     "version_params": APPEND,

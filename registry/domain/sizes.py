@@ -22,6 +22,9 @@ ALIASES = 1_000  # of one model
 NOTE_LENGTH = 10_000  # characters
 NOTES = 1_000  # of one version
 NOTES_AN_HOUR = 100  # of one account
+CHECKS = 1_000  # reports about one version
+CHECK_URL_LENGTH = 2_000  # characters
+CHECK_SUMMARY_LENGTH = 2_000  # characters
 
 
 def require_metrics(measured: Mapping[Measured, str | None], *, count: int = 0, total: int = 0) -> None:

@@ -123,6 +123,14 @@ class JobState(StrEnum):
     ABANDONED = "abandoned"
 
 
+class CheckStatus(StrEnum):
+    """Result of a check of a version, as it was reported."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    PENDING = "pending"
+
+
 class EventEffect(StrEnum):
     """What became of an event of a pipeline: it added edges, all of its edges were there, or it states none."""
 

@@ -39,7 +39,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-TAGS = ["models", "versions", "notes", "stages", "aliases", "uploads", "files", "imports", "jobs", "search",
+TAGS = ["models", "versions", "notes", "checks", "stages", "aliases", "uploads", "files", "imports", "jobs", "search",
         "lineage", "audit", "comparison",
         "overview", "sealed_log", "tiles", "refusals", "downloads", "evidence", "tokens"]  # fmt: skip
 IDS = {
@@ -107,6 +107,7 @@ IDS = {
     "list_my_sessions": "GET /api/v1/me/sessions",
     "list_my_tokens": "GET /api/v1/me/tokens",
     "list_refusals": "GET /api/v1/refusals",
+    "list_checks": "GET /api/v1/models/{model}/versions/{number}/checks",
     "list_notes": "GET /api/v1/models/{model}/versions/{number}/notes",
     "list_sealed_entries": "GET /api/v1/audit/sealed",
     "list_tokens": "GET /api/v1/tokens",
@@ -114,6 +115,7 @@ IDS = {
     "list_version_history": "GET /api/v1/models/{model}/versions/{number}/history",
     "list_versions": "GET /api/v1/models/{model}/versions",
     "measure_version": "POST /api/v1/models/{model}/versions/{number}/metrics",
+    "report_check": "POST /api/v1/models/{model}/versions/{number}/checks",
     "note_version": "POST /api/v1/models/{model}/versions/{number}/notes",
     "protect_alias": "PUT /api/v1/models/{model}/aliases/{alias}/protection",
     "prove_entry": "GET /api/v1/audit/{entry}/proof",

@@ -74,6 +74,11 @@ def _note(registry: RegistryBuilder, number: int) -> None:
     expect(201, registry.client.post("/models/fraud/versions/1/notes", {"text": str(number)}))
 
 
+def _report(registry: RegistryBuilder, number: int) -> None:
+    report = {"name": f"check-{number}", "status": "passed"}
+    expect(201, registry.client.post("/models/fraud/versions/1/checks", report))
+
+
 def _token(registry: RegistryBuilder, number: int) -> None:
     expect(201, registry.client.post("/tokens", {"owner": f"owner {number}", "roles": ["reader"]}))
 
@@ -98,6 +103,7 @@ LISTS = {
     ),
     "metrics": Listed("/models/fraud/versions/1/metrics", _measure, lambda item: (item["recorded_at"], item["key"])),
     "notes": Listed("/models/fraud/versions/1/notes", _note, lambda item: item["id"]),
+    "checks": Listed("/models/fraud/versions/1/checks", _report, lambda item: item["name"]),
     "aliases": Listed("/models/fraud/aliases", _alias, lambda item: item["alias"]),
     "alias history": Listed(
         "/models/fraud/aliases/champion/history", _move, lambda item: item["since"], first=_two_versions

@@ -65,6 +65,8 @@ TABLE: dict[str, str] = {
     "PATCH /models/unknown/versions/1": "writer promoter admin",
     "POST /models/unknown/versions/1/metrics": "writer promoter admin",
     "POST /models/unknown/versions/1/notes": EVERYONE,
+    "POST /models/unknown/versions/1/checks": "writer promoter admin",
+    "GET /models/unknown/versions/1/checks": EVERYONE,
     "PUT /models/unknown/versions/1/stage": "writer promoter admin responder",
     "PUT /models/unknown/aliases/champion": "writer promoter admin",
     "PUT /models/unknown/aliases/champion/protection": "promoter",

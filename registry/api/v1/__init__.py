@@ -3,6 +3,7 @@
 from registry.api.v1 import (
     aliases,
     audit,
+    checks,
     comparison,
     downloads,
     evidence,
@@ -26,6 +27,7 @@ BLUEPRINTS = (
     models.blueprint,
     versions.blueprint,
     notes.blueprint,
+    checks.blueprint,
     stages.blueprint,
     aliases.blueprint,
     comparison.blueprint,

@@ -88,7 +88,7 @@ def _entries(session: Session, ref: Reference | None, query: dict[str, Any]) -> 
 
 
 def _version(session: Session, version: VersionView) -> None:
-    """Print a version with what is missing to build it again and its newest notes; earlier releases have neither."""
+    """Print a version, what is missing to build it again, its notes and its checks; earlier releases have none."""
     from registry.client.errors import NotFound  # loads requests
 
     name, number = version["model"], version["number"]
@@ -99,6 +99,8 @@ def _version(session: Session, version: VersionView) -> None:
     with suppress(NotFound):
         newest = session.registry.versions.notes(name, number, limit=formatting.NOTES + 1)
         formatting.notes(f"{name}:{number}", list(newest))
+    with suppress(NotFound):
+        formatting.checks(session.registry.versions.checks(name, number))
 
 
 def _tenures(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from registry.cli.support import evaluations, output
@@ -13,6 +13,7 @@ from registry.cli.support.output import joined, when
 if TYPE_CHECKING:
     from registry.client.types import (
         AliasView,
+        CheckView,
         Dataset,
         HolderView,
         ModelView,
@@ -140,6 +141,15 @@ def notes(ref: str, newest: Sequence[NoteView]) -> None:
         output.line(f"  note        {note_text(note)} ({note['author']}, {when(note['at'])})")
     if len(newest) > NOTES:
         output.line(f"  and older notes: registry version notes {shlex.quote(ref)}")
+
+
+def checks(latest: Iterable[CheckView]) -> None:
+    """Print the latest report of each check of a version."""
+    for check in latest:
+        summary = f": {' '.join(check['summary'].split())}" if check["summary"] else ""
+        output.line(
+            f"  check       {check['name']} {check['status']}{summary} ({check['reporter']}, {when(check['at'])})"
+        )
 
 
 def note_text(note: NoteView) -> str:

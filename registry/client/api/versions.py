@@ -11,6 +11,8 @@ from registry.client.errors import Conflict
 from registry.client.fields import comma_separated, given, labels
 from registry.client.http.transport import PAGE, Transport, path, read
 from registry.client.types import (
+    CheckStatus,
+    CheckView,
     ComparisonView,
     Direction,
     EntryView,
@@ -185,6 +187,30 @@ class Versions:
         """Yield the comments on a version, newest first; with *limit*, at most so many."""
         where = _version_path(model, number, "notes")
         return islice(self._transport.pages(NoteView, where, size=min(limit or PAGE, PAGE)), limit)
+
+    def report_check(
+        self,
+        model: str,
+        number: int,
+        name: str,
+        status: CheckStatus,
+        *,
+        url: str | None = None,
+        summary: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> CheckView:
+        """Report the result of a check of the version's files; it replaces the earlier report of this name.
+
+        Raises Forbidden where the model's policy has other reporters for the check.
+        """
+        body = given(name=name, status=status, url=url, summary=summary)
+        where = _version_path(model, number, "checks")
+        return self._transport.one(CheckView, "POST", where, body=body, key=idempotency_key)
+
+    def checks(self, model: str, number: int, *, everything: bool = False) -> Iterator[CheckView]:
+        """Yield the latest report of each check, newest first; with *everything*, also those that it replaced."""
+        where = _version_path(model, number, "checks")
+        return self._transport.pages(CheckView, where, query={"all": "true"} if everything else None)
 
     def lineage(
         self, model: str, number: int, *, depth: int | None = None, direction: Direction | None = None

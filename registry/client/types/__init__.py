@@ -20,6 +20,7 @@ from registry.client.types.audit import (
     SealedPage,
     VerifiedChainView,
 )
+from registry.client.types.checks import CheckStatus, CheckView
 from registry.client.types.comparison import (
     CellView,
     ComparedLineView,
@@ -111,6 +112,8 @@ __all__ = [
     "ChainEntryView",
     "ChainText",
     "ChangesView",
+    "CheckStatus",
+    "CheckView",
     "ClosedSessionsView",
     "Code",
     "ComparedLineView",

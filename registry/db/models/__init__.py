@@ -4,6 +4,7 @@ from registry.db.models.access import Account, IdempotencyKey, Token
 from registry.db.models.artifacts import Artifact, Blob, Stray, Upload, VersionFile
 from registry.db.models.audit import AuditEntry, AuditText, Chain, CheckpointedHead, CommitBase, UncertainTime
 from registry.db.models.catalog import FormerName, Model, ModelTag, Version, VersionMetric, VersionParam, VersionTag
+from registry.db.models.checks import VersionCheck
 from registry.db.models.governance import AliasRequest, AliasTenure, Tenure
 from registry.db.models.imports import Import
 from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode, LineageStatement
@@ -57,6 +58,7 @@ __all__ = [
     "UncertainTime",
     "Upload",
     "Version",
+    "VersionCheck",
     "VersionFile",
     "VersionMetric",
     "VersionParam",

@@ -24,6 +24,7 @@ from registry.db.models import (
     Model,
     ModelTag,
     Version,
+    VersionCheck,
     VersionMetric,
     VersionParam,
     VersionTag,
@@ -142,6 +143,12 @@ def note(key: Any) -> ColumnElement[int]:
     """Return the weight of a note, by the id of its entry."""
     own, said = aliased(AuditEntry), aliased(AuditText)
     return LEAST + _one(select(_sum(said.text)).join(own, own.uid == said.entry_uid).where(own.id == key))
+
+
+def check(key: Any) -> ColumnElement[int]:
+    """Return the weight of a report of a check, by its id."""
+    own, said = aliased(VersionCheck), aliased(AuditText)
+    return LEAST + _one(select(_sum(said.text)).join(own, own.entry_uid == said.entry_uid).where(own.id == key))
 
 
 def sealed_entry(position: Any) -> ColumnElement[int]:

@@ -10,6 +10,7 @@ from registry.db.records.catalog import (
     VersionBrief,
     VersionRecord,
 )
+from registry.db.records.checks import CheckRecord
 from registry.db.records.files import EntryOfDirectory, FileRecord
 from registry.db.records.jobs import ImportRecord, JobRecord, UploadRecord
 from registry.db.records.lineage import EdgeEnd, EdgeRecord, EdgeStatement
@@ -19,6 +20,7 @@ from registry.db.records.tenures import AliasRecord, HolderRecord, ServingRecord
 
 __all__ = [
     "AliasRecord",
+    "CheckRecord",
     "EdgeEnd",
     "EdgeRecord",
     "EdgeStatement",

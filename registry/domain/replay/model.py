@@ -7,7 +7,15 @@ from typing import Any
 
 from registry.domain.lineage import LINEAGE_OF_VERSIONS
 from registry.domain.replay.entry import BASELINE, CLEARED, ERASED, UNKNOWN, Entry, Unknown, Unreplayable
-from registry.domain.replay.replayed import Alias, Blobs, ReplayedModel, ReplayedTenure, ReplayedVersion, Tags
+from registry.domain.replay.replayed import (
+    Alias,
+    Blobs,
+    ReplayedCheck,
+    ReplayedModel,
+    ReplayedTenure,
+    ReplayedVersion,
+    Tags,
+)
 from registry.domain.stages import SERVING, Lifecycle, Stage, TransitionKind, kind_of
 from registry.domain.states import VersionState
 
@@ -139,6 +147,13 @@ class _Replay:
 
     def measured(self, entry: Entry) -> None:
         self._version(entry).metrics[entry.at] = entry.facts.get("metrics", dict(entry.after["metrics"]))
+
+    def checked(self, entry: Entry) -> None:
+        after, manifest = entry.after, entry.digests["manifest"]
+        report = ReplayedCheck(
+            after["check"], after["status"], manifest, after["roles"], entry.at, entry.actor["id"], entry.uid
+        )
+        self._version(entry).checks.append(report)
 
     def noted(self, entry: Entry) -> None:
         """Change nothing but require that the version exists: a note is its entry, and stored nowhere else."""
@@ -319,6 +334,7 @@ ACTIONS: Mapping[str, Callable[[_Replay, Entry], None]] = {
     "version.failed": _Replay.settled,
     "version.edited": _Replay.version_edited,
     "version.measured": _Replay.measured,
+    "version.checked": _Replay.checked,
     **dict.fromkeys(LINEAGE_OF_VERSIONS, _Replay.related),
     "version.noted": _Replay.noted,
     "version.refreshed": _Replay.refreshed,

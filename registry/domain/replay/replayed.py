@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,19 @@ class Blobs:
     entry: int
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayedCheck:
+    """A report of a check of a version."""
+
+    name: str
+    status: str
+    manifest: str
+    roles: Sequence[str]
+    reported_at: str
+    reported_by: str
+    entry: str
+
+
 @dataclass(slots=True)
 class ReplayedVersion:
     """One version. ``metrics`` has a digest, the values of an earlier release, or UNKNOWN, by the time of recording."""
@@ -77,6 +91,7 @@ class ReplayedVersion:
     blobs: Blobs | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     measured_until: str = ""
+    checks: list[ReplayedCheck] = field(default_factory=list)
     measured_before: str | Unknown = UNKNOWN
 
 

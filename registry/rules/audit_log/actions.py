@@ -12,7 +12,7 @@ ACTIONS: Mapping[str, frozenset[str]] = {
         "alias.deleted", "alias.dropped", "alias.protected", "alias.set", "alias.unprotected", "import.failed",
         "import.parked", "import.requested", "import.retried", "model.created", "model.deleted", "model.edited",
         "model.renamed", "model.renumbered", "model.restored", "refresh.parked", "refresh.retried", "version.archived",
-        "version.deleted", "version.demoted", "version.edited", "version.failed", "version.fetched",
+        "version.checked", "version.deleted", "version.demoted", "version.edited", "version.failed", "version.fetched",
         "version.lineage_added", "version.lineage_reinstated", "version.lineage_retracted",
         "version.measured", "version.noted", "version.promoted", "version.purged", "version.refresh_retried",
         "version.refreshed", "version.registered", "version.restored", "version.rolled_back",

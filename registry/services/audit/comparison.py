@@ -126,6 +126,7 @@ def _check_version(
     check("framework, signature or run", recorded["frozen"], log.frozen)
     check("params", recorded["params"], log.params)
     check("lineage", recorded["edges"], log.edges)
+    _compare_checks(comparison, name, rows.checks.of(own), log.checks)
     unknown = _check_metrics(comparison, name, measured, log)
     stored = _check_files(comparison, name, list(rows.files.of(own)), log, storage)
     needs_blobs = log.state == VersionState.READY and bool(log.manifest) and log.purged_at is None
@@ -155,6 +156,22 @@ def _check_metrics(comparison: Comparison, name: str, measured: list[Any], log: 
             comparison.check(f"{name} metrics of {at}", fact_digests.metrics(batch), expected)
     comparison.differences += [f"{name} metrics of {at} are in no entry" for at in sorted(batches)]
     return unknown
+
+
+def _compare_checks(
+    comparison: Comparison, name: str, rows: Iterable[Any], log: Iterable[replayed.ReplayedCheck]
+) -> None:
+    for row, report in zip_longest(rows, log):
+        stored = expected = None
+        if row is not None:
+            stored = (row.check, row.status, row.manifest_digest, tuple(row.roles), clock.wire(row.reported_at),
+                      row.reported_by, row.entry_uid)  # fmt: skip
+        if report is not None:
+            expected = (report.name, report.status, report.manifest, tuple(report.roles), report.reported_at,
+                        report.reported_by, report.entry)  # fmt: skip
+        if stored != expected:
+            comparison.differences.append(f"{name} reports of checks: {_misplaced('report', stored, expected)}")
+            return
 
 
 def _check_files(

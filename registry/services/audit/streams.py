@@ -19,6 +19,7 @@ from registry.db.models import (
     ModelTag,
     Tenure,
     Version,
+    VersionCheck,
     VersionFile,
     VersionMetric,
     VersionParam,
@@ -108,6 +109,11 @@ class ModelRows:
                    VersionMetric.dataset_name, VersionMetric.slice, VersionMetric.recorded_at,
                    VersionMetric.recorded_by)
             .join(Version, of == VersionMetric.version_id), VersionMetric.id,
+        )  # fmt: skip
+        self.checks = by_version(
+            select(VersionCheck.name.label("check"), VersionCheck.status, VersionCheck.manifest_digest,
+                   VersionCheck.roles, VersionCheck.reported_at, VersionCheck.reported_by, VersionCheck.entry_uid)
+            .join(Version, of == VersionCheck.version_id), VersionCheck.id,
         )  # fmt: skip
         self.files = by_version(
             select(VersionFile.path, VersionFile.size, VersionFile.sha256, VersionFile.media_type,

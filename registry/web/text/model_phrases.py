@@ -109,6 +109,10 @@ def lineage_of(verb: str, preposition: str) -> Phrase:
     return phrase
 
 
+def checked(entry: EntryRecord) -> Parts:
+    yield from (f"reported the check {entry.after['check']} of ", version_of(entry), f" as {entry.after['status']}")
+
+
 def noted(entry: EntryRecord) -> Parts:
     text = " ".join(text_of(entry, "note").split())
     yield from ("commented on ", version_of(entry), f": {textwrap.shorten(text, SHOWN_NOTE, placeholder=' …')}")

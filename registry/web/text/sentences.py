@@ -98,6 +98,7 @@ PHRASES: Mapping[str, Phrase] = {
     "version.lineage_reinstated": model_phrases.lineage_of("reinstated", "in"),
     "version.lineage_retracted": model_phrases.lineage_of("retracted", "from"),
     "version.measured": model_phrases.measured,
+    "version.checked": model_phrases.checked,
     "version.noted": model_phrases.noted,
     "version.promoted": model_phrases.promoted,
     "version.purged": model_phrases.version_purged,

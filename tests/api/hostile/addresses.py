@@ -58,7 +58,7 @@ NUMBERS = [
 # Every address below a version, by method.
 BELOW_A_VERSION = [
     ("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/restore"), ("POST", "/metrics"), ("GET", "/metrics"),
-    ("POST", "/notes"), ("GET", "/notes"),
+    ("POST", "/notes"), ("GET", "/notes"), ("POST", "/checks"), ("GET", "/checks"),
     ("GET", "/lineage"), ("PUT", "/stage"), ("GET", "/files"), ("GET", "/files/model.bin"), ("GET", "/history"),
 ]  # fmt: skip
 BELOW_A_MODEL = [
@@ -72,6 +72,7 @@ BELOW_A_MODEL = [
 BODY = {
     "/metrics": {"metrics": {"a": 1}},
     "/notes": {"text": "why"},
+    "/checks": {"name": "bias-audit", "status": "passed"},
     "/stage": {"stage": "staging", "reason": "why"},
     "/rollback": {"reason": "why"},
     "/versions": {"files": [{"path": "a", "size": 5, "sha256": "ef" * 32}]},

@@ -14,6 +14,7 @@ from itsdangerous import URLSafeSerializer
 from marshmallow import Schema, fields
 
 from registry.api.schemas.aliases import AliasBody
+from registry.api.schemas.checks import CheckBody
 from registry.api.schemas.imports import ImportBody
 from registry.api.schemas.lineage_edges import DataLineageBody, EdgeStateBody, LineageAdditionBody
 from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
@@ -125,6 +126,7 @@ OPERATIONS = [
     Operation("POST", "/models/fraud/versions/4/metrics", EvaluationBody,
               {"metrics": {"auc": 0.9}, "step": -3, "dataset_digest": DIGEST, "dataset_name": "test.csv",
                "slice": "country=DE"}),
+    Operation("POST", "/models/fraud/versions/4/checks", CheckBody, {"name": "bias-audit", "status": "passed"}),
     Operation("POST", "/models/fraud/versions/4/notes", NoteBody, {"text": "why"}),
     Operation("POST", "/models/fraud/versions/4/lineage", LineageAdditionBody,
               {"used": FACTS["datasets"], "evaluated_on": [DATA], "parents": FACTS["parents"],

@@ -6,6 +6,7 @@ from __future__ import annotations
 LISTS = [
     "/models", "/models/fraud/versions", "/models/fraud/versions/4/files", "/models/fraud/versions/4/metrics",
     "/models/fraud/versions/4/notes",
+    "/models/fraud/versions/4/checks",
     "/models/fraud/aliases", "/models/fraud/aliases/champion/history", "/models/fraud/history",
     "/models/fraud/metrics",
     "/models/fraud/versions/2/history", "/audit", "/refusals", "/downloads", "/tokens", "/me/tokens", "/me/sessions",

@@ -17,7 +17,7 @@ from registry.db.models import Account, Artifact
 from registry.db.session import reading, transaction
 from registry.domain import clock
 from registry.domain.pinned_packages import FILE_BYTES, MOST_NAMED
-from registry.domain.sizes import DESCRIPTION_LENGTH, NOTE_LENGTH
+from registry.domain.sizes import CHECK_SUMMARY_LENGTH, DESCRIPTION_LENGTH, NOTE_LENGTH
 from registry.http.bodies import MANIFEST_VALUES, PART_BYTES
 from registry.rules import inline_bytes
 from registry.rules.names import TAG_VALUE_LENGTH
@@ -51,6 +51,7 @@ EVALUATIONS = [
 ON_DATA = {"dataset_digest": f"sha256:{1:064}", "dataset_name": "d" * 480}
 DESCRIPTION = "\x01" * DESCRIPTION_LENGTH
 LONG = "x" * 200
+_REPORT = {"name": "bias", "status": "passed", "summary": "\x01" * CHECK_SUMMARY_LENGTH}
 BIG = "/api/v1/models/big"
 AREA = "/api/2.0/mlflow-artifacts"
 FACE = "/api/2.0/mlflow"
@@ -84,6 +85,7 @@ def fill(app: Flask, registry: RegistryBuilder) -> dict[str, Any]:
     expect(201, registry.client.put("/models/big/aliases/champion", {"version": 1}))
     for _ in range(90):
         expect(201, registry.client.post("/models/big/versions/1/notes", {"text": "\x01" * NOTE_LENGTH}))
+        expect(201, registry.client.post("/models/big/versions/1/checks", _REPORT))
     for number in range(2):
         content = lock_file(number)
         registry.model("locked").version(files=[registry.file(content, "requirements.txt")])
@@ -292,6 +294,8 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "lineage.get_edge": Case("GET", "/api/v1/lineage/edges/1"),
         "lineage.put_edge": Case("PUT", "/api/v1/lineage/edges/1", {"retracted": True, "reason": "x" * 2000}),
         "versions.get_version": Case("GET", f"{BIG}/versions/1"),
+        "checks.list_checks": Case("GET", f"{BIG}/versions/1/checks?limit=200&all=true"),
+        "checks.report_check": Case("POST", f"{BIG}/versions/2/checks", _REPORT),
         "notes.list_notes": Case("GET", f"{BIG}/versions/1/notes?limit=200"),
         "notes.note_version": Case("POST", f"{BIG}/versions/2/notes", {"text": "\x01" * NOTE_LENGTH}),
         "versions.list_metrics": Case("GET", "/api/v1/models/wide/versions/1/metrics?limit=200"),

@@ -127,6 +127,7 @@ READS: dict[str, Any] = {
     "versions.list_versions": "/models/whole/versions",
     "versions.get_version": "/models/whole/versions/1",
     "versions.list_metrics": "/models/whole/versions/1/metrics",
+    "checks.list_checks": "/models/whole/versions/1/checks",
     "notes.list_notes": "/models/whole/versions/1/notes",
     "lineage.get_lineage": "/models/whole/versions/1/lineage",
     "lineage.get_reproducibility": "/models/whole/versions/1/reproducibility",

@@ -188,6 +188,11 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     ("lineage.added", {"after": {"edges": 3}, "model": None, "version": None}, "added 3 edges to the lineage of data"),
     ("lineage.retracted", {"after": {"edges": 1}}, "retracted an edge from the lineage of data"),
     ("lineage.reinstated", {"after": {"edges": 1}}, "reinstated an edge in the lineage of data"),
+    (
+        "version.checked",
+        {"after": {"check": "bias-audit", "status": "passed"}},
+        "reported the check bias-audit of fraud:12 as passed",
+    ),
     ("version.noted", {"texts": {"note": "worse\nabroad"}}, "commented on fraud:12: worse abroad"),
     ("version.noted", {"redacted": ["note"]}, "commented on fraud:12: (redacted)"),
     (

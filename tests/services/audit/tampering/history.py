@@ -203,6 +203,8 @@ def _fraud(api: Api, registry: RegistryBuilder) -> None:
     expect(None, api.post(f"{path}/versions/{fourth}/metrics", {"metrics": {"auc": 0.7}, "step": 3}))
     expect(None, api.post(f"{path}/versions/{fourth}/metrics", {"metrics": {"auc": 0.8, "loss": 0.1}}))
     expect(201, api.post(f"{path}/versions/{fourth}/notes", {"text": "worse on payments from abroad"}))
+    for status in ("pending", "passed"):
+        expect(201, api.post(f"{path}/versions/{fourth}/checks", {"name": "bias-audit", "status": status}))
     on = {"dataset_digest": "sha256:" + "d" * 64, "dataset_name": "test.csv"}
     for part in ({}, {"slice": "country=DE"}):
         expect(None, api.post(f"{path}/versions/{fourth}/metrics", {"metrics": {"auc": 0.9}, **on, **part}))

@@ -1,0 +1,63 @@
+"""``registry check`` and ``registry checks``: results that CI and people report about versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.cli.support import output
+from registry.cli.support.cells import Moment, Whole
+from registry.cli.support.options import connected, limit
+from registry.cli.support.parsing import REFERENCE
+from registry.cli.support.session import Session
+
+if TYPE_CHECKING:
+    from registry.client import Reference
+    from registry.client.types import CheckView
+
+STATUSES = ("passed", "failed", "pending")
+
+
+@click.command()
+@click.argument("ref", type=REFERENCE)
+@click.option("--name", required=True, help="The name of the check, as the policy has it, e.g. bias-audit.")
+@click.option("--status", required=True, type=click.Choice(STATUSES), help="The result.")
+@click.option("--url", help="Where the report of the check is.")
+@click.option("--summary", help="The result in a few words.")
+@connected
+def check(session: Session, ref: Reference, name: str, status: Any, **about: str | None) -> None:
+    """Report the result of a check of a version. It replaces the earlier report of this name.
+
+    The policy of the model can name the accounts that may report a check, and require that it passed.
+
+    \b
+    Example:
+      registry check fraud:3 --name bias-audit --status passed --url https://ci.example.com/runs/7
+    """
+    number = session.number(ref)
+    reported = session.registry.versions.report_check(ref.model, number, name, status, **about)
+    session.show(reported, lambda: output.line(f"{ref.model}:{number}: {name} {reported['status']}"))
+
+
+@click.command()
+@click.argument("ref", type=REFERENCE)
+@click.option("--all", "everything", is_flag=True, help="Also earlier reports, which do not count any more.")
+@limit(0)
+@connected
+def checks(session: Session, ref: Reference, everything: bool, limit: int) -> None:
+    """List the latest report of each check of a version.
+
+    \b
+    Example:
+      registry checks fraud:3
+      registry checks fraud:3 --all
+    """
+    reports = session.registry.versions.checks(ref.model, session.number(ref), everything=everything)
+    columns = ("check", "status", "time", "by", "summary", "url")
+    session.list(reports, columns, _check_row, empty=f"{ref} has no checks", limit=limit)
+
+
+def _check_row(report: CheckView) -> list[object]:
+    summary = "(redacted)" if report["redacted"] else report["summary"]
+    return [Whole(report["name"]), report["status"], Moment(report["at"]), report["reporter"], summary, report["url"]]
