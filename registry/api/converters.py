@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LARGEST_NUMBER = 2**31 - 1
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}\Z", re.ASCII)
 TILE_PATTERN = r"^([0-7]|entries)/(x[0-9]{3}/)*[0-9]{3}(\.p/[1-9][0-9]{0,2})?$"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _TOKEN_ID = re.compile(r"[0-9A-Za-z]{12}\Z")
 
 
@@ -69,6 +70,15 @@ class TilePath(PathConverter):
             raise ValidationError from None
 
 
+class DigestConverter(BaseConverter):
+    """A digest, as ``sha256:`` and 64 hexadecimal digits in lower case."""
+
+    def to_python(self, value: str) -> str:
+        if not _DIGEST.match(value):
+            raise ValidationError
+        return value
+
+
 class TokenId(BaseConverter):
     def to_python(self, value: str) -> str:
         if not _TOKEN_ID.match(value):
@@ -83,6 +93,7 @@ def register(app: Flask) -> None:
         "alias": AliasName,
         "manifest_path": ManifestPath,
         "number": NumberConverter,
+        "digest": DigestConverter,
         "tile": TilePath,
         "token": TokenId,
     }
@@ -109,5 +120,6 @@ def document(api: Api) -> None:
     api.register_converter(AliasName, lambda _: text | {"pattern": "^[A-Za-z0-9_-]{1,255}$"})
     api.register_converter(ManifestPath, lambda _: text | {"minLength": 1, "maxLength": paths.PATH_BYTES})
     api.register_converter(NumberConverter, lambda _: {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER})
+    api.register_converter(DigestConverter, lambda _: text | {"pattern": "^sha256:[0-9a-f]{64}$"})
     api.register_converter(TilePath, lambda _: text | {"pattern": TILE_PATTERN})
     api.register_converter(TokenId, lambda _: text | {"pattern": "^[0-9A-Za-z]{12}$"})

@@ -104,6 +104,7 @@ PATH_PARAMETERS: Mapping[str, tuple[str, Any]] = {
     "model": ("The name of the model.", "fraud"),
     "number": ("The number of the version.", 2),
     "other": ("The number of the version that is compared with it.", 1),
+    "digest": ("The digest of the policy.", f"sha256:{'0' * 64}"),
     "edge": ("The id of the edge of the lineage.", 1),
     "alias": ("The name of the alias.", "champion"),
     "stage": ("The stage.", "production"),

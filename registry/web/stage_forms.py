@@ -6,9 +6,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from registry.domain import validation
 from registry.domain.stages import Stage
 from registry.http.fields import NUMBER_MOST
-from registry.services.stages import changes
 from registry.services.stages.changes import UNSAID
 from registry.web import forms
 
@@ -22,8 +22,8 @@ def _version_number(value: str) -> int:
 def _check_reason(value: str) -> None:
     if "\x00" in value:
         raise ValidationError("must not hold U+0000")
-    if not value.strip() or len(value) > changes.REASON_LENGTH:
-        raise ValidationError(f"enter a reason of 1 to {changes.REASON_LENGTH} characters; the history shows it")
+    if not value.strip() or len(value) > validation.REASON_LENGTH:
+        raise ValidationError(f"enter a reason of 1 to {validation.REASON_LENGTH} characters; the history shows it")
 
 
 class Holder(fields.Field["int | None"]):

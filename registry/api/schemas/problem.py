@@ -16,6 +16,20 @@ class DifferenceView(View):
     addable = fields.Boolean(**output("Whether `update` adds it to the version."))
 
 
+class GateVerdictView(View):
+    """The verdict on one rule of a policy."""
+
+    rule = fields.Integer(**output("The index of the rule in the list of its stage, from 0."))
+    kind = fields.String(**output("The kind of the rule."))
+    description = fields.String(**output("The rule as a short text, like `auc >= 0.9 on holdout`."))
+    passed = fields.Boolean(**output("Whether the version meets it. A rule that cannot be evaluated has failed."))
+    reason = fields.String(**output("What was found, or why the rule cannot be evaluated."))
+    input = fields.Raw(**output("The values that it rests on.", null=True))
+    source = fields.String(**output("Where they come from.", null=True))
+    remedy = fields.String(**output("What would satisfy it; null where it passed.", null=True))
+    explanation = fields.String(**output("The explanation that the policy has for the rule.", null=True))
+
+
 class ProblemView(View):
     """A problem document (RFC 9457), with a stable ``code`` for programs.
 
@@ -38,6 +52,8 @@ class ProblemView(View):
         allow_none=True, metadata=about("`unknown_value`: the known value that is most like it, if any.")
     )
     allowed = fields.List(fields.String(), metadata=about("`illegal_transition`: the stages that can be reached."))
+    gates = fields.List(fields.Nested(GateVerdictView), metadata=about("`gates_unmet`: the verdict on each rule."))
+    policy = fields.String(metadata=about("`gates_unmet`: the digest of the policy."))
     holder = fields.Integer(
         allow_none=True,
         metadata=about("`stale`: the version that holds production, or to which the alias points; null: none."),

@@ -30,6 +30,7 @@ from registry.domain.access import Permission
 from registry.domain.errors import (
     BlobsMissing,
     BytesUnchecked,
+    GatesUnmet,
     IllegalTransition,
     NoPrevious,
     NotReady,
@@ -49,7 +50,7 @@ blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enf
 
 
 @blueprint.route("/models/<model:model>/versions/<number:number>/stage", methods=["PUT"])
-@refuses(IllegalTransition, NotReady, Stale, BlobsMissing)
+@refuses(IllegalTransition, NotReady, GatesUnmet, Stale, BlobsMissing)
 @conditional
 @blueprint.arguments(StageChangeBody, example=examples.PROMOTION)
 @blueprint.response(200, MovedView, example=examples.PROMOTED, recall=changes.recall)

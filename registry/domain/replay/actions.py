@@ -8,6 +8,7 @@ from registry.domain.lineage import LINEAGE_OF_DATA
 from registry.domain.replay import access, model, storage
 from registry.domain.replay.checkpoints import CHECKPOINT
 from registry.domain.replay.entry import BASELINE, ERASED
+from registry.domain.replay.gates import OF_POLICIES
 from registry.domain.replay.restorations import CLOCK_ACCEPTED, EPOCH_BEGUN, KEY_REPLACED, KEY_ROTATED, RESTORED
 
 ACTIONS = frozenset(
@@ -23,6 +24,7 @@ ACTIONS = frozenset(
         KEY_REPLACED,
         KEY_ROTATED,
         *LINEAGE_OF_DATA,
+        *OF_POLICIES,
         RESTORED,
     }
 )

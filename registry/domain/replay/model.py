@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from registry.domain.lineage import LINEAGE_OF_VERSIONS
+from registry.domain.replay import gates
 from registry.domain.replay.entry import BASELINE, CLEARED, ERASED, UNKNOWN, Entry, Unknown, Unreplayable
 from registry.domain.replay.replayed import (
     Alias,
@@ -61,6 +62,8 @@ class _Replay:
             raise Unreplayable(f"this release cannot replay the action {entry.action!r}")
         try:
             action(self, entry)
+            if (found := gates.decided(entry)) is not None:
+                self.model.decisions[entry.uid] = found
         except (KeyError, TypeError, AttributeError) as error:
             raise Unreplayable(f"the {entry.action} lacks {error}") from error
 
@@ -222,6 +225,9 @@ class _Replay:
     def protected(self, entry: Entry) -> None:
         self.model.protected_aliases = entry.after["protected_aliases"]
 
+    def governed(self, entry: Entry) -> None:
+        self.model.policies.append(gates.assigned(entry))
+
     def baselined(self, entry: Entry) -> None:
         model = self.model
         for name, facts in entry.facts.get("versions", {}).items():
@@ -348,6 +354,7 @@ ACTIONS: Mapping[str, Callable[[_Replay, Entry], None]] = {
     "alias.dropped": _Replay.unchanged,
     "alias.protected": _Replay.protected,
     "alias.unprotected": _Replay.protected,
+    **dict.fromkeys(gates.OF_POLICIES, _Replay.governed),
     "import.requested": _Replay.unchanged,
     "import.failed": _Replay.unchanged,
     "import.parked": _Replay.unchanged,

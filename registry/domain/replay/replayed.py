@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from registry.domain.replay.entry import UNKNOWN, Unknown
+from registry.domain.replay.gates import Assigned, Decided
 from registry.domain.stages import Stage
 
 Text = str | None | Unknown
@@ -117,3 +118,5 @@ class ReplayedModel:
     protected_aliases: list[str] = field(default_factory=list)
     origins: dict[int, int] = field(default_factory=dict)
     baseline: str | None = None
+    policies: list[Assigned] = field(default_factory=list)
+    decisions: dict[str, Decided] = field(default_factory=dict)

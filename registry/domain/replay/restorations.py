@@ -1,4 +1,4 @@
-"""Replay of the chain ``registry``: its epochs, its secret keys, and the first version number of new models."""
+"""Replay of the chain ``registry``: its epochs, secret keys, default policies and the first number of new models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from registry.domain.lineage import LINEAGE_OF_DATA
+from registry.domain.replay import gates
 from registry.domain.replay.entry import BASELINE, ERASED, Entry, Unreplayable
+from registry.domain.replay.gates import Assigned
 
 CLOCK_ACCEPTED = "clock.accepted"
 RESTORED = "registry.restored"
@@ -21,6 +23,7 @@ class Restorations:
     ``uncertain`` has the spans that acceptances of the clock made: their least end by their :func:`span`.
     ``secret_keys`` has the fingerprints of the keys, the newest first; None before the key was first changed.
     ``origin`` is the name of the sealed log in its latest epoch; None before the second one.
+    ``policies`` are those that were the default one.
     ``unsealed_until`` is the end of the time in which rows without a seal act, as the latest ``baseline`` accepted it.
     """
 
@@ -33,6 +36,7 @@ class Restorations:
     unsealed_until: str | None = None
     baseline: str | None = None
     origin: str | None = None
+    policies: list[Assigned] = field(default_factory=list)
 
 
 def replay(entries: Iterable[Entry]) -> Restorations:
@@ -44,7 +48,7 @@ def replay(entries: Iterable[Entry]) -> Restorations:
             restorations = Restorations(
                 entry.after["first_number"], entry.after["epoch"], entry.at, backup and backup.removeprefix("sha256:"),
                 restorations.uncertain, restorations.secret_keys, restorations.unsealed_until, restorations.baseline,
-                restorations.origin,
+                restorations.origin, restorations.policies,
             )  # fmt: skip
         elif entry.action in {KEY_ROTATED, KEY_REPLACED}:
             restorations.secret_keys = entry.after["secret_keys"]
@@ -56,6 +60,8 @@ def replay(entries: Iterable[Entry]) -> Restorations:
                 restorations.uncertain[name] = max(until, restorations.uncertain.get(name, ""))
         elif entry.action == BASELINE:
             restorations.unsealed_until, restorations.baseline = entry.facts.get("unsealed_until"), entry.at
+        elif entry.action in gates.OF_POLICIES:
+            restorations.policies.append(gates.assigned(entry))
         elif entry.action not in {ERASED, *LINEAGE_OF_DATA}:
             raise Unreplayable(f"this release cannot replay the action {entry.action!r}")
     return restorations

@@ -11,12 +11,12 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     | {
         "alias.deleted", "alias.dropped", "alias.protected", "alias.set", "alias.unprotected", "import.failed",
         "import.parked", "import.requested", "import.retried", "model.created", "model.deleted", "model.edited",
-        "model.renamed", "model.renumbered", "model.restored", "refresh.parked", "refresh.retried", "version.archived",
-        "version.checked", "version.deleted", "version.demoted", "version.edited", "version.failed", "version.fetched",
-        "version.lineage_added", "version.lineage_reinstated", "version.lineage_retracted",
-        "version.measured", "version.noted", "version.promoted", "version.purged", "version.refresh_retried",
-        "version.refreshed", "version.registered", "version.restored", "version.rolled_back",
-        "version.rolled_back_unchecked", "version.undeleted", "version.verified",
+        "model.renamed", "model.renumbered", "model.restored", "policy.removed", "policy.set", "refresh.parked",
+        "refresh.retried", "version.archived", "version.checked", "version.deleted", "version.demoted",
+        "version.edited", "version.failed", "version.fetched", "version.lineage_added", "version.lineage_reinstated",
+        "version.lineage_retracted", "version.measured", "version.noted", "version.promoted", "version.purged",
+        "version.refresh_retried", "version.refreshed", "version.registered", "version.restored",
+        "version.rolled_back", "version.rolled_back_unchecked", "version.undeleted", "version.verified",
     },
     "auth": _EVERYWHERE
     | {
@@ -32,7 +32,7 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     "registry": _EVERYWHERE
     | {
         "clock.accepted", "lineage.added", "lineage.reinstated", "lineage.retracted", "log.epoch_begun",
-        "registry.restored", "secret_key.replaced", "secret_key.rotated",
+        "policy.removed", "policy.set", "registry.restored", "secret_key.replaced", "secret_key.rotated",
     },
 }  # fmt: skip
 

@@ -14,9 +14,11 @@ from registry.db.models import (
     AliasTenure,
     Blob,
     FormerName,
+    GateEvaluation,
     LineageEdge,
     LineageNode,
     ModelTag,
+    PolicyAssignment,
     Tenure,
     Version,
     VersionCheck,
@@ -97,6 +99,21 @@ class ModelRows:
             .join(Version, Version.id == AliasTenure.version_id),
             AliasTenure.model_id, AliasTenure.id,
         )  # fmt: skip
+        self.policies = by_model(
+            select(*PolicyAssignment.__table__.columns), PolicyAssignment.model_id, PolicyAssignment.id
+        )
+        self.evaluations = by_model(
+            select(
+                *GateEvaluation.__table__.columns,
+                Version.number,
+                Version.model_id.label("version_of"),
+                PolicyAssignment.digest.label("assigned_digest"),
+                PolicyAssignment.model_id.label("assigned_to"),
+            )
+            .join(Version, Version.id == GateEvaluation.version_id)
+            .join(PolicyAssignment, PolicyAssignment.id == GateEvaluation.assignment_id),
+            GateEvaluation.model_id,
+        )
         of = Version.id
         self.version_tags = by_version(
             select(VersionTag.key, VersionTag.value).join(Version, of == VersionTag.version_id)

@@ -15,7 +15,7 @@ from registry.db.queries import records
 from registry.db.records import VersionRecord
 from registry.domain import clock
 from registry.domain.audit import AuditEntryDraft
-from registry.domain.errors import Conflict, Invalid
+from registry.domain.errors import Conflict
 from registry.domain.stages import Move, Stage, TransitionKind
 from registry.services import audit
 from registry.services.catalog import versions
@@ -24,9 +24,6 @@ from registry.services.stages import move_counts
 from registry.services.unit_of_work import UnitOfWork
 
 UNSAID = object()
-
-
-REASON_LENGTH = 2000
 
 
 ACTIONS = {
@@ -85,12 +82,6 @@ def recall(outcome: Outcome) -> Moved:
     return Moved(decided, at, versions.recall(outcome), warnings=outcome["warnings"], entry=entry)
 
 
-def check_reason(reason: str) -> None:
-    """Raise Invalid unless *reason* has text, of fewer than 2,000 characters."""
-    if not reason.strip() or len(reason) > REASON_LENGTH:
-        raise Invalid.field("reason", f"must have 1 to {REASON_LENGTH} characters: history will show it")
-
-
 def finish(
     unit: UnitOfWork,
     version: Version,
@@ -123,10 +114,12 @@ def draft_entry(
     reason: str,
     *,
     facts: Mapping[str, Any] = MappingProxyType({}),
+    recorded: Mapping[str, str] = MappingProxyType({}),
 ) -> AuditEntryDraft:
+    """Return the entry of the move; *recorded* is what its ``after`` has beyond the stages."""
     assert decided.kind is not None  # noqa: S101 -- only a move that changes something is recorded
     before: dict[str, Any] = {"stage": decided.source.value}
-    after: dict[str, Any] = {"stage": decided.target.value}
+    after: dict[str, Any] = {"stage": decided.target.value, **recorded}
     if decided.target is Stage.PRODUCTION:
         before["production"], after["production"] = related.number if related else None, version.number
     return AuditEntryDraft(

@@ -11,7 +11,7 @@ from registry.db.batch import Answer
 from registry.db.models import Model, Version
 from registry.db.queries import catalog, governance, records
 from registry.db.session import reading
-from registry.domain import stages
+from registry.domain import stages, validation
 from registry.domain.access import Actor, Permission
 from registry.domain.stages import Move, Stage, TransitionKind
 from registry.services import audit
@@ -23,7 +23,6 @@ from registry.services.stages.changes import (
     UNSAID,
     Moved,
     StageChange,
-    check_reason,
     draft_entry,
     finish,
     refuse_deleted,
@@ -52,7 +51,7 @@ def roll_back(
     Raises Forbidden, NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing, or BytesUnchecked when the store
     does not answer.
     """
-    check_reason(change.reason)
+    validation.require_reason(change.reason)
     if not change.dry_run:
         actor.require(Permission.VERSION_ROLLBACK)
         if change.without_store_check:

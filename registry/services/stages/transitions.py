@@ -10,16 +10,17 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from registry.db import times
-from registry.db.batch import Answer
+from registry.db.batch import Answer, Query
 from registry.db.models import Model, Version
 from registry.db.queries import catalog, governance, records
 from registry.db.session import reading
-from registry.domain import stages
+from registry.domain import stages, validation
 from registry.domain.access import Actor, Permission
 from registry.domain.stages import Candidate, Lifecycle, Move, Stage, TransitionKind
 from registry.domain.states import VersionState
 from registry.services import audit
 from registry.services.catalog import authority, tenures
+from registry.services.gates import assignments, verdicts
 from registry.services.idempotency import Claim
 from registry.services.integrity import precheck
 from registry.services.stages import move_counts
@@ -27,7 +28,6 @@ from registry.services.stages.changes import (
     UNSAID,
     Moved,
     StageChange,
-    check_reason,
     draft_entry,
     finish,
     refuse_deleted,
@@ -49,11 +49,11 @@ def move(
     """Move a version to *target*, displacing the holder of production.
 
     The move, its tenures and its audit entry commit together or not at all. A dry run needs no permission beyond the
-    route's. Raises IllegalTransition, NotReady, Stale, PreconditionFailed, Forbidden, or BlobsMissing when bytes that
-    should go to production are gone.
+    route's. Raises IllegalTransition, NotReady, GatesUnmet, Stale, PreconditionFailed, Forbidden, or BlobsMissing when
+    bytes that should go to production are gone.
     """
     with move_counts.counting_refusals(move_counts.SOUGHT[target]):
-        check_reason(change.reason)
+        validation.require_reason(change.reason)
         warnings: list[str] = []
         if target is Stage.PRODUCTION:
             if not change.dry_run:
@@ -78,9 +78,14 @@ def _change_stage(
     holder = governance.ask_for_holder(model)
     with unit_of_work(claim) as unit:
         looks = [holder] if _concerns_holder(target, change) else []
+        policy = assignments.ask_for_current(model)
+        if target in verdicts.GUARDED:
+            looks += [*governance.share_rules(unit.session), policy]
         locked_model, version = catalog.lock_version(unit.session, model, number, *looks)
         incumbent = governance.holder_of(unit.session, holder)
-        moved = _move_locked(unit, locked_model, version, incumbent, target, change, warnings=warnings, actor=actor)
+        moved = _move_locked(
+            unit, locked_model, version, incumbent, target, change, policy=policy, warnings=warnings, actor=actor
+        )
     return moved.value
 
 
@@ -92,16 +97,18 @@ def _move_locked(
     target: Stage,
     change: StageChange,
     *,
+    policy: Query,
     warnings: Sequence[str],
     actor: Actor,
 ) -> Answer[Moved]:
-    """Apply and record the move, within a unit of work that has locked the model."""
+    """Apply and record the move, within a unit of work that has locked the model and asked for its *policy*."""
     decided, displaced = plan_move(locked_model, version, incumbent, target, change, actor=actor)
     others = tenures.others_in(unit.session, locked_model, version, target) if change.archive_others else []
     if change.revises and not decided.changed:
         locked_model.revised_at = version.revised_at = times.now()
     if not decided.changed and not others:
         return finish(unit, version, decided, None, warnings, sought=move_counts.SOUGHT[target])
+    gates = verdicts.decide(unit.session, locked_model, version, target, policy) if decided.changed else None
 
     event = audit.begin(locked_model)
     if displaced:
@@ -109,8 +116,11 @@ def _move_locked(
     if decided.kind is not None:
         tenures.enter(unit.session, locked_model, version, decided.target, decided.kind, event)
         version.rolled_back = version.rolled_back and decided.target is not Stage.PRODUCTION
-        draft = draft_entry(locked_model, version, decided, displaced, change.reason)
+        recorded = gates.recorded if gates else {}
+        draft = draft_entry(locked_model, version, decided, displaced, change.reason, recorded=recorded)
         audit.record(unit.session, locked_model, event, draft, actor=actor, version=version, related=displaced)
+    if gates:
+        verdicts.keep(unit.session, gates, locked_model, version, event)
     at = event.at
     for other in others:
         if other is not displaced:

@@ -191,6 +191,18 @@ def protection(verb: str) -> Phrase:
     return phrase
 
 
+def policy_set(entry: EntryRecord) -> Parts:
+    yield from (f"set the policy {short_digest(entry.after['policy'])} ", *_guarded(entry))
+
+
+def policy_removed(entry: EntryRecord) -> Parts:
+    yield from (f"removed the policy {short_digest(entry.before['policy'])} ", *_guarded(entry))
+
+
+def _guarded(entry: EntryRecord) -> Parts:
+    yield from ("of ", model_of(entry)) if entry.model else ("for models without their own",)
+
+
 def import_requested(entry: EntryRecord) -> Parts:
     yield from ("requested an import to ", model_of(entry))
     if source := text_of(entry, "source", ""):

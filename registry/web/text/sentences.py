@@ -74,6 +74,8 @@ PHRASES: Mapping[str, Phrase] = {
     "model.renumbered": model_phrases.renumbered,
     "model.restored": model_phrases.of_model("restored", " after its deletion"),
     "object.collected": service_phrases.collected("the unreferenced object"),
+    "policy.removed": model_phrases.policy_removed,
+    "policy.set": model_phrases.policy_set,
     "refresh.parked": model_phrases.of_model("parked a refresh of a run of"),
     "refresh.retried": model_phrases.of_model("retried a refresh of a run of"),
     "registry.restored": service_phrases.fixed("began a new epoch of the registry after the restore of a backup"),

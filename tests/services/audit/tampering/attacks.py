@@ -132,6 +132,16 @@ ATTACKS = [
         "DROP TRIGGER lineage_statements_keep_update",
         "UPDATE lineage_statements SET verb = 'reinstated' WHERE verb = 'retracted'",
     ), "the lineage of entry", REFUSED),
+    Attack("the verdicts of a promotion are others", (
+        "DROP TRIGGER gate_evaluations_keep_update",
+        "UPDATE gate_evaluations SET verdicts = '[]'",
+    ), "the evaluation of the gates by entry", REFUSED),
+    Attack("a policy has another document", (
+        "DROP TRIGGER policies_keep_update",
+        "UPDATE policies SET document = '{\"policy\":1}'",
+    ), "the digest of the policy", REFUSED),
+    both("a policy is removed without an entry", "should be none", "INSERT INTO policy_assignments (model_id, number, "
+         f"started_at, started_entry) SELECT id, 9, {PAST}, '{'0' * 31}8' FROM models WHERE name = 'guarded'"),
     Attack("a lineage node is replaced", (
         "REPLACE INTO lineage_nodes SELECT id, kind, key, 'other', attributes, version_id, created_at FROM "
         "lineage_nodes WHERE kind = 'code'",

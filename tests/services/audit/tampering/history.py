@@ -134,6 +134,7 @@ def live(installation: Installation, *, owner: Installation | None = None) -> Ap
     _fraud(api, registry)
     _renamed(api, registry)
     _open(installation, api, registry)
+    _guarded(api, registry)
     _artifacts(installation, api)
     _imports(installation, api, registry)
     _bytes(installation, registry)
@@ -260,6 +261,19 @@ def _open(installation: Installation, api: Api, registry: RegistryBuilder) -> No
     registry.model("churn").version(stage="production")
     expect(200, api.patch("/models/churn", {"lifecycle": "enforced"}))
     mlflow_api(api, "POST", "/registered-models/create", name="empty", description="by MLflow")
+
+
+def _guarded(api: Api, registry: RegistryBuilder) -> None:
+    """A promotion under a policy of the model, and one under the default policy."""
+    rules = [{"rule": "size", "at_most": "5 GB"}]
+    own = {"document": {"policy": 1, "staging": rules}, **REASON}
+    registry.model("guarded").version()
+    expect(200, api.put("/models/guarded/policy", own))
+    expect(200, api.put("/models/guarded/versions/1/stage", {"stage": "staging", **REASON}))
+    expect(200, api.delete("/models/guarded/policy?reason=a+test"))
+    expect(200, api.put("/policy", {"document": {"policy": 1, "production": rules}, **REASON}))
+    expect(200, api.put("/models/guarded/versions/1/stage", {"stage": "production", **REASON}))
+    expect(200, api.delete("/policy?reason=a+test"))
 
 
 def _artifacts(installation: Installation, api: Api) -> None:

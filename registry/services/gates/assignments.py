@@ -1,0 +1,61 @@
+"""Queries for the policy that guards a model: its own, else the default one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, func, select
+from sqlalchemy.orm import aliased
+
+from registry.db.batch import Query
+from registry.db.fixed_statements import FixedStatement
+from registry.db.models import PolicyAssignment
+from registry.db.queries import catalog
+
+
+def latest(model_id: Any) -> Any:
+    """Return the selection of the latest assignment of the model with that id; None: of the default policy."""
+    own = aliased(PolicyAssignment)
+    guarded = own.model_id.is_(None) if model_id is None else own.model_id == model_id
+    return select(own).where(guarded).order_by(own.id.desc()).limit(1).correlate(None)
+
+
+def _in_force(model_id: Any) -> ColumnElement[int]:
+    newest = latest(model_id).subquery()
+    # A row of the history that ends in a removal is not one before it.
+    in_force: ColumnElement[int] = select(newest.c.id).where(newest.c.digest.is_not(None)).scalar_subquery()
+    return in_force
+
+
+def current_id(model_id: Any) -> ColumnElement[int]:
+    """Return the id of the assignment that guards the model with that id, as a part of another statement, or NULL."""
+    return _in_force(None) if model_id is None else func.coalesce(_in_force(model_id), _in_force(None))
+
+
+def _select_current(model_id: Any) -> FixedStatement:
+    return FixedStatement(select(PolicyAssignment.__table__).where(PolicyAssignment.id == current_id(model_id)))
+
+
+_CURRENT_BY_NAME = _select_current(catalog.live_id(bindparam("model")))
+_CURRENT_BY_ID = _select_current(bindparam("model"))
+_CURRENT_DEFAULT = _select_current(None)
+_LATEST_BY_NAME = FixedStatement(latest(catalog.live_id(bindparam("model"))))
+_LATEST_DEFAULT = FixedStatement(latest(None))
+
+
+def ask_for_current(model: str | None) -> Query:
+    """Return the query for the assignment that guards the live model of that name; None: for the default one.
+
+    To be executed with the lock of the model, after ``governance.share_rules``.
+    """
+    return Query(_CURRENT_DEFAULT) if model is None else Query(_CURRENT_BY_NAME, model=model)
+
+
+def ask_for_current_of(model_id: str) -> Query:
+    """Return the query of :func:`ask_for_current` for a model by its id, deleted or not."""
+    return Query(_CURRENT_BY_ID, model=model_id)
+
+
+def ask_for_latest(model: str | None) -> Query:
+    """Return the query for the latest assignment of the live model of that name itself; None: of the default policy."""
+    return Query(_LATEST_DEFAULT) if model is None else Query(_LATEST_BY_NAME, model=model)

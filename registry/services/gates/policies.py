@@ -1,0 +1,244 @@
+"""Policies of models and the default policy: set, removed and shown, with every earlier one. Documents never change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from registry.db.base import Chained, Rows
+from registry.db.batch import Query
+from registry.db.bulk_insert import insert_whole, keep_rows
+from registry.db.fixed_statements import FixedStatement
+from registry.db.models import Account, AuditEntry, AuditText, Model, PolicyAssignment, StoredPolicy
+from registry.db.queries import catalog, governance, records
+from registry.db.records import Page
+from registry.db.session import reading
+from registry.domain import canonical_json, validation
+from registry.domain.access import Actor, Permission
+from registry.domain.audit import AuditEntryDraft
+from registry.domain.errors import NotFound, PreconditionFailed
+from registry.rules.policies.document import Policy
+from registry.services import audit
+from registry.services.gates import assignments, documents
+from registry.services.idempotency import Claim, Outcome
+from registry.services.unit_of_work import UnitOfWork, unit_of_work
+
+_FIELDS = (
+    PolicyAssignment.id,
+    Model.name,
+    PolicyAssignment.number,
+    PolicyAssignment.digest,
+    StoredPolicy.document,
+    PolicyAssignment.started_at,
+    Account.name.label("actor"),
+    AuditText.text,
+    PolicyAssignment.started_entry,
+)
+_SHOWN: Rows = (
+    select(*_FIELDS)
+    .outerjoin(Model, Model.id == PolicyAssignment.model_id)
+    .outerjoin(StoredPolicy, StoredPolicy.digest == PolicyAssignment.digest)
+    .join(AuditEntry, AuditEntry.uid == PolicyAssignment.started_entry)
+    .join(Account, Account.id == AuditEntry.actor_id)
+    .outerjoin(AuditText, (AuditText.entry_uid == AuditEntry.uid) & (AuditText.field == "reason"))
+)
+_SHOW_ONE = FixedStatement(_SHOWN.where(PolicyAssignment.id == bindparam("assignment")))
+_SHOW_CURRENT = FixedStatement(_SHOWN.where(PolicyAssignment.id == assignments.current_id(bindparam("model"))))
+_SHOW_DEFAULT = FixedStatement(_SHOWN.where(PolicyAssignment.id == assignments.current_id(None)))
+_IS_STORED = FixedStatement(select(StoredPolicy.digest).where(StoredPolicy.digest == bindparam("digest")))
+_DOCUMENT = FixedStatement(select(StoredPolicy.document).where(StoredPolicy.digest == bindparam("digest")))
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRecord:
+    """A policy as it was set: for a model, or with ``model`` None as the default for models without their own.
+
+    ``number`` counts the changes of the model's policy from 1. ``digest`` and ``document`` are None where it was
+    removed. ``row_version`` is the id of the assignment.
+    """
+
+    row_version: int
+    model: str | None
+    number: int
+    digest: str | None
+    document: Mapping[str, Any] | None
+    set_at: datetime
+    set_by: str
+    reason: str | None
+    entry: str
+    changed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """A policy's document under its digest."""
+
+    digest: str
+    document: Mapping[str, Any]
+
+
+def set_(
+    model: str | None,
+    document: Mapping[str, Any] | str,
+    *,
+    reason: str,
+    actor: Actor,
+    if_match: int | None = None,
+    claim: Claim | None = None,
+) -> PolicyRecord:
+    """Let a policy guard the model, or with None each model without its own. The present document changes nothing.
+
+    Locks the model's row, or for the default policy waits for all moves under way. Raises NotFound, Forbidden, Invalid
+    with the mistakes of the document by their places, or PreconditionFailed.
+    """
+    actor.require(Permission.POLICY_SET)
+    validation.require_reason(reason)
+    policy = documents.parse(document)
+    with unit_of_work(claim) as unit:
+        chain, latest = _lock(unit.session, model, if_match, digest=policy.digest)
+        if latest.own is not None and latest.own.digest == policy.digest:
+            return _finish(unit, latest.own.id, changed=False)
+        return _assign(unit, chain, latest, policy, reason=reason, actor=actor)
+
+
+def remove(
+    model: str | None, *, reason: str, actor: Actor, if_match: int | None = None, claim: Claim | None = None
+) -> PolicyRecord:
+    """End the model's own policy, so that the default one guards it; with None end the default one.
+
+    Raises NotFound where there is none, Forbidden, or PreconditionFailed.
+    """
+    actor.require(Permission.POLICY_SET)
+    validation.require_reason(reason)
+    with unit_of_work(claim) as unit:
+        chain, latest = _lock(unit.session, model, if_match)
+        if latest.own is None or latest.own.digest is None:
+            raise NotFound(_none_of_its_own(model))
+        return _assign(unit, chain, latest, None, reason=reason, actor=actor)
+
+
+def show(model: str | None) -> PolicyRecord:
+    """Return the policy that guards the model: its own, else the default one, which None names. Raises NotFound."""
+    with reading() as session:
+        if model is None:
+            rows = records.rows(session, _SHOW_DEFAULT)
+        else:
+            rows = records.rows(session, _SHOW_CURRENT, model=catalog.model(session, model).id)
+    if not rows:
+        detail = "there is no default policy" if model is None else f"no policy guards the model {model!r}"
+        raise NotFound(f"{detail}; set one with: registry gate set")
+    return _record(rows[0])
+
+
+def history(model: str | None, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[PolicyRecord]:
+    """Return each policy that was set for the model, or as the default one, newest first, with its removals.
+
+    Raises NotFound.
+    """
+    with reading() as session:
+        own = catalog.model(session, model).id if model is not None else None
+        statement = _SHOWN.where(PolicyAssignment.model_id == own if own else PolicyAssignment.model_id.is_(None))
+        if after is not None:
+            statement = statement.where(PolicyAssignment.id < after[0])
+        found = records.page(
+            session, statement.order_by(PolicyAssignment.id.desc()), by=(PolicyAssignment.id,), limit=limit
+        )
+        return Page([_record(row) for row in found.items], found.next_after)
+
+
+def document(digest: str) -> DocumentRecord:
+    """Return a policy that was ever set, by its digest. Raises NotFound."""
+    with reading() as session:
+        rows = records.rows(session, _DOCUMENT, digest=digest)
+    if not rows:
+        raise NotFound(f"there is no policy {digest}")
+    return DocumentRecord(digest, json.loads(rows[0].document))
+
+
+def recall(outcome: Outcome) -> PolicyRecord:
+    """Return the assignment that an earlier request made or found."""
+    with reading() as session:
+        return replace(_one(session, outcome["assignment"]), changed=outcome["changed"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """The latest own assignment under the lock, and whether the document to be set is stored."""
+
+    own: PolicyAssignment | None
+    is_stored: bool
+
+
+def _lock(session: Session, model: str | None, if_match: int | None, *, digest: str = "") -> tuple[Chained, _Latest]:
+    latest, current = assignments.ask_for_latest(model), assignments.ask_for_current(model)
+    stored = Query(_IS_STORED, digest=digest)
+    chain: Chained
+    if model is None:
+        chain = audit.lock_chain(session, audit.REGISTRY, *governance.change_rules(session), latest, current, stored)
+    else:
+        chain = catalog.lock_model(session, model, *governance.share_rules(session), latest, current, stored)
+    if if_match is not None and if_match != (current.rows[0].id if current.rows else None):
+        raise PreconditionFailed("the policy changed since you read it; read it again, then decide")
+    own = PolicyAssignment(**latest.rows[0]._asdict()) if latest.rows else None
+    return chain, _Latest(own, bool(stored.rows))
+
+
+def _assign(
+    unit: UnitOfWork,
+    chain: Chained,
+    latest: _Latest,
+    policy: Policy | None,
+    *,
+    reason: str,
+    actor: Actor,
+) -> PolicyRecord:
+    event, before = audit.begin(chain), latest.own
+    number, digest = before.number + 1 if before else 1, policy.digest if policy else None
+    model = chain if isinstance(chain, Model) else None
+    if policy and not latest.is_stored:
+        text = canonical_json.dumps(policy.document).decode()
+        document = {"digest": digest, "document": text, "created_at": event.at}
+        keep_rows(unit.session, StoredPolicy, [document], key=["digest"])
+    row = {
+        "model_id": model.id if model else None,
+        "number": number,
+        "digest": digest,
+        "started_at": event.at,
+        "started_entry": event.uid,
+    }
+    draft = AuditEntryDraft(
+        "policy.set" if digest else "policy.removed",
+        {"model": model.name} if model else {},
+        before={"policy": before.digest if before else None},
+        after={"policy": digest, "number": number},
+        texts=audit.texts(reason=reason),
+    )
+    audit.record(unit.session, chain, event, draft, actor=actor)
+    return _finish(unit, insert_whole(unit.session, PolicyAssignment, row).id, changed=True)
+
+
+def _finish(unit: UnitOfWork, assignment: int, *, changed: bool) -> PolicyRecord:
+    unit.remember(assignment=assignment, changed=changed)
+    return replace(_one(unit.session, assignment), changed=changed)
+
+
+def _one(session: Session, assignment: int) -> PolicyRecord:
+    return _record(records.rows(session, _SHOW_ONE, assignment=assignment)[0])
+
+
+def _record(row: Any) -> PolicyRecord:
+    assignment, model, number, digest, text, set_at, set_by, reason, entry = row
+    stored = None if text is None else json.loads(text)
+    return PolicyRecord(assignment, model, number, digest, stored, set_at, set_by, reason, entry)
+
+
+def _none_of_its_own(model: str | None) -> str:
+    if model is None:
+        return "there is no default policy"
+    return f"the model {model!r} has no policy of its own; the default one is removed without a model"

@@ -1,0 +1,132 @@
+"""Verdicts of a policy on a move: decided under the lock of the model, recorded with the move, or only shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from registry.db.batch import Query
+from registry.db.bulk_insert import insert_rows
+from registry.db.models import GateEvaluation, Model, Version
+from registry.domain import canonical_json
+from registry.domain.errors import GatesUnmet
+from registry.domain.manifest import canonical_digest
+from registry.domain.stages import Stage
+from registry.rules.policies import evaluation
+from registry.rules.policies.facts import Facts
+from registry.rules.policies.verdicts import GateVerdict, Verdicts
+from registry.services import audit
+from registry.services.gates import documents, gathering
+
+GUARDED = frozenset({Stage.STAGING, Stage.PRODUCTION})
+NAMED = 3  # of the unmet gates, in the sentence of a refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The verdicts of the policy with the number ``number`` (of the model, or of the default) and what they rest on.
+
+    ``target`` is the stage, or ``@`` and the alias.
+    """
+
+    assignment: int
+    number: int
+    is_default: bool
+    target: str
+    facts: Facts
+    verdicts: Verdicts
+
+    @property
+    def policy(self) -> str:
+        """The digest of the policy."""
+        return self.verdicts.policy
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rule passed."""
+        return self.verdicts.passed
+
+    @property
+    def gates(self) -> Sequence[Mapping[str, Any]]:
+        """The verdicts as JSON."""
+        return self.verdicts.to_document()
+
+    @property
+    def digest(self) -> str:
+        """The digest of facts and verdicts, which the entry of the move has."""
+        return digest_of(self.facts.to_document(), self.gates)
+
+    @property
+    def recorded(self) -> Mapping[str, str]:
+        """What ``after`` of the move's entry has of the evaluation."""
+        return {"policy": self.policy, "gates": self.digest}
+
+
+def digest_of(facts: Any, gates: Any) -> str:
+    """Return the digest of an evaluation's facts and verdicts."""
+    return canonical_digest({"facts": facts, "verdicts": gates})
+
+
+def decide(
+    session: Session, model: Model, version: Version, stage: Stage, current: Query, *, target: str | None = None
+) -> Evaluation | None:
+    """Return the evaluation of a move under the rules of *stage*, for :func:`keep`; None where no policy guards it.
+
+    *current* is the query of ``assignments.ask_for_current``, which was executed after the lock of the model.
+    *target* names an alias that moves under these rules, as ``@champion``. Raises GatesUnmet with every verdict.
+    """
+    found = evaluate(session, model, version, stage, current, target=target)
+    if found is not None and not found.passed:
+        raise refusal(model, version, found)
+    return found
+
+
+def evaluate(
+    session: Session, model: Model, version: Version, stage: Stage, current: Query, *, target: str | None = None
+) -> Evaluation | None:
+    """Return the evaluation as :func:`decide` does, also where the move is refused."""
+    if stage not in GUARDED or not current.rows:
+        return None
+    assigned = current.rows[0]
+    policy = documents.stored(session, assigned.digest)
+    facts = gathering.gather(session, model, version, target or stage.value, policy.rules(stage.value))
+    verdicts = evaluation.evaluate(policy, stage.value, facts)
+    return Evaluation(assigned.id, assigned.number, assigned.model_id is None, facts.target, facts, verdicts)
+
+
+def keep(session: Session, found: Evaluation, model: Model, version: Version, event: audit.Event) -> None:
+    """Store what a move was decided on, under the entry of the move; that has ``found.recorded``."""
+    row = {
+        "entry_uid": event.uid,
+        "model_id": model.id,
+        "version_id": version.id,
+        "target": found.target,
+        "policy_digest": found.policy,
+        "assignment_id": found.assignment,
+        "facts": canonical_json.dumps(found.facts.to_document()).decode(),
+        "verdicts": canonical_json.dumps(found.gates).decode(),
+        "created_at": event.at,
+    }
+    insert_rows(session, GateEvaluation, [row])
+
+
+def refusal(model: Model, version: Version, found: Evaluation) -> GatesUnmet:
+    """Return the error for a move that is not allowed; its sentence names the first unmet gates."""
+    failed, reference = found.verdicts.failed, f"{model.name}:{version.number}"
+    named = "; ".join(map(_named, failed[:NAMED]))
+    more = f"; and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+    verb = "is" if len(failed) == 1 else "are"
+    where = found.target if not found.target.startswith("@") else f"the alias {found.target[1:]}"
+    detail = (
+        f"{reference} cannot go to {where}: {len(failed)} of {len(found.verdicts.gates)} gates {verb} not met: "
+        f"{named}{more}"
+    )
+    return GatesUnmet(detail, gates=found.gates, policy=found.policy)
+
+
+def _named(gate: GateVerdict) -> str:
+    remedy = f" ({gate.remedy})" if gate.remedy else ""
+    return f"{gate.description}: {gate.reason}{remedy}"
