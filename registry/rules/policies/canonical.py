@@ -3,42 +3,73 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any
 
 from registry.rules.json_values import LARGEST_INTEGER
 
-_text = json.JSONEncoder(ensure_ascii=False).encode
+_WORDS = {None: "null", True: "true", False: "false"}
 
 
 def encoded(value: Any) -> str:
     """Return *value* in RFC 8785 form. Raises ValueError for numbers and texts that it has no form for."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, str):
-        value.encode()  # a lone surrogate is refused
-        return _text(value)
-    if isinstance(value, int):
+    parts: list[str] = []
+    _write(value, parts.append)
+    return "".join(parts)
+
+
+def _write(value: Any, write: Callable[[str], None]) -> None:
+    kind = type(value)
+    if kind is str:
+        write(_text(value))
+    elif value is None or kind is bool:
+        write(_WORDS[value])
+    elif isinstance(value, Mapping):
+        separator = "{"
+        for name in sorted(value) if all(map(str.isascii, value)) else sorted(value, key=_utf_16):
+            write(f"{separator}{_text(name)}:")
+            _write(value[name], write)
+            separator = ","
+        write("}" if value else "{}")
+    elif isinstance(value, list | tuple):
+        separator = "["
+        for item in value:
+            write(separator)
+            _write(item, write)
+            separator = ","
+        write("]" if value else "[]")
+    elif isinstance(value, float):
+        write(number(value))
+    elif isinstance(value, int):
         if abs(value) > LARGEST_INTEGER:
             raise ValueError(f"{value} is beyond the integers that every JSON reader keeps")
-        return str(int(value))
-    if isinstance(value, float):
-        return number(value)
-    if isinstance(value, Mapping):
-        names = sorted(value, key=lambda name: str(name).encode("utf-16-be"))
-        return "{" + ",".join(f"{encoded(str(name))}:{encoded(value[name])}" for name in names) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(encoded, value)) + "]"
-    raise ValueError(f"{type(value).__name__} is no JSON")
+        write(str(int(value)))
+    elif isinstance(value, str):  # an enum
+        write(_text(str(value)))
+    else:
+        raise ValueError(f"{kind.__name__} is no JSON")
+
+
+def _text(text: str) -> str:
+    if not text.isascii():
+        text.encode()  # a lone surrogate is refused
+    return encode_basestring(text)
+
+
+def _utf_16(name: str) -> bytes:
+    return name.encode("utf-16-be")
 
 
 def number(value: float) -> str:
     """Return a finite number as ECMAScript writes it: ``0.9``, ``100``, ``1e-7``. Raises ValueError."""
     if value == 0:
         return "0"
-    _, figures, exponent = Decimal(repr(abs(float(value)))).normalize().as_tuple()
+    shortest = repr(float(value))
+    if "e" not in shortest and "n" not in shortest:  # inf and nan have an n
+        return shortest.removesuffix(".0")
+    _, figures, exponent = Decimal(shortest.removeprefix("-")).normalize().as_tuple()
     if not isinstance(exponent, int):
         raise ValueError(f"{value} is no finite number")
     digits, sign = "".join(map(str, figures)), "-" if value < 0 else ""

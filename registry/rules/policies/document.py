@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from registry.rules import names, suggestions
@@ -27,6 +27,7 @@ class Policy:
     """A valid document. ``rules`` has those of a stage; ``weakening`` is ``free`` or ``approvals``."""
 
     document: Mapping[str, Any]
+    digest: str = field(compare=False)  # of the RFC 8785 form of the document
     description: str | None = None
     staging: tuple[Rule, ...] = ()
     production: tuple[Rule, ...] = ()
@@ -52,11 +53,6 @@ class Policy:
     def checks(self) -> Mapping[str, tuple[Party, ...]]:
         """Those who may report each check."""
         return self.terms.checks
-
-    @property
-    def digest(self) -> str:
-        """The digest of the RFC 8785 form of the document."""
-        return canonical.digest(self.document)
 
     def needs(self, target: str) -> frozenset[Need]:
         """Return the parts of the facts that the rules of a stage read."""
@@ -87,7 +83,7 @@ def parse(document: Mapping[str, Any] | str, *, roles: Collection[str] | None = 
         raise InvalidPolicy(_located(problems, lines))
     if len(canonical.encoded(plain).encode()) > document_texts.MAX_BYTES:
         raise InvalidPolicy([Problem("", f"must have at most {document_texts.MAX_BYTES // 1024} KiB")])
-    return policy
+    return replace(policy, digest=canonical.digest(plain))
 
 
 def _read(plain: dict[str, Any], problems: list[Problem], roles: Collection[str] | None) -> Policy:
@@ -116,6 +112,7 @@ def _read(plain: dict[str, Any], problems: list[Problem], roles: Collection[str]
         _check_terms(keys, place, rule, terms, roles)
     return Policy(
         plain,
+        "",
         description,
         tuple(stages["staging"].values()),
         tuple(stages["production"].values()),

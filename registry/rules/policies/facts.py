@@ -110,13 +110,16 @@ class StagingFacts:
 
 @dataclass(frozen=True, slots=True)
 class FileFact:
-    """A file of the version, with its format by content; None where the content has no known format."""
+    """A file of the version, with its format by content; None where it was not recognised.
+
+    ``executes_code`` is whether loading the file can execute code; None where that is not decided, which is as bad.
+    """
 
     path: str
     size: int
     sha256: str
     format: str | None = None
-    executes_code: bool = False
+    executes_code: bool | None = None
     detail: str | None = None
 
 

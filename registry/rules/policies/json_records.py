@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from registry.rules.dataclass_fields import field_names
 
 T = TypeVar("T")
+_PLAIN = frozenset({str, int, bool, NoneType})
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -25,8 +26,13 @@ def number_as_json(value: float) -> float | str:
 
 def as_json(value: Any) -> Any:
     """Return a record, or what a field of one holds, as JSON. Times are RFC 3339 in UTC."""
-    if is_dataclass(value):
-        return {name: as_json(getattr(value, name)) for name in field_names(type(value))}  # type: ignore[arg-type]
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is float:
+        return number_as_json(value)
+    if is_dataclass(kind):
+        return {name: as_json(getattr(value, name)) for name in field_names(kind)}
     if isinstance(value, Mapping):
         return {name: as_json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

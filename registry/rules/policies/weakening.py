@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from registry.rules.policies.document import Policy
-from registry.rules.policies.rule import STAGES, Rule
+from registry.rules.policies.rule import STAGES
 
 
 def weaker(old: Policy | None, new: Policy | None) -> list[str]:
@@ -26,16 +26,14 @@ def weaker(old: Policy | None, new: Policy | None) -> list[str]:
 
 
 def _weaker_rules(stage: str, old: Policy, new: Policy) -> Iterable[str]:
-    """Yield each old rule that no new rule implies, with the only new one of its kind where there is one."""
+    """Yield each old rule that no new rule implies, with what it becomes where one new rule of its kind is left."""
+    rules = new.rules(stage)
     for rule in old.rules(stage):
-        if not any(one.implies(rule, new.terms, old.terms) for one in new.rules(stage)):
-            described = rule.describe()
-            others = [other for one in new.rules(stage) if (other := _changed(one, rule)) is not None]
-            change = f"becomes {others[0]}" if len(others) == 1 else "is not required any more"
-            if others == [described]:
-                change = "can be satisfied by other accounts"
-            yield f"{stage}: {described} {change}"
-
-
-def _changed(rule: Rule, old: Rule) -> str | None:
-    return rule.describe() if rule.kind == old.kind else None
+        if any(one.implies(rule, new.terms, old.terms) for one in rules):
+            continue
+        if rule in rules:  # the groups or the checks that it names have changed
+            yield f"{stage}: other accounts can satisfy {rule.describe()}"
+            continue
+        others = [one for one in rules if one.kind == rule.kind and one not in old.rules(stage)]
+        change = f"becomes {others[0].describe()}" if len(others) == 1 else "is not required any more"
+        yield f"{stage}: {rule.describe()} {change}"

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from registry.rules import digests
+from registry.rules import digests, file_format_names
 from registry.rules.listing import listed
 from registry.rules.policies import spdx
 from registry.rules.policies.facts import Facts, FileFact, Need
 from registry.rules.policies.quantities import read_size, size_text
-from registry.rules.policies.reading import Keys, checked, list_of
+from registry.rules.policies.reading import Keys, checked, choice, list_of
 from registry.rules.policies.rule import Rule, Terms
 from registry.rules.policies.verdicts import Finding
 
 LICENCE_TAG = "license"
-_FORMAT = re.compile(r"[a-z0-9][a-z0-9._+-]{0,63}\Z")
+_NEVER_ALLOWED = (*file_format_names.CODE, *file_format_names.UNDECIDED)  # loading can execute code, or it is unknown
+_known_format = choice(*file_format_names.DATA, *file_format_names.CONTAINERS)
 _MOST = 100  # files in an input
 
 
@@ -35,7 +35,7 @@ class FileFormatsRule(Rule):
     def read(cls, keys: Keys, explanation: str | None) -> FileFormatsRule:
         return cls(
             explanation=explanation,
-            allowed=keys.take("allowed", list_of(checked(_format_problem))),
+            allowed=keys.take("allowed", list_of(_read_format)),
             excepted=keys.take("except", list_of(checked(_digest_problem), most=1000), ()),
         )
 
@@ -67,12 +67,13 @@ class FileFormatsRule(Rule):
         if f"sha256:{file.sha256.removeprefix('sha256:')}" in self.excepted:
             return None
         detail = f" ({file.detail})" if file.detail else ""
+        name = file.format or "of no known format"
         if file.executes_code:
-            return f"is {file.format or 'a file'} that can execute code when it is loaded{detail}"
-        if file.format is None:
-            return f"has no known format{detail}"
-        if self.allowed is not None and file.format not in self.allowed:
-            return f"is {file.format}, which is not allowed{detail}"
+            return f"is {name} and can execute code when it is loaded{detail}"
+        if file.format is None or (self.allowed is not None and file.format not in self.allowed):
+            return f"is {name}, which is not allowed{detail}"
+        if file.executes_code is None:
+            return f"is {name}; what it executes when it is loaded is not decided{detail}"
         return None
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
@@ -157,8 +158,10 @@ def _folded(licences: Any) -> set[str]:
     return {one.casefold() for one in licences}
 
 
-def _format_problem(name: str) -> str | None:
-    return None if _FORMAT.match(name) else "must be the name of a format, such as safetensors"
+def _read_format(value: Any) -> str:
+    if value in _NEVER_ALLOWED:
+        raise ValueError(f"{value} is never allowed as a format: except a reviewed file by its digest")
+    return _known_format(value)
 
 
 def _digest_problem(digest: str) -> str | None:
