@@ -33,7 +33,7 @@ from tests.support.registry_builder import RegistryBuilder, in_process
 from tests.support.registry_identity import claim, identify
 from tests.support.servers import Launcher
 
-pytest_plugins = ["pytester", "tests.support.s3_fixtures", "tests.support.variants"]
+pytest_plugins = ["pytester", "tests.support.mlflow_fixtures", "tests.support.s3_fixtures", "tests.support.variants"]
 
 SECRET = "a secret for tests, long enough to be taken"
 for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
@@ -44,16 +44,19 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
-# Begun first, so that no worker is left with one of them when the others have done.
+# Begun first, so that no worker is left with one of them when the others have done. xdist gives the first quarter of
+# all tests to one worker: that one alone imports each MLflow and starts its server, which takes ten seconds.
 LONG = {
-    "test_differential",
-    "test_moving",
-    "test_plugin",
-    "test_tutorial",
-    "test_mlflow",
-    "test_search_as_mlflow",
-    "test_artifact_clients",
-    "test_transfer",
+    "deploy/test_rolling_upgrade.py",
+    "docs/test_tutorial.py",
+    "e2e/test_mlflow.py",
+    "mlflow/test_alias_clients.py",
+    "mlflow/test_artifact_clients.py",
+    "mlflow/test_differential.py",
+    "mlflow/test_moving.py",
+    "mlflow/test_plugin.py",
+    "mlflow/test_upstream.py",
+    "services/search/test_search_as_mlflow.py",
 }
 
 
@@ -84,7 +87,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest tests first."""
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    items.sort(key=lambda item: item.nodeid.partition("::")[0].removeprefix("tests/") not in LONG)
 
 
 def pytest_collection_finish() -> None:

@@ -14,7 +14,7 @@ import requests
 
 from tests.support.forked_processes import mlflow_server, serving
 from tests.support.mlflow_environments import MLFLOW, mlflow_python
-from tests.support.mlflow_server import MlflowServer, running_mlflow
+from tests.support.mlflow_server import MlflowServer
 from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.processes import environment
@@ -74,14 +74,13 @@ class Team:
 
 
 @pytest.fixture
-def team(tmp_path: Path) -> Iterator[Team]:
+def team(stock_mlflow: MlflowServer, tmp_path: Path) -> Iterator[Team]:
     (tmp_path / "home").mkdir()
-    with running_mlflow(tmp_path / "tracking") as tracking:
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        env = environment(REGISTRY_BIND=f"127.0.0.1:{port}", REGISTRY_MLFLOW_TRACKING=json.dumps({"url": tracking.url}))
-        with serving("--dev", cwd=tmp_path, env=env, url=url):
-            yield Team(tracking, url, tmp_path / "home")
+    port = free_port()
+    url, upstream = f"http://127.0.0.1:{port}", json.dumps({"url": stock_mlflow.url})
+    env = environment(REGISTRY_BIND=f"127.0.0.1:{port}", REGISTRY_MLFLOW_TRACKING=upstream)
+    with serving("--dev", cwd=tmp_path, env=env, url=url):
+        yield Team(stock_mlflow, url, tmp_path / "home")
 
 
 def test_what_was_promoted_is_what_is_loaded_and_a_rollback_brings_the_former_bytes_back(team: Team) -> None:

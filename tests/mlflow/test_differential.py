@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -19,8 +18,9 @@ import pytest
 
 from tests.conftest import SECRET
 from tests.support.databases import Database
+from tests.support.forked_processes import mlflow_server
 from tests.support.mlflow_environments import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
-from tests.support.mlflow_server import MlflowServer, running_mlflow
+from tests.support.mlflow_server import MlflowServer
 from tests.support.servers import Launcher, running_fleet
 
 CALLS, WIRE_CALLS = (Path(__file__).with_name(name) for name in ("calls.py", "wire_calls.py"))
@@ -87,9 +87,7 @@ def made_by(client: str, *urls: str, token: str) -> list[dict[str, Any]]:
     """What every call gave, one mapping for each of the servers; last which methods the client has."""
     python = mlflow_python(client, skinny=CLIENTS[client])
     environment = {**os.environ, "MLFLOW_TRACKING_TOKEN": token, "GIT_PYTHON_REFRESH": "quiet"}
-    done = subprocess.run(
-        [python, str(CALLS), *urls], env=environment, capture_output=True, text=True, check=False, timeout=240
-    )
+    done = mlflow_server(python).run(CALLS, *urls, cwd=CALLS.parent, env=environment)
     assert done.returncode == 0, done.stderr[-4000:]
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
@@ -133,23 +131,16 @@ def plain(told: Any) -> Any:
     return told
 
 
-@pytest.fixture(scope="module")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """MLflow's own server."""
-    with running_mlflow(tmp_path_factory.mktemp("stock")) as server:
-        yield server
-
-
 @pytest.mark.share(100)  # the client of the newest release always runs
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_gets_the_answers_of_mlflow_itself(
-    client: str, stock: MlflowServer, launcher: Launcher, databases: Callable[[str], Database], tmp_path: Path
+    client: str, stock_mlflow: MlflowServer, launcher: Launcher, databases: Callable[[str], Database], tmp_path: Path
 ) -> None:
     database = databases("sqlite")
-    stock.forget_models()
+    stock_mlflow.forget_models()
 
     with ours(launcher, database, tmp_path / client) as url:
-        theirs, mine, told = made_by(client, stock.url, url, token=database.tokens["all"])
+        theirs, mine, told = made_by(client, stock_mlflow.url, url, token=database.tokens["all"])
 
     assert [*wrong(theirs, mine)] == []
     assert [name for name in told["methods"] if not is_called(name)] == []

@@ -19,7 +19,7 @@ from tests.support.forked_processes import mlflow_server
 from tests.support.importer import Importer
 from tests.support.mlflow_api import MlflowApi
 from tests.support.mlflow_environments import MLFLOW, mlflow_python
-from tests.support.mlflow_server import MlflowServer, running_mlflow
+from tests.support.mlflow_server import MlflowServer
 from tests.support.processes import environment
 
 pytestmark = pytest.mark.share(3)
@@ -60,19 +60,19 @@ class Trained:
     @property
     def files(self) -> dict[str, bytes]:
         """The bytes that the server has of the model."""
-        root = self.server.folder / "artifacts" / "1" / "models" / self.model / "artifacts"
+        experiment = self.artifacts.removeprefix("mlflow-artifacts:/").partition("/")[0]
+        root = self.server.folder / "artifacts" / experiment / "models" / self.model / "artifacts"
         return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
-    with running_mlflow(tmp_path_factory.mktemp("mlflow")) as server:
-        script = server.folder / "train.py"
-        script.write_text(TRAIN)
-        env = environment(HOME=str(server.folder), GIT_PYTHON_REFRESH="quiet")
-        done = mlflow_server(mlflow_python(MLFLOW)).run(script, server.url, cwd=server.folder, env=env)
-        assert done.returncode == 0, done.stderr
-        yield Trained(server, **json.loads(done.stdout.splitlines()[-1]))
+def trained(stock_mlflow: MlflowServer) -> Trained:
+    script = stock_mlflow.folder / "train.py"
+    script.write_text(TRAIN)
+    env = environment(HOME=str(stock_mlflow.folder), GIT_PYTHON_REFRESH="quiet")
+    done = mlflow_server(mlflow_python(MLFLOW)).run(script, stock_mlflow.url, cwd=stock_mlflow.folder, env=env)
+    assert done.returncode == 0, done.stderr
+    return Trained(stock_mlflow, **json.loads(done.stdout.splitlines()[-1]))
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_what_a_run_has_logged_is_fetched(
             "neither artifacts nor a logged model",
         ),
         (
-            {"source": "mlflow-artifacts:/1/{run}/artifacts/nothing", "run_id": "{run}"},
+            {"source": "{artifacts}/nothing", "run_id": "{run}"},
             (404, "RESOURCE_DOES_NOT_EXIST"),
             "lists no files",
         ),
@@ -189,7 +189,9 @@ def test_what_the_server_does_not_have_is_refused_and_uses_up_no_number(
     told: str,
 ) -> None:
     importer, mlflow_api = start(trained.server.url)
-    given: dict[str, Any] = {name: value.format(run=trained.run) for name, value in sent.items()}
+    given: dict[str, Any] = {
+        name: value.format(run=trained.run, artifacts=trained.artifacts) for name, value in sent.items()
+    }
 
     status, code, message = mlflow_api.refused("POST", "/model-versions/create", name="fraud", **given)
 

@@ -1,14 +1,13 @@
-"""MLflow's own answers to searches: run by the Python of an MLflow environment, JSON in and JSON out.
+"""MLflow's own answers to searches: run by the Python of an MLflow environment, with an empty database and a JSON file.
 
-In: ``models`` and ``versions`` to make, and ``searches``. Out, for each search, the names that were found or the text
-of the refusal. The store is MLflow's own on SQLite, so that this is what a stock server would answer.
+In the file: ``models`` and ``versions`` to make, and ``searches``. Printed as JSON, for each search: the names that
+were found, or the text of the refusal. The store is MLflow's own on SQLite: this is what a stock server would answer.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ from sqlalchemy import text
 
 
 def main() -> None:
-    asked = json.load(sys.stdin)
-    with tempfile.TemporaryDirectory() as home:
-        store = SqlAlchemyStore(f"sqlite:///{Path(home) / 'reference.db'}")
-        fill(store, asked["models"], asked["versions"])
-        json.dump([answer(store, **search) for search in asked["searches"]], sys.stdout)
+    database, questions = sys.argv[1:]
+    asked = json.loads(Path(questions).read_text())
+    store = SqlAlchemyStore(f"sqlite:///{database}")
+    fill(store, asked["models"], asked["versions"])
+    json.dump([answer(store, **search) for search in asked["searches"]], sys.stdout)
 
 
 def fill(store: Any, models: list[dict[str, Any]], versions: list[dict[str, Any]]) -> None:
