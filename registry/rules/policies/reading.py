@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from registry.rules import suggestions
@@ -43,18 +43,19 @@ class Misread(ValueError):
 
 @dataclass
 class Keys:
-    """A mapping of a document while it is read. ``take`` removes keys; ``close`` reports those that are left."""
+    """A mapping of a document while it is read. ``take`` removes keys; ``close`` reports those that are left.
+
+    ``known`` has the keys that were taken.
+    """
 
     values: dict[str, Any]
     path: str
     problems: list[Problem]
-
-    def __post_init__(self) -> None:
-        self._known: list[str] = []
+    known: list[str] = field(default_factory=list)
 
     def take(self, name: str, read: Reader[T], default: Any = None, *, required: bool = False) -> Any:
         """Return the value of a key as *read* returns it; *default* where it is left out or wrong."""
-        self._known.append(name)
+        self.known.append(name)
         value = self.values.pop(name, _MISSING)
         if value is _MISSING:
             if required:
@@ -76,8 +77,8 @@ class Keys:
     def close(self) -> None:
         """Report the keys that were not taken, with the nearest known one."""
         for name in self.values:
-            near = suggestions.nearest(name, self._known)
-            self.report(name, f"unknown key; did you mean {near}?" if near else f"unknown key; {_known(self._known)}")
+            near = suggestions.nearest(name, self.known)
+            self.report(name, f"unknown key; did you mean {near}?" if near else f"unknown key; {_known(self.known)}")
 
 
 def text(value: Any) -> str:

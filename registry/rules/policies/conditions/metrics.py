@@ -1,7 +1,7 @@
 """Rules about metrics: a threshold, and the comparison with the version in production.
 
 A rule reads the latest value on each dataset. Where it names no dataset, or one that has several digests, the values on
-all of them must satisfy it: whichever the author meant, it is satisfied.
+all of them must satisfy it, because the one that the author meant is among them.
 """
 
 from __future__ import annotations
