@@ -57,6 +57,7 @@ CHECK = {
 }
 ALIAS = {"version": 2, "reason": "the best one on payments-test"}
 PROMOTION = {"stage": "production", "reason": "AUC 0.93 on payments-test", "expected_current": 1}
+ACKNOWLEDGEMENT = {"reason": "outage of 30 November; the gates are met since"}
 VERSION_SEARCH = {"filter": VERSIONS_FILTER, "order_by": "metrics.auc DESC", "limit": 10}
 ROLLBACK = {"reason": "false alarms since the promotion", "expected_current": 2}
 TOKEN = {"owner": "ci", "roles": ["writer"], "name": "training pipeline", "expires_in_days": 30}
@@ -104,6 +105,7 @@ _VERSION = {
     "state_reason": None,
     "stage": "none",
     "rolled_back": False,
+    "break_glass": None,
     "manifest_digest": MANIFEST,
     "file_count": 1,
     "size": len(CONTENT),
@@ -216,6 +218,7 @@ ALIASED = {
     "entry": "35a3bd7f-7aa4-4a9b-8cae-26643292bc1f",
     "actor": "ann",
     "reason": "the best one on payments-test",
+    "break_glass": None,
     "state": "ready",
     "protected": False,
 }
@@ -244,6 +247,7 @@ HOLDER = {
     "kind": "promote",
     "actor": "ann",
     "reason": "AUC 0.93 on payments-test",
+    "break_glass": None,
 }
 _LASTING = {"ended_kind": None, "ended_entry": None, "ended_by": None, "ended_reason": None, "successor": None}
 _EARLIER_TENURE = HOLDER | {

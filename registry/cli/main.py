@@ -33,6 +33,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "Stages": {
         "promote": "commands.stages:promote",
+        "acknowledge": "commands.stages:acknowledge",
         "rollback": "commands.stages:rollback",
         "demote": "commands.stages:demote",
         "archive": "commands.stages:archive",

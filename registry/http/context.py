@@ -154,9 +154,9 @@ def etag(kind: str, number: int, *facts: str) -> str:
     return f'"{"-".join([f"{kind}{number}", *facts])}"'
 
 
-def etag_of_tenure(tenure: int | None) -> str | None:
-    """Return the ETag of an open tenure."""
-    return None if tenure is None else etag("t", tenure)
+def etag_of_tenure(tenure: int | None, *facts: str) -> str | None:
+    """Return the ETag of an open tenure; *facts* are as in :func:`etag`."""
+    return None if tenure is None else etag("t", tenure, *facts)
 
 
 def if_match(kind: str = "r") -> int | None:

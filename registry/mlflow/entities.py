@@ -51,7 +51,7 @@ def version(record: VersionBrief | VersionRecord, *, hindrance: str | None = Non
         run_id=record.run_id,
         run_link=record.run_link,
         status=STATUS[record.state],
-        status_message=record.state_reason or _awaited(record, hindrance) or _caution(record),
+        status_message=record.state_reason or _awaited(record, hindrance) or _caution(record) or _past_gates(record),
         tags=_tag_list(record.tags),
         aliases=sorted(record.aliases),
     ) | {"description": record.description}  # MLflow sends it though it is empty: a prompt's message is text
@@ -77,6 +77,13 @@ def _caution(record: VersionBrief | VersionRecord) -> str | None:
     if record.state != VersionState.UNVERIFIED or not record.aliases or prompts.is_prompt(record.tags):
         return None
     return "unverified: the registry has not read these files; clients load them from the stated location"
+
+
+def _past_gates(record: VersionBrief | VersionRecord) -> str | None:
+    """Return the warning on a version that was moved past the gates."""
+    if (glass := record.break_glass) is None:
+        return None
+    return f"{glass.by} moved it past the gates, which no approver has acknowledged: {glass.reason or 'redacted'}"
 
 
 def versions(briefs: Sequence[VersionBrief]) -> dict[str, Any]:

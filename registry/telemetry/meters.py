@@ -58,6 +58,9 @@ class Meters:
             "registry_unchecked_rollbacks", "Rollbacks without a check of the target's files in the store.",
             registry=self._own,
         )  # fmt: skip
+        self.broken_glasses = Counter(
+            "registry_broken_glasses", "Moves of versions past the gates.", registry=self._own
+        )
         self.refusals = Counter(
             "registry_refusals", "Requests that were not done, by the code of the problem.", ["code"],
             registry=self._own,

@@ -47,6 +47,7 @@ def test_a_new_alias_is_created_and_an_old_one_moved(api: Api, registry: Registr
         "entry": expect(200, api.get("/models/fraud/history?limit=1"))["items"][0]["id"],
         "actor": "all",
         "reason": "because 2",
+        "break_glass": None,
         "state": "ready",
         "protected": False,
     }

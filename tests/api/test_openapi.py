@@ -46,6 +46,7 @@ IDS = {
     "list_inventory": "GET /api/v1/inventory",
     "list_changes": "GET /api/v1/changes",
     "list_attention": "GET /api/v1/attention",
+    "acknowledge_break_glass": "POST /api/v1/models/{model}/versions/{number}/break-glass/acknowledge",
     "abort_upload": "DELETE /api/v1/uploads/{upload}",
     "announce_upload": "POST /api/v1/uploads",
     "announce_uploads": "POST /api/v1/uploads/batch",

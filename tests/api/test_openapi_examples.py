@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from registry.api import description, examples
 from tests.support.api import Api
 from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 from tests.support.sealing import seal_all
 
 # What no two servers have alike; of these the kind is compared.
@@ -74,7 +75,7 @@ class Story:
 
 
 @pytest.fixture
-def story(api: Api, app: Flask, registry: RegistryBuilder) -> Story:
+def story(api: Api, app: Flask, registry: RegistryBuilder, as_role: Callable[[str], Api]) -> Story:
     """Every example was sent, in the order of the story."""
     tell = Story(api)
     tell("create_model")
@@ -115,6 +116,9 @@ def story(api: Api, app: Flask, registry: RegistryBuilder) -> Story:
     tell("edit_model")
     tell("put_edge")
     issued = tell("create_token")
+    move = {"stage": "staging", "reason": "an outage", "break_glass": True}
+    expect(200, as_role("responder").put("/models/fraud/versions/2/stage", move))
+    tell("acknowledge_break_glass")
     tell("get_me", api=Api(api.client, issued["token"]))
     return tell
 

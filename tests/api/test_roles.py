@@ -68,6 +68,7 @@ TABLE: dict[str, str] = {
     "POST /models/unknown/versions/1/checks": "writer promoter admin",
     "GET /models/unknown/versions/1/checks": EVERYONE,
     "PUT /models/unknown/versions/1/stage": "writer promoter admin responder",
+    "POST /models/unknown/versions/1/break-glass/acknowledge": "approver",
     "PUT /models/unknown/aliases/champion": "writer promoter admin",
     "PUT /models/unknown/aliases/champion/protection": "promoter",
     "DELETE /models/unknown/aliases/champion/protection": "promoter",

@@ -323,6 +323,7 @@ def test_the_holder_is_shown_with_who_put_it_there_and_why(api: Api, registry: R
         "kind": "promote",
         "actor": "all",
         "reason": "AUC +2",
+        "break_glass": None,
     }
     assert expect(200, api.get("/models/fraud/stages")) == {
         "model": "fraud",

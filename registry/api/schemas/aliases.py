@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from registry.api.schemas.paging import page_of
+from registry.api.schemas.versions import break_glass
 from registry.http.fields import Instant, Strict, View, about, output, reason, version_number
 
 EXPECTED = about("Refuse (409 stale) unless the alias points at this version; null: unless it does not exist.")
@@ -38,6 +39,7 @@ class AliasView(View):
     entry = fields.String(**output("The audit entry that the answer rests on."))
     actor = fields.String(**output("The name of the account that set it."))
     reason = fields.String(**output("Why it was set.", null=True))
+    break_glass = break_glass()
     state = fields.String(
         **output("The state of the version, now. `unverified`: its files are elsewhere and were never verified here.")
     )

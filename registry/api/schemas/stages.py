@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import fields, post_load
 
 from registry.api.schemas.paging import PageQuery, page_of
-from registry.api.schemas.versions import VersionView
+from registry.api.schemas.versions import VersionView, break_glass
 from registry.domain.stages import Stage, TransitionKind
 from registry.http.fields import (
     Choice,
@@ -57,10 +57,22 @@ class StageChangeBody(Strict):
     expected_current = version_number(allow_none=True, metadata=EXPECTED)
     leave_vacant = Flag(metadata=about("Archive the holder of production without a successor."))
     dry_run = Flag(metadata=DRY_RUN)
+    break_glass = Flag(
+        metadata=about(
+            "Move past the gates and approvals into staging or production. Needs the permission version:break_glass "
+            "instead of version:promote, and is recorded as version.promoted_by_break_glass."
+        )
+    )
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> tuple[Stage, dict[str, Any]]:
         return Stage(data.pop("stage")), data
+
+
+class AcknowledgementBody(Strict):
+    """Acknowledgement of a move past the gates."""
+
+    reason = reason(required=True)
 
 
 class HolderQuery(Strict):
@@ -113,6 +125,7 @@ class HolderView(View):
     kind = fields.String(**output(f"How it entered: {one_of(TransitionKind)}."))
     actor = fields.String(**output("The name of the account that moved it there."))
     reason = fields.String(**output("Why it was moved there.", null=True))
+    break_glass = break_glass()
 
 
 class HoldersView(View):

@@ -264,6 +264,23 @@ class EvaluationView(View):
     slice = fields.String(**output("The slice of the data; empty: the whole."))
 
 
+class BrokenGlassView(View):
+    """The latest move of the version past the gates, until an approver acknowledges it."""
+
+    at = Instant(**output("When it was moved."))
+    by = fields.String(**output("The name of the account that moved it."))
+    reason = fields.String(**output("Why; null where the text was redacted.", null=True))
+    entry = fields.String(**output("The audit entry of the move."))
+
+
+def break_glass() -> fields.Nested:
+    """Return the field of a view that shows the move of its version past the gates."""
+    return fields.Nested(
+        BrokenGlassView,
+        **output("The move of the version past the gates that no approver has acknowledged; null: none.", null=True),
+    )
+
+
 class VersionView(View):
     """The version."""
 
@@ -280,6 +297,7 @@ class VersionView(View):
     state_reason = fields.String(**output("Why it is in this state.", null=True))
     stage = fields.String(**output(f"{one_of(Stage)}."))
     rolled_back = fields.Boolean(**output("Whether its last time in production ended by a rollback."))
+    break_glass = break_glass()
     manifest_digest = fields.String(
         **output("The digest of the manifest, `sha256:…`; null while the files are not known.", null=True)
     )

@@ -13,6 +13,7 @@ from registry.api.operation_docs import conditional
 from registry.api.refusal_docs import refuses
 from registry.api.schemas.paging import paged
 from registry.api.schemas.stages import (
+    AcknowledgementBody,
     HolderQuery,
     HolderView,
     MovedView,
@@ -25,7 +26,8 @@ from registry.api.schemas.stages import (
     TenureView,
     WaysBackView,
 )
-from registry.db.records import HolderRecord
+from registry.api.schemas.versions import VersionView
+from registry.db.records import HolderRecord, VersionRecord
 from registry.domain.access import Permission
 from registry.domain.errors import (
     BlobsMissing,
@@ -42,7 +44,8 @@ from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, etag_of_tenure, if_match, store
 from registry.http.database_position import replicable
 from registry.rules import csv_cells
-from registry.services.stages import changes, choices, past, resolve, rollback, transitions
+from registry.services.catalog import versions
+from registry.services.stages import break_glass, changes, choices, past, resolve, rollback, transitions
 from registry.services.stages.changes import Moved, StageChange
 from registry.services.stages.choices import Options, WaysBack
 
@@ -58,11 +61,24 @@ blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enf
 def change_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) -> Moved:
     """Move a version to another stage.
 
-    Into and out of production this needs the permission version:promote; a dry run does not.
+    Into and out of production this needs the permission version:promote; a dry run does not. With `break_glass` it
+    needs version:break_glass instead, and is shown as `break_glass` of the version until an approver acknowledges it.
     """
     target, said = body
     change = StageChange(**said, if_match=if_match())
     return transitions.move(model, number, target, change, actor=current_actor(), store=store(), claim=current_claim())
+
+
+@blueprint.route("/models/<model:model>/versions/<number:number>/break-glass/acknowledge", methods=["POST"])
+@blueprint.arguments(AcknowledgementBody, example=examples.ACKNOWLEDGEMENT)
+@blueprint.response(200, VersionView, recall=versions.recall)
+@requires(Permission.REQUEST_APPROVE)
+def acknowledge_break_glass(body: dict[str, Any], model: str, number: int) -> VersionRecord:
+    """Acknowledge that a version was moved past the gates.
+
+    The account that moved it cannot. The version no longer shows the move; its history does.
+    """
+    return break_glass.acknowledge(model, number, actor=current_actor(), claim=current_claim(), **body)
 
 
 @blueprint.route("/models/<model:model>/rollback", methods=["POST"])
@@ -97,7 +113,7 @@ def get_stages(model: str) -> dict[str, Any]:
 @blueprint.response(200, HolderView, example=examples.HOLDER)
 @requires(Permission.MODEL_READ)
 @replicable
-@polled(lambda model, stage: etag_of_tenure(resolve.tenure_of(model, Stage(stage))))
+@polled(lambda model, stage: etag_of_tenure(*resolve.tenure_of(model, Stage(stage))))
 def get_stage_holder(query: dict[str, Any], model: str, stage: str) -> HolderRecord:
     """Show the version that holds a stage, or held it at an instant.
 

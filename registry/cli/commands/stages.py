@@ -22,18 +22,42 @@ dry_run = click.option("--dry-run", is_flag=True, help="Show the effect without 
 @click.argument("ref", type=REFERENCE)
 @click.option("--to", "stage", type=click.Choice(["staging", "production"]), required=True, help="The target stage.")
 @reason(required=True)
+@click.option(
+    "--break-glass",
+    is_flag=True,
+    help="Move past the gates and approvals; requires the role responder, and is shown until it is acknowledged.",
+)
 @expected_current
 @dry_run
 @connected
-def promote(session: Session, ref: Reference, stage: Stage, reason: str, dry_run: bool, **expected: Any) -> None:
+def promote(session: Session, ref: Reference, stage: Stage, **terms: Any) -> None:
     """Move a version to staging or production. Entering production archives the version that was in it.
 
     \b
     Example:
       registry promote fraud:3 --to production --reason "approved by risk"
       registry promote fraud:3 --to production --reason hotfix --expected-current 2
+      registry promote fraud:3 --to production --reason "outage" --break-glass
     """
-    _move_version(session, ref, stage, reason=reason, dry_run=dry_run, **expected)
+    _move_version(session, ref, stage, **terms)
+
+
+@click.command()
+@click.argument("ref", type=REFERENCE)
+@reason(required=True)
+@connected
+def acknowledge(session: Session, ref: Reference, reason: str) -> None:
+    """Acknowledge that another account moved a version past the gates (promote --break-glass).
+
+    Requires the role approver.
+
+    \b
+    Example:
+      registry acknowledge fraud:3 --reason "outage of 30 November"
+    """
+    number = session.number(ref)
+    version = session.registry.stages.acknowledge(ref.model, number, reason=reason)
+    session.show(version, lambda: output.line(f"{ref.model}:{number}: the move past the gates is acknowledged"))
 
 
 @click.command()

@@ -20,8 +20,8 @@ SHOWN = 60
 # What is compared of a version. Named fields are always read from the database; a list without them may show what the
 # registry has rendered before.
 _FIELDS = (
-    "number", "state", "state_reason", "run_state", "stage", "rolled_back", "manifest_digest", "file_count", "size",
-    "description", "tags", "source", "created_at", "deleted_at", "purged_at", "params",
+    "number", "state", "state_reason", "run_state", "stage", "rolled_back", "break_glass", "manifest_digest",
+    "file_count", "size", "description", "tags", "source", "created_at", "deleted_at", "purged_at", "params",
 )  # fmt: skip
 
 
@@ -120,6 +120,7 @@ def _compare_version(answer: Any, log: ReplayedVersion) -> Iterator[str]:
         ("state of its run", answer.get("run_state"), log.run_state),
         ("stage", answer["stage"], log.stage),
         ("mark of a rollback", answer["rolled_back"], log.rolled_back),
+        ("move past the gates", (answer.get("break_glass") or {}).get("entry"), log.broken_glass),
         ("manifest digest", answer["manifest_digest"], log.manifest),
         ("files", (answer["file_count"], str(answer["size"])), (log.files, log.size)),
         ("description", answer["description"], log.description),

@@ -85,6 +85,7 @@ def version(view: VersionView, report: ReproducibilityView | None = None) -> Non
         [
             ("description", view["description"]),
             ("problem", view["state_reason"]),
+            ("past gates", _past_gates(view)),
             ("aliases", view["aliases"]),
             ("registered", f"{when(view['created_at'])} by {view['created_by']}"),
             ("source", view["source"]),
@@ -102,6 +103,13 @@ def version(view: VersionView, report: ReproducibilityView | None = None) -> Non
             ("purged", _purged(view)),
         ]
     )
+
+
+def _past_gates(view: VersionView) -> str | None:
+    """Return who moved the version past the gates; None where an approver has acknowledged it, or none did."""
+    if (glass := view.get("break_glass")) is None:  # an older registry omits it
+        return None
+    return f"by {glass['by']} {when(glass['at'])}, not acknowledged: {glass['reason'] or 'redacted'}"
 
 
 def reproducibility(view: ReproducibilityView) -> str:

@@ -15,6 +15,7 @@ from registry.client.types import (
     StageOptionsView,
     StagesView,
     TenureView,
+    VersionView,
     WaysBackView,
 )
 from registry.client.values import When
@@ -44,14 +45,29 @@ class Stages:
         expected_current: Expected = UNSET,
         leave_vacant: bool = False,
         dry_run: bool = False,
+        break_glass: bool = False,
         idempotency_key: str | None = None,
     ) -> MovedView:
-        """Move a version to *stage*; raises IllegalTransition, GatesUnmet, NotReady, BlobsMissing or Stale."""
+        """Move a version to *stage*; raises IllegalTransition, GatesUnmet, Held, NotReady, BlobsMissing or Stale.
+
+        *break_glass* moves it past the gates and approvals, with the permission ``version:break_glass``; the version
+        shows that until an approver acknowledges it.
+        """
         body = expecting(
-            expected_current, stage=stage, reason=reason, leave_vacant=leave_vacant or None, dry_run=dry_run or None
+            expected_current,
+            stage=stage,
+            reason=reason,
+            leave_vacant=leave_vacant or None,
+            dry_run=dry_run or None,
+            break_glass=break_glass or None,
         )
         where = path("models", model, "versions", number, "stage")
         return self._transport.one(MovedView, "PUT", where, body=body, key=idempotency_key)
+
+    def acknowledge(self, model: str, number: int, *, reason: str, idempotency_key: str | None = None) -> VersionView:
+        """Acknowledge that another account moved the version past the gates. Raises Conflict without such a move."""
+        where = path("models", model, "versions", number, "break-glass", "acknowledge")
+        return self._transport.one(VersionView, "POST", where, body={"reason": reason}, key=idempotency_key)
 
     def roll_back(
         self,

@@ -91,6 +91,7 @@ from registry.client.types.tokens import (
 from registry.client.types.uploads import PartsView, PartView, Target, UploadView
 from registry.client.types.versions import (
     BestView,
+    BrokenGlassView,
     Evaluation,
     EvaluationView,
     FileView,
@@ -108,6 +109,7 @@ __all__ = [
     "AttentionView",
     "BaseModel",
     "BestView",
+    "BrokenGlassView",
     "CellView",
     "ChainEntryView",
     "ChainText",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
+
+from registry.client.types.versions import BrokenGlassView
 
 
 class AliasView(TypedDict):
@@ -20,6 +22,7 @@ class AliasView(TypedDict):
     entry: str
     actor: str
     reason: str | None
+    break_glass: NotRequired[BrokenGlassView | None]
     state: Literal["unverified", "pending", "ready", "failed", "deleted"]
     protected: bool
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
-from registry.client.types.versions import Stage, VersionView
+from registry.client.types.versions import BrokenGlassView, Stage, VersionView
 
 
 class MovedView(TypedDict):
@@ -38,6 +38,7 @@ class HolderView(TypedDict):
     kind: str
     actor: str
     reason: str | None
+    break_glass: NotRequired[BrokenGlassView | None]
 
 
 class StagesView(TypedDict):

@@ -56,10 +56,19 @@ class BestView(TypedDict):
     slice: str
 
 
+class BrokenGlassView(TypedDict):
+    """The move of a version past the gates that no approver has acknowledged."""
+
+    at: str
+    by: str
+    reason: str | None
+    entry: str
+
+
 class VersionView(TypedDict):
     """A version. ``metrics`` has the latest value of each, on any data; ``evaluations`` those on named datasets.
 
-    ``damaged``: stored bytes of a file are missing or corrupt; an older registry omits it.
+    ``damaged``: stored bytes of a file are missing or corrupt; an older registry omits it and ``break_glass``.
     """
 
     model: str
@@ -68,6 +77,7 @@ class VersionView(TypedDict):
     state_reason: str | None
     stage: Stage
     rolled_back: bool
+    break_glass: NotRequired[BrokenGlassView | None]
     manifest_digest: str | None
     file_count: int
     size: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, String, Text, UniqueConstraint, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.db.base import Base, Bytewise, Chained, SerialKey, UuidKey
@@ -84,7 +84,8 @@ class Version(Base):
     one that an import fills are not fetched yet. ``source``, ``run_link`` and ``logged_model`` are texts of an MLflow
     client, kept as received and never opened; ``location`` is where such a client finds those files.
     ``run_id`` repeats the run of the lineage. ``run_state`` is a ``RunState``; None where the run is not read again.
-    ``revised_at`` and ``claimed`` are as a model's.
+    ``revised_at`` and ``claimed`` are as a model's. ``broken_glass_entry`` is the entry of the latest move past the
+    gates; None without one, and when an approver has acknowledged it.
     """
 
     __tablename__ = "versions"
@@ -98,6 +99,8 @@ class Version(Base):
               postgresql_where=text("state = 'pending'")),
         Index("ix_versions_failed", "id", sqlite_where=text("state = 'failed'"),
               postgresql_where=text("state = 'failed'")),
+        Index("ix_versions_broken_glass", "id", sqlite_where=text("broken_glass_entry IS NOT NULL"),
+              postgresql_where=text("broken_glass_entry IS NOT NULL")),
     )  # fmt: skip
 
     id: Mapped[SerialKey]
@@ -107,6 +110,7 @@ class Version(Base):
     state_reason: Mapped[str | None] = mapped_column(Text)
     stage: Mapped[str] = mapped_column(String(16), default="none")
     rolled_back: Mapped[bool] = mapped_column(default=False)
+    broken_glass_entry: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
     manifest_digest: Mapped[str | None] = mapped_column(UnknownString(71))
     run_key: Mapped[str] = mapped_column(String(71))
     lineage_digest: Mapped[str] = mapped_column(String(71))

@@ -1,4 +1,4 @@
-"""Versions that need attention: damaged or unrecorded in production, pending for long, failed."""
+"""Versions that need attention: damaged or unrecorded in production, moved past the gates, pending for long, failed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal_colum
 from sqlalchemy.orm import Session, aliased
 
 from registry.db.fixed_statements import FixedStatement
-from registry.db.models import AuditEntry, Blob, LineageEdge, LineageNode, Model, Tenure, Version, VersionFile
+from registry.db.models import Account, AuditEntry, Blob, LineageEdge, LineageNode, Model, Tenure, Version, VersionFile
 from registry.db.queries import pages
 from registry.db.queries.lineage_edges import is_in_force
 from registry.domain.lineage import DatasetRole, EdgeKind, NodeKind
@@ -57,6 +57,17 @@ _WAITING = FixedStatement(
     .where(_PENDING, Version.created_at < bindparam("before", type_=Version.created_at.type))
     .where(Model.deleted_at.is_(None))
     .order_by(Version.id)
+    .limit(_LIMIT)
+)
+
+_PAST_GATES = FixedStatement(
+    select(Model.name, Version.number, AuditEntry.at, Account.name.label("by"))
+    .select_from(Version)
+    .join(Model, Model.id == Version.model_id)
+    .join(AuditEntry, AuditEntry.uid == Version.broken_glass_entry)
+    .join(Account, Account.id == AuditEntry.actor_id)
+    .where(Version.broken_glass_entry.is_not(None), Model.deleted_at.is_(None))
+    .order_by(AuditEntry.id.desc())
     .limit(_LIMIT)
 )
 
@@ -126,6 +137,11 @@ def found_at(session: Session) -> Mapping[str, datetime]:
             digest = json.loads(body)["digests"]["blob"].removeprefix("sha256:")
             times[digest] = max(at, times.get(digest, at))
     return times
+
+
+def moved_past_gates(session: Session, *, limit: int) -> Sequence[Any]:
+    """Return the versions whose move past the gates is not acknowledged: who moved them and when, the latest first."""
+    return pages.rows(session, _PAST_GATES, {"limit": limit})
 
 
 def waiting(session: Session, *, before: datetime, limit: int) -> Sequence[Any]:

@@ -15,7 +15,7 @@ from registry.db.base import Rows
 from registry.db.batch import Query
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, AliasTenure, AuditEntry, AuditText, Model, Tenure, Version
-from registry.db.queries import catalog
+from registry.db.queries import catalog, json_columns
 from registry.db.write_session import writing
 from registry.domain import stages
 from registry.domain.errors import Invalid
@@ -205,7 +205,7 @@ def _select_tenures(table: type[Tenure] | type[AliasTenure], what: Any, *more: A
     return (
         select(table.id, Model.name, what, Version.number, Version.manifest_digest, table.started_at, table.ended_at,
                table.started_entry, *more,
-               Account.name, AuditText.text)
+               Account.name, AuditText.text, json_columns.version_break_glass())
         .select_from(table)
         .join(Model, Model.id == table.model_id)
         .join(Version, Version.id == table.version_id)

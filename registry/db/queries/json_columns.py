@@ -5,9 +5,24 @@ One statement then reads all of each owner, as of one moment, however many owner
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Text, func, literal_column, or_, select
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Dialect,
+    Text,
+    TypeDecorator,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import GenericFunction
@@ -16,6 +31,8 @@ from registry.db.base import Rows
 from registry.db.models import (
     Account,
     AliasTenure,
+    AuditEntry,
+    AuditText,
     LineageEdge,
     LineageNode,
     Model,
@@ -27,11 +44,13 @@ from registry.db.models import (
 )
 from registry.db.queries.cached_fragments import Fixed
 from registry.db.queries.lineage_edges import is_registered
+from registry.db.records import BrokenGlass
 from registry.domain.stages import SERVING
 
 LATEST = (
     "number", "state", "state_reason", "stage", "description", "tags", "aliases", "manifest_digest", "source",
-    "location", "run_id", "run_link", "logged_model", "created_at", "created_by", "revised_at", "claimed", "updated_at",
+    "location", "run_id", "run_link", "logged_model", "created_at", "created_by", "revised_at", "claimed",
+    "break_glass", "updated_at",
 )  # fmt: skip
 
 
@@ -85,7 +104,8 @@ def model_latest(newest: Rows) -> ColumnElement[Any]:
     own, creator = aliased(Version), aliased(Account)
     tags = select(_Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == own.id)
     aliases = select(_Listed(AliasTenure.alias)).where(AliasTenure.version_id == own.id, AliasTenure.ended_at.is_(None))
-    lists = {"tags": tags.correlate(own).scalar_subquery(), "aliases": aliases.correlate(own).scalar_subquery()}
+    lists = {"tags": tags.correlate(own).scalar_subquery(), "aliases": aliases.correlate(own).scalar_subquery(),
+             "break_glass": _glass_of(own).correlate(own).scalar_subquery()}  # fmt: skip
     columns = [creator.name if name == "created_by" else lists.get(name, getattr(own, name, None)) for name in LATEST]
     rows = select(_Listed(*columns)).select_from(own).join(creator, creator.id == own.created_by)
     return _list_column("model_latest", rows.where(own.id.in_(newest.correlate(Model))))
@@ -119,6 +139,44 @@ def version_aliases() -> ColumnElement[Any]:
     rows = select(_Listed(AliasTenure.alias))
     return _list_column(
         "version_aliases", rows.where(AliasTenure.version_id == Version.id, AliasTenure.ended_at.is_(None))
+    )
+
+
+def version_break_glass() -> ColumnElement[Any]:
+    """Return the ``BrokenGlass`` of ``Version``, or None."""
+    name = "version_break_glass"
+    one = _glass_of(Version).correlate(Version, Model).scalar_subquery()
+    return Fixed(name, type_coerce(one, _GlassType())).label(name)
+
+
+def broken_glass(rows: Sequence[Sequence[Any]] | None) -> BrokenGlass | None:
+    """Return what the list of a broken glass stands for."""
+    if not rows:
+        return None
+    at, by, reason, entry = rows[0]
+    moment = datetime.fromisoformat(at)
+    return BrokenGlass(moment if moment.tzinfo else moment.replace(tzinfo=UTC), by, reason, str(uuid.UUID(entry)))
+
+
+class _GlassType(TypeDecorator[Any]):
+    """A list of at most one broken glass, read as ``BrokenGlass``."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> BrokenGlass | None:
+        return broken_glass(value)
+
+
+def _glass_of(owner: Any) -> Rows:
+    """Return ``[at, by, reason, entry]`` of the move past the gates that is not acknowledged, for the version."""
+    entry, breaker, text = aliased(AuditEntry), aliased(Account), aliased(AuditText)
+    return (
+        select(_Listed(entry.at, breaker.name, text.text, cast(entry.uid, Text())))
+        .select_from(entry)
+        .join(breaker, breaker.id == entry.actor_id)
+        .outerjoin(text, (text.entry_uid == entry.uid) & (text.field == literal_column("'reason'")))
+        .where(entry.uid == owner.broken_glass_entry)
     )
 
 

@@ -40,6 +40,7 @@ _VERSION: dict[str, Any] = {
     "created_by": Account.name,
     "revised_at": Version.revised_at,
     "claimed": Version.claimed,
+    "break_glass": json_columns.version_break_glass(),
     "updated_at": Version.updated_at,
 }
 _MODEL: dict[str, Any] = {
@@ -144,6 +145,7 @@ def _latest_brief(document: dict[str, Any]) -> VersionBrief:
         if text := document[name]:
             moment = datetime.fromisoformat(text)
             document[name] = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    document["break_glass"] = json_columns.broken_glass(document["break_glass"])
     document["manifest_digest"] = document["manifest_digest"] or None  # in a list its column's type does nothing
     return _version_brief(document)
 

@@ -27,6 +27,7 @@ VERSION_COLUMNS: dict[str, Any] = {
     "state_reason": Version.state_reason,
     "stage": Version.stage,
     "rolled_back": Version.rolled_back,
+    "break_glass": json_columns.version_break_glass(),
     "manifest_digest": Version.manifest_digest,
     "file_count": Version.file_count,
     "size": Version.size,

@@ -16,10 +16,11 @@ from registry.db.records.jobs import ImportRecord, JobRecord, UploadRecord
 from registry.db.records.lineage import EdgeEnd, EdgeRecord, EdgeStatement
 from registry.db.records.metrics import MeasuredVersionRecord, MetricPointRecord, MetricRecord
 from registry.db.records.paging import Page
-from registry.db.records.tenures import AliasRecord, HolderRecord, ServingRecord, TenureRecord
+from registry.db.records.tenures import AliasRecord, BrokenGlass, HolderRecord, ServingRecord, TenureRecord
 
 __all__ = [
     "AliasRecord",
+    "BrokenGlass",
     "CheckRecord",
     "EdgeEnd",
     "EdgeRecord",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from registry.db.records.tenures import BrokenGlass
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
@@ -52,6 +54,7 @@ class VersionBrief:
     created_by: str
     revised_at: datetime
     claimed: Mapping[str, Any] | None
+    break_glass: BrokenGlass | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class VersionRecord:
     state_reason: str | None
     stage: str
     rolled_back: bool
+    break_glass: BrokenGlass | None
     manifest_digest: str | None
     file_count: int
     size: int

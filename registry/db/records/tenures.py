@@ -7,8 +7,18 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenGlass:
+    """A move of a version past the gates that no approver has acknowledged; ``entry`` is its audit entry."""
+
+    at: datetime
+    by: str
+    reason: str | None
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
 class HolderRecord:
-    """A version's tenure in a stage, and who put it there why."""
+    """A version's tenure in a stage, and who put it there why. ``break_glass`` is that of the version, now."""
 
     tenure: int
     model: str
@@ -21,6 +31,12 @@ class HolderRecord:
     kind: str
     actor: str
     reason: str | None
+    break_glass: BrokenGlass | None
+
+    @property
+    def facts(self) -> list[str]:
+        """Return the facts of the version that may change while it stays where it is, for ETags."""
+        return ["glass"] if self.break_glass else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,7 @@ class ServingRecord:
     kind: str
     actor: str
     reason: str | None
+    break_glass: BrokenGlass | None
     now: int | None
     staged: int | None
     damaged: bool
@@ -72,7 +89,7 @@ class ServingRecord:
 class AliasRecord:
     """Target of an alias, now or at a time; ``created`` in the reply to the call that created the alias.
 
-    ``state`` is that of the version, and ``protected`` that of the alias, as they are now.
+    ``state`` and ``break_glass`` are those of the version, and ``protected`` that of the alias, as they are now.
     """
 
     tenure: int
@@ -85,6 +102,7 @@ class AliasRecord:
     entry: str
     actor: str
     reason: str | None
+    break_glass: BrokenGlass | None
     state: str
     protected: bool
     created: bool = False
@@ -92,4 +110,5 @@ class AliasRecord:
     @property
     def facts(self) -> list[str]:
         """Return the fields of the alias that may change while it stays where it is."""
-        return [self.state, *(["protected"] if self.protected else [])]
+        glass = ["glass"] if self.break_glass else []
+        return [self.state, *(["protected"] if self.protected else []), *glass]

@@ -32,6 +32,8 @@ KINDS = {
     "version.rolled_back_unchecked": TransitionKind.ROLLBACK,
 }
 
+BREAK_GLASS = "version.promoted_by_break_glass"
+
 
 def replay(entries: Iterable[Entry]) -> ReplayedModel:
     """Return the state that a model's entries, in their order, lead to.
@@ -194,7 +196,8 @@ class _Replay:
         version.state, version.purged_at = entry.after["state"], entry.at
 
     def moved(self, entry: Entry) -> None:
-        version, kind, target = self._version(entry), KINDS[entry.action], Stage(entry.after["stage"])
+        version, target = self._version(entry), Stage(entry.after["stage"])
+        kind = KINDS.get(entry.action) or kind_of(Stage(entry.before["stage"]), target)
         related = self._related(entry)
         if version.stage != entry.before["stage"]:
             raise Unreplayable(f"version {version.number} was in {version.stage}, not in {entry.before['stage']}")
@@ -211,6 +214,11 @@ class _Replay:
         self._enter(version, target, kind, entry)
         if target is Stage.PRODUCTION:
             version.rolled_back = False
+        if entry.action == BREAK_GLASS:
+            version.broken_glass = entry.uid
+
+    def acknowledged(self, entry: Entry) -> None:
+        self._version(entry).broken_glass = None
 
     def aliased(self, entry: Entry) -> None:
         self._move_aliases(entry)
@@ -348,7 +356,8 @@ ACTIONS: Mapping[str, Callable[[_Replay, Entry], None]] = {
     "version.deleted": _Replay.version_deleted,
     "version.undeleted": _Replay.undeleted,
     "version.purged": _Replay.purged,
-    **dict.fromkeys(KINDS, _Replay.moved),
+    **dict.fromkeys((*KINDS, BREAK_GLASS), _Replay.moved),
+    "version.break_glass_acknowledged": _Replay.acknowledged,
     "alias.set": _Replay.aliased,
     "alias.deleted": _Replay.aliased,
     "alias.dropped": _Replay.unchanged,

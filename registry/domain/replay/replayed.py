@@ -82,6 +82,7 @@ class ReplayedVersion:
     claimed: Any
     stage: str = Stage.NONE.value
     rolled_back: bool = False
+    broken_glass: str | None = None
     state_reason: Text = None
     run_state: str | None = None
     deleted_at: str | None = None

@@ -101,6 +101,7 @@ def _check_version(
     check("stage", row.stage, log.stage)
     check("state of its run", row.run_state, log.run_state)
     check("mark of a rollback", bool(row.rolled_back), log.rolled_back)
+    check("move past the gates", row.broken_glass_entry, log.broken_glass)
     check("manifest digest", row.manifest_digest, log.manifest)
     check("lineage digest", row.lineage_digest, log.lineage)
     check("files", (row.file_count, str(row.size)), (log.files, log.size))

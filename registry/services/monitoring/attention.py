@@ -1,4 +1,4 @@
-"""Versions that need attention: damaged, pending for too long, failed, or without recorded lineage."""
+"""Versions that need attention: damaged, moved past the gates, pending for long, failed, or without lineage."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class ConcernKind(StrEnum):
     """Kinds of concerns; ``damaged`` and ``unrecorded`` apply to versions in production."""
 
     DAMAGED = "damaged"
+    BREAK_GLASS = "break_glass"
     WAITING = "waiting"
     FAILED = "failed"
     UNRECORDED = "unrecorded"
@@ -51,12 +52,14 @@ class Attention:
 def list_() -> Attention:
     """Return the versions that need attention now, at most MOST of each kind.
 
-    Versions are listed that are pending for longer than PENDING_LONG, or failed within RECENTLY.
+    Versions are listed that are pending for longer than PENDING_LONG, or failed within RECENTLY. A move past the gates
+    is listed until it is acknowledged.
     """
     with reading() as session:
         moment = leases.now(session)
         found: dict[ConcernKind, list[Concern]] = {
             ConcernKind.DAMAGED: _list_damaged(session),
+            ConcernKind.BREAK_GLASS: _list_broken_glass(session),
             ConcernKind.WAITING: _list_waiting(session, moment),
             ConcernKind.FAILED: _list_failed(session, moment),
             ConcernKind.UNRECORDED: _list_unrecorded(session),
@@ -84,6 +87,11 @@ def _describe_damage(row: Any) -> str:
 
 def _count_files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
+
+
+def _list_broken_glass(session: Session) -> list[Concern]:
+    rows = queries.moved_past_gates(session, limit=MOST + 1)
+    return _dated_concerns(ConcernKind.BREAK_GLASS, rows, lambda row: f"{row.by} moved it past the gates")
 
 
 def _list_waiting(session: Session, moment: datetime) -> list[Concern]:

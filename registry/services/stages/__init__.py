@@ -1,5 +1,15 @@
 """Stages: transitions, rollback, the choices of both, and which version holds or held a stage."""
 
-from registry.services.stages import changes, choices, move_counts, past, resolve, rollback, serving, transitions
+from registry.services.stages import (
+    break_glass,
+    changes,
+    choices,
+    move_counts,
+    past,
+    resolve,
+    rollback,
+    serving,
+    transitions,
+)
 
-__all__ = ["changes", "choices", "move_counts", "past", "resolve", "rollback", "serving", "transitions"]
+__all__ = ["break_glass", "changes", "choices", "move_counts", "past", "resolve", "rollback", "serving", "transitions"]

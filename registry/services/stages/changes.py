@@ -14,9 +14,10 @@ from registry.db.models import Model, Version
 from registry.db.queries import records
 from registry.db.records import VersionRecord
 from registry.domain import clock
+from registry.domain.access import Actor, Permission
 from registry.domain.audit import AuditEntryDraft
-from registry.domain.errors import Conflict
-from registry.domain.stages import Move, Stage, TransitionKind
+from registry.domain.errors import Conflict, Invalid
+from registry.domain.stages import SERVING, Move, Stage, TransitionKind
 from registry.services import audit
 from registry.services.catalog import versions
 from registry.services.idempotency import Outcome
@@ -44,7 +45,7 @@ class StageChange:
     Without ``displace`` no holder is displaced; with ``archive_others`` every other version in the target stage is
     archived in the same transaction, also where the lifecycle would let it stay. With ``revises`` a move to the present
     stage sets ``revised_at``, which MLflow's clients read. ``without_store_check`` rolls back without a check of the
-    bytes in the store.
+    bytes in the store. ``break_glass`` moves past the gates.
     """
 
     reason: str
@@ -56,6 +57,7 @@ class StageChange:
     archive_others: bool = False
     revises: bool = False
     without_store_check: bool = False
+    break_glass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,14 @@ def recall(outcome: Outcome) -> Moved:
     at = outcome["at"] and datetime.fromisoformat(outcome["at"])
     entry = outcome.get("entry")  # earlier releases did not remember it
     return Moved(decided, at, versions.recall(outcome), warnings=outcome["warnings"], entry=entry)
+
+
+def require_to_break(change: StageChange, target: Stage, *, actor: Actor) -> None:
+    """Raise Invalid for a move past the gates into a stage without gates, or Forbidden unless it is a dry run."""
+    if target not in SERVING:
+        raise Invalid.field("break_glass", f"applies to moves into {' and '.join(sorted(SERVING))} only")
+    if not change.dry_run:
+        actor.require(Permission.VERSION_BREAK_GLASS)
 
 
 def finish(

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db.fixed_statements import FixedStatement
-from registry.db.models import Tenure
+from registry.db.models import Tenure, Version
 from registry.db.queries import catalog, governance
 from registry.db.records import HolderRecord
 from registry.db.session import look_up, reading
@@ -27,7 +27,13 @@ _HELD = (Tenure.model_id == catalog.model_id(bindparam("model"))) & (Tenure.stag
 _HOLDER = FixedStatement(governance.covering(governance.select_holders().where(_HELD), Tenure, None))
 
 
-_TENURE = FixedStatement(governance.covering(select(Tenure.id).where(_HELD), Tenure, None))
+_TENURE = FixedStatement(
+    governance.covering(
+        select(Tenure.id, Version.broken_glass_entry).join(Version, Version.id == Tenure.version_id).where(_HELD),
+        Tenure,
+        None,
+    )
+)
 
 
 _HOLDERS = FixedStatement(
@@ -77,10 +83,10 @@ def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> Holder
         raise NotFound(_nobody(session, model, stage, as_of))
 
 
-def tenure_of(model: str, stage: Stage) -> int | None:
-    """Return the id of the present tenure of the :func:`holder`; None without one."""
+def tenure_of(model: str, stage: Stage) -> tuple[Any, ...]:
+    """Return the id of the present tenure of the :func:`holder`, and its facts; ``(None,)`` without one."""
     rows = look_up(_TENURE, model=model, stage=stage.value)
-    return rows[0][0] if rows else None
+    return (rows[0].id, *(["glass"] if rows[0].broken_glass_entry else [])) if rows else (None,)
 
 
 def _nobody(session: Session, model: str, stage: Stage, as_of: datetime | None) -> str:

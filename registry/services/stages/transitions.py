@@ -23,7 +23,7 @@ from registry.services.catalog import authority, tenures
 from registry.services.gates import assignments, verdicts
 from registry.services.idempotency import Claim
 from registry.services.integrity import precheck
-from registry.services.stages import move_counts
+from registry.services.stages import break_glass, move_counts
 from registry.services.stages.changes import (
     UNSAID,
     Moved,
@@ -31,9 +31,11 @@ from registry.services.stages.changes import (
     draft_entry,
     finish,
     refuse_deleted,
+    require_to_break,
 )
 from registry.services.unit_of_work import UnitOfWork, unit_of_work
 from registry.storage.checked import Store
+from registry.telemetry.meters import meters
 
 
 def move(
@@ -55,8 +57,10 @@ def move(
     with move_counts.counting_refusals(move_counts.SOUGHT[target]):
         validation.require_reason(change.reason)
         warnings: list[str] = []
+        if change.break_glass:
+            require_to_break(change, target, actor=actor)
         if target is Stage.PRODUCTION:
-            if not change.dry_run:
+            if not change.dry_run and not change.break_glass:
                 actor.require(Permission.VERSION_PROMOTE)
             unchecked = precheck.refuse_damaged(store, model, number, note=not change.dry_run)
             warnings = [unchecked] if unchecked else []
@@ -108,7 +112,8 @@ def _move_locked(
         locked_model.revised_at = version.revised_at = times.now()
     if not decided.changed and not others:
         return finish(unit, version, decided, None, warnings, sought=move_counts.SOUGHT[target])
-    gates = verdicts.decide(unit.session, locked_model, version, target, policy) if decided.changed else None
+    judge = verdicts.evaluate if change.break_glass else verdicts.decide
+    gates = judge(unit.session, locked_model, version, target, policy) if decided.changed else None
 
     event = audit.begin(locked_model)
     if displaced:
@@ -118,6 +123,10 @@ def _move_locked(
         version.rolled_back = version.rolled_back and decided.target is not Stage.PRODUCTION
         recorded = gates.recorded if gates else {}
         draft = draft_entry(locked_model, version, decided, displaced, change.reason, recorded=recorded)
+        if change.break_glass:
+            draft = replace(draft, action=break_glass.BROKEN)
+            version.broken_glass_entry = event.uid
+            unit.after_commit(meters().broken_glasses.inc)
         audit.record(unit.session, locked_model, event, draft, actor=actor, version=version, related=displaced)
     if gates:
         verdicts.keep(unit.session, gates, locked_model, version, event)

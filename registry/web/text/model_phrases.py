@@ -131,6 +131,11 @@ def promoted(entry: EntryRecord) -> Parts:
         yield from (", archived ", related_to(entry))
 
 
+def promoted_past_gates(entry: EntryRecord) -> Parts:
+    yield from promoted(entry)
+    yield ", past the gates"
+
+
 def moved(verb: str) -> Phrase:
     def phrase(entry: EntryRecord) -> Parts:
         before, after = entry.before["stage"], entry.after["stage"]

@@ -43,12 +43,14 @@ _KEPT_SECONDS = 30.0
 # Where each kind of concern leads: an endpoint, and the words of the link.
 _TARGETS: Mapping[ConcernKind, tuple[str, str]] = {
     ConcernKind.DAMAGED: ("files", "Files"),
+    ConcernKind.BREAK_GLASS: ("version_history", "History"),
     ConcernKind.WAITING: ("status", "Status"),
     ConcernKind.FAILED: ("version", "Version"),
     ConcernKind.UNRECORDED: ("lineage", "Lineage"),
 }
 BADGES: Mapping[ConcernKind, str] = {
     ConcernKind.DAMAGED: "bad",
+    ConcernKind.BREAK_GLASS: "bad",
     ConcernKind.WAITING: "waiting",
     ConcernKind.FAILED: "bad",
     ConcernKind.UNRECORDED: "none",

@@ -21,7 +21,7 @@ from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
 from registry.api.schemas.notes import NoteBody
 from registry.api.schemas.pipeline_events import PipelineEventDocument
 from registry.api.schemas.search import ModelSearchBody, VersionSearchBody
-from registry.api.schemas.stages import RollbackBody, StageChangeBody
+from registry.api.schemas.stages import AcknowledgementBody, RollbackBody, StageChangeBody
 from registry.api.schemas.tokens import TokenBody
 from registry.api.schemas.uploads import PartsBody, UploadBatchBody, UploadBody, UploadIdsBody
 from registry.api.schemas.versions import EvaluationBody, PurgeBody, VersionBody, VersionPatchBody
@@ -144,7 +144,9 @@ OPERATIONS = [
     }, values=100_000, size=8 * 1024 * 1024, is_open=True),
     Operation("PUT", "/lineage/edges/1", EdgeStateBody, {"retracted": True, "reason": "why"}),
     Operation("PUT", "/models/fraud/versions/4/stage", StageChangeBody,
-              {"stage": "staging", "reason": "why", "expected_current": 2, "leave_vacant": False, "dry_run": False}),
+              {"stage": "staging", "reason": "why", "expected_current": 2, "leave_vacant": False, "dry_run": False,
+               "break_glass": False}),
+    Operation("POST", "/models/fraud/versions/3/break-glass/acknowledge", AcknowledgementBody, {"reason": "why"}),
     Operation("POST", "/models/fraud/rollback", RollbackBody,
               {"reason": "why", "to": 1, "expected_current": 2, "dry_run": False, "without_store_check": False}),
     Operation("PUT", "/models/fraud/aliases/champion", AliasBody,

@@ -42,12 +42,18 @@ class World:
 
 
 def build(app: Flask, database: Database) -> World:
-    """Arrange it: ``fraud`` has 1 archived, 2 in production, 3 in staging, 4 fresh, 5 deleted; ``gone`` is deleted."""
+    """Arrange it: ``fraud`` has 1 archived, 2 in production, 3 in staging past the gates, 4 fresh, 5 deleted.
+
+    ``gone`` is deleted.
+    """
     api = Api(app.test_client(), database.tokens["all"])
     registry = in_process(api)
     files = [registry.file(), registry.file(path="data/train set.csv")]
-    for number, stage in enumerate(("production", "production", "staging", "none", "none")):
+    for number, stage in enumerate(("production", "production", "none", "none", "none")):
         registry.model("fraud").version(stage=stage, files=files, run={"system": "ci", "id": f"{number}"})
+    responder = Api(app.test_client(), database.tokens["responder"])
+    move = {"stage": "staging", "reason": "arranged", "break_glass": True}
+    expect(200, responder.put("/models/fraud/versions/3/stage", move))
     expect(200, api.delete("/models/fraud/versions/5"))
     expect(201, api.put("/models/fraud/aliases/champion", {"version": 2}))
     registry.create_model("empty")

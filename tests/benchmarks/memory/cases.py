@@ -264,6 +264,9 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "stages.list_tenures": Case("GET", f"{BIG}/tenures?limit=200"),
         "stages.get_stages": Case("GET", f"{BIG}/stages"),
         "stages.roll_back": Case("POST", f"{BIG}/rollback", {"reason": "x" * 2000}),
+        "stages.acknowledge_break_glass": Case(
+            "POST", f"{BIG}/versions/2/break-glass/acknowledge", {"reason": "x" * 2000}
+        ),
         "stages.change_stage": Case("PUT", f"{BIG}/versions/2/stage", {"stage": "staging", "reason": "x" * 2000}),
         "tokens.list_my_sessions": Case("GET", "/api/v1/me/sessions?limit=200"),
         "tokens.close_my_sessions": Case("DELETE", "/api/v1/me/sessions"),

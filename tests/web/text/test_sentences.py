@@ -202,6 +202,12 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("version.promoted", {"after": {"stage": "staging"}}, "promoted fraud:12 to staging"),
     (
+        "version.promoted_by_break_glass",
+        {"before": {"stage": "staging"}, "after": {"stage": "production"}, "related_version": 9},
+        "promoted fraud:12 to production, archived 9, past the gates",
+    ),
+    ("version.break_glass_acknowledged", {}, "acknowledged the move past the gates of fraud:12"),
+    (
         "version.purged",
         {"after": {"retention": "skipped"}},
         "purged the files of fraud:12 before their retention had ended",
