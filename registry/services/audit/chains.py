@@ -17,6 +17,33 @@ from registry.domain.replay.entry import BASELINE, Entry
 from registry.services.audit import sealing
 from registry.services.audit.streams import Cursors, Stream
 
+# Made once: its columns take longer to make than the statement takes to run.
+_VERSION, _RELATED = aliased(Version), aliased(Version)
+# The entries, each with the model and the number of both versions that its columns name.
+_ENTRIES: Rows = (
+    select(
+        AuditEntry.id,
+        AuditEntry.uid,
+        AuditEntry.aggregate,
+        AuditEntry.seq,
+        AuditEntry.at,
+        AuditEntry.action,
+        AuditEntry.actor_id,
+        AuditEntry.issuer_id,
+        AuditEntry.model_id,
+        AuditEntry.leaf_hash,
+        AuditEntry.body,
+        AuditEntry.seal,
+        AuditEntry.commit_order,
+        _VERSION.model_id.label("version_of"),
+        _VERSION.number.label("version"),
+        _RELATED.model_id.label("related_of"),
+        _RELATED.number.label("related"),
+    )
+    .outerjoin(_VERSION, _VERSION.id == AuditEntry.version_id)
+    .outerjoin(_RELATED, _RELATED.id == AuditEntry.related_version_id)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ChainHead:
@@ -110,7 +137,7 @@ class Walk(EntryWalk):
 
 def stream(cursors: Cursors, aggregates: Sequence[str]) -> tuple[Stream, Stream]:
     """Return the entries of the chains by aggregate, and their texts by aggregate and number."""
-    entries = _ordered(cursors.session, _select_entries().where(AuditEntry.aggregate.in_(aggregates)), aggregates)
+    entries = _ordered(cursors.session, _ENTRIES.where(AuditEntry.aggregate.in_(aggregates)), aggregates)
     texts = (
         select(AuditEntry.aggregate, AuditEntry.seq, AuditText.field, AuditText.salt, AuditText.text)
         .join(AuditEntry, AuditEntry.uid == AuditText.entry_uid)
@@ -129,34 +156,6 @@ def _ordered(session: Session, statement: Rows, aggregates: Sequence[str]) -> Ro
     if session.get_bind().dialect.name == "postgresql":
         bytewise = bytewise.collate("C")
     return statement.order_by(bytewise, AuditEntry.seq)
-
-
-def _select_entries() -> Rows:
-    """Select the entries, each with the model and the number of both versions that its columns name."""
-    version, related = aliased(Version), aliased(Version)
-    return (
-        select(
-            AuditEntry.id,
-            AuditEntry.uid,
-            AuditEntry.aggregate,
-            AuditEntry.seq,
-            AuditEntry.at,
-            AuditEntry.action,
-            AuditEntry.actor_id,
-            AuditEntry.issuer_id,
-            AuditEntry.model_id,
-            AuditEntry.leaf_hash,
-            AuditEntry.body,
-            AuditEntry.seal,
-            AuditEntry.commit_order,
-            version.model_id.label("version_of"),
-            version.number.label("version"),
-            related.model_id.label("related_of"),
-            related.number.label("related"),
-        )
-        .outerjoin(version, version.id == AuditEntry.version_id)
-        .outerjoin(related, related.id == AuditEntry.related_version_id)
-    )
 
 
 def _changed_column(row: Any, document: Mapping[str, Any]) -> str | None:

@@ -26,6 +26,8 @@ from registry.domain.replay.entry import UNKNOWN
 from registry.services.audit.comparison import Comparison
 from registry.services.audit.streams import Cursors, Stream
 
+_SOURCE, _TARGET, _LATER = aliased(LineageNode), aliased(LineageNode), aliased(LineageStatement)
+
 
 def check_nodes(session: Session, comparison: Comparison) -> int:
     """Compare the nodes with their keys, which are digests of their content; return how many there are."""
@@ -58,13 +60,12 @@ def check_nodes(session: Session, comparison: Comparison) -> int:
 
 def check_data(session: Session, comparison: Comparison) -> None:
     """Compare the statements about edges of data, and require that each of these edges was added by one."""
-    source = aliased(LineageNode)
-    _check_statements(session, comparison, AuditEntry.action.in_(LINEAGE_OF_DATA), source.version_id.is_(None), source)
+    _check_statements(session, comparison, AuditEntry.action.in_(LINEAGE_OF_DATA), _SOURCE.version_id.is_(None))
     made_up = (
         select(func.count())
         .select_from(LineageEdge)
-        .join(source, source.id == LineageEdge.source_id)
-        .where(source.kind != NodeKind.VERSION.value, is_registered(LineageEdge))
+        .join(_SOURCE, _SOURCE.id == LineageEdge.source_id)
+        .where(_SOURCE.kind != NodeKind.VERSION.value, is_registered(LineageEdge))
     )
     if count := session.scalar(made_up):
         comparison.differences.append(f"no entry added {count} edges of the lineage that start at data")
@@ -72,13 +73,12 @@ def check_data(session: Session, comparison: Comparison) -> None:
 
 def check_models(session: Session, comparison: Comparison, models: Sequence[str] | None) -> None:
     """Compare the statements about edges of versions, of some *models* or of all."""
-    source = aliased(LineageNode)
     is_entry: ColumnElement[bool] = AuditEntry.action.in_(LINEAGE_OF_VERSIONS)
-    is_statement: ColumnElement[bool] = source.version_id.is_not(None)
+    is_statement: ColumnElement[bool] = _SOURCE.version_id.is_not(None)
     if models is not None:
         is_entry &= AuditEntry.model_id.in_(models)
-        is_statement &= source.version_id.in_(select(Version.id).where(Version.model_id.in_(models)))
-    _check_statements(session, comparison, is_entry, is_statement, source)
+        is_statement &= _SOURCE.version_id.in_(select(Version.id).where(Version.model_id.in_(models)))
+    _check_statements(session, comparison, is_entry, is_statement)
 
 
 def _check_statements(
@@ -86,23 +86,21 @@ def _check_statements(
     comparison: Comparison,
     is_entry: ColumnElement[bool],
     is_statement: ColumnElement[bool],
-    source: Any,
 ) -> None:
-    target, later = aliased(LineageNode), aliased(LineageStatement)
     statements = (
         select(
             LineageStatement.entry_uid,
             LineageStatement.verb,
             LineageEdge.kind.label("edge"),
             LineageEdge.role,
-            source.kind.label("source_kind"),
-            source.key.label("source_key"),
-            target.kind.label("target_kind"),
-            target.key.label("target_key"),
+            _SOURCE.kind.label("source_kind"),
+            _SOURCE.key.label("source_key"),
+            _TARGET.kind.label("target_kind"),
+            _TARGET.key.label("target_key"),
         )
         .join(LineageEdge, LineageEdge.id == LineageStatement.edge_id)
-        .join(source, source.id == LineageEdge.source_id)
-        .join(target, target.id == LineageEdge.target_id)
+        .join(_SOURCE, _SOURCE.id == LineageEdge.source_id)
+        .join(_TARGET, _TARGET.id == LineageEdge.target_id)
         .where(is_statement)
     )
     entries = select(AuditEntry.uid, AuditEntry.body).where(is_entry).order_by(AuditEntry.uid)
@@ -120,8 +118,8 @@ def _check_statements(
     undated = statements.outerjoin(AuditEntry, AuditEntry.uid == LineageStatement.entry_uid).where(
         AuditEntry.at != LineageStatement.created_at
     )
-    reordered = statements.join(later, later.edge_id == LineageStatement.edge_id).where(
-        later.id > LineageStatement.id, later.created_at < LineageStatement.created_at
+    reordered = statements.join(_LATER, _LATER.edge_id == LineageStatement.edge_id).where(
+        _LATER.id > LineageStatement.id, _LATER.created_at < LineageStatement.created_at
     )
     for what, wrong in (("dated", undated), ("ordered", reordered)):
         if session.execute(wrong.limit(1)).first() is not None:

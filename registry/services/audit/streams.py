@@ -31,6 +31,7 @@ from registry.db.queries.lineage_edges import is_registered
 
 FETCHED = 500
 Key = tuple[Any, ...]
+_OWN, _TARGET = aliased(LineageNode), aliased(LineageNode)
 
 
 class Cursors(ExitStack):
@@ -138,11 +139,10 @@ class ModelRows:
             .join(Version, of == VersionFile.version_id)
             .outerjoin(Blob, Blob.sha256 == VersionFile.sha256),
         )  # fmt: skip
-        own, target = aliased(LineageNode), aliased(LineageNode)
         self.edges = by_version(
-            select(LineageEdge.kind.label("kind"), LineageEdge.role, target.kind.label("target_kind"), target.key)
-            .join(own, own.id == LineageEdge.source_id)
-            .join(target, target.id == LineageEdge.target_id)
-            .join(Version, of == own.version_id)
+            select(LineageEdge.kind.label("kind"), LineageEdge.role, _TARGET.kind.label("target_kind"), _TARGET.key)
+            .join(_OWN, _OWN.id == LineageEdge.source_id)
+            .join(_TARGET, _TARGET.id == LineageEdge.target_id)
+            .join(Version, of == _OWN.version_id)
             .where(is_registered(LineageEdge))
         )

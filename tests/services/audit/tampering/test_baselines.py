@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -33,17 +35,27 @@ def registry(api: Api) -> RegistryBuilder:
     return in_process(api)
 
 
+@pytest.fixture(scope="module")
+def lived(quick_disk: Path, make_settings: Any) -> Path:
+    """The directory of a registry with a history, whose secret is gone."""
+    root = Path(tempfile.mkdtemp(dir=quick_disk))
+    installation = Installation.on_sqlite(
+        make_settings, root, secret_key=Secret("a secret that was lost, and long enough")
+    )
+    live(installation)
+    with installation.context():
+        pass  # so that no connection stays open
+    return root
+
+
 @pytest.fixture
-def old(tmp_path: Path, make_settings: Any) -> Iterator[Installation]:
+def old(lived: Path, quick_path: Path, make_settings: Any) -> Iterator[Installation]:
     """A registry whose entries were all sealed with a secret that is gone, as if without seals."""
-    lost = Secret("a secret that was lost, and long enough")
-    before = Installation.on_sqlite(make_settings, tmp_path, secret_key=lost)
-    live(before)
-    after = Installation.on_sqlite(make_settings, tmp_path)
-    yield after
-    for installation in (before, after):
-        with installation.context():
-            pass  # so that no connection stays open
+    shutil.copytree(lived, quick_path, dirs_exist_ok=True)
+    old = Installation.on_sqlite(make_settings, quick_path)
+    yield old
+    with old.context():
+        pass  # so that no connection stays open
 
 
 @contextmanager
