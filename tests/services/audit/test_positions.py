@@ -98,7 +98,8 @@ CHANGES = {
                                                      " WHERE seq = 7 AND aggregate = 'bulk'"],
     "1 entries are sealed and wait for it once more": ["INSERT INTO audit_pending SELECT min(entry_id)"
                                                        " FROM audit_leaves"],
-    "311 entries are sealed and wait": ["UPDATE audit_tree SET backfill_next = 1, backfill_until = 999999"],
+    "sealed and wait for it once more, the first with the id 1": ["UPDATE audit_tree SET backfill_next = 1,"
+                                                                  " backfill_until = 999999"],
     "1 entries wait to be sealed, and are no entries": ["INSERT INTO audit_pending VALUES (999999)"],
 }  # fmt: skip
 

@@ -24,6 +24,7 @@ from tests.support.filter_reference import Thing, holds, ordered
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
 from tests.support.statement_counting import counting_statements
+from tests.support.variants import SomeOf
 
 pytestmark = pytest.mark.share(3)
 
@@ -180,27 +181,31 @@ def told(things: list[Thing], text: str, order_by: str = "") -> list[str]:
 
 @pytest.mark.share(1)
 @pytest.mark.parametrize("one_in", [3, pytest.param(1, marks=pytest.mark.slow)])
-def test_both_databases_agree_with_plain_python(app: Flask, things: list[Thing], one_in: int) -> None:
+def test_both_databases_agree_with_plain_python(app: Flask, things: list[Thing], some_of: SomeOf, one_in: int) -> None:
     """Every condition, the opposite of one in so many, and a hundred pairs with the opposite of about half."""
     chosen = random.Random(6)
     joined = [
         f"{chosen.choice(['', 'NOT '])}({one}) {chosen.choice(['AND', 'OR'])} {chosen.choice(['', 'NOT '])}({other})"
         for one, other in zip(chosen.sample(CONDITIONS, 100), chosen.sample(CONDITIONS, 100), strict=True)
     ]
-    asked = ["", *CONDITIONS, *(f"NOT {one}" for one in CONDITIONS[::one_in]), *joined]
+    asked = ["", *some_of([*CONDITIONS, *(f"NOT {one}" for one in CONDITIONS[::one_in]), *joined], 3)]
 
     wrong = {text: found(app, text) for text in asked if found(app, text) != told(things, text)}
 
     assert wrong == {}
-    assert sum(0 < len(told(things, text)) < len(things) for text in asked) > 150
+    assert sum(0 < len(told(things, text)) < len(things) for text in asked) > len(asked) / 4
 
 
 @pytest.mark.share(1)
-def test_pages_of_any_size_make_up_the_whole_order(app: Flask, things: list[Thing]) -> None:
-    wrong = [
+def test_pages_of_any_size_make_up_the_whole_order(app: Flask, things: list[Thing], some_of: SomeOf) -> None:
+    pages = [
         (order_by, limit)
         for number, order_by in enumerate(ORDERS)
         for limit in (30, 7, *([100, 1] if number % 3 == 0 else []))
+    ]
+    wrong = [
+        (order_by, limit)
+        for order_by, limit in some_of(pages, 2)
         if found(app, "", order_by, limit=limit) != told(things, "", order_by)
     ]
 
