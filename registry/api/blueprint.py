@@ -223,8 +223,7 @@ def etag_of(result: Any) -> str | None:
     subject = getattr(result, "version", None)
     subject = result if subject is None or isinstance(subject, int) else subject
     if (row_version := getattr(subject, "row_version", None)) is not None:
-        # Damage changes no row of a version.
-        return etag("r", row_version, *(["damaged"] if getattr(subject, "damaged", False) else []))
+        return etag("r", row_version, *getattr(subject, "facts", ()))
     if (tenure := getattr(subject, "tenure", None)) is not None:
         kind = "t" if subject.until is None else "e"  # its end changes it once more
         return etag(kind, tenure, *getattr(subject, "facts", ()))

@@ -113,6 +113,7 @@ _VERSION = {
     "description": "Trained on the payments of November.",
     "tags": {"season": "autumn"},
     "aliases": [],
+    "holds": [],
     "params": {"max_depth": "6"},
     "metrics": {},
     "evaluations": [],
@@ -219,6 +220,7 @@ ALIASED = {
     "actor": "ann",
     "reason": "the best one on payments-test",
     "break_glass": None,
+    "holds": [],
     "state": "ready",
     "protected": False,
 }
@@ -248,6 +250,7 @@ HOLDER = {
     "actor": "ann",
     "reason": "AUC 0.93 on payments-test",
     "break_glass": None,
+    "holds": [],
 }
 _LASTING = {"ended_kind": None, "ended_entry": None, "ended_by": None, "ended_reason": None, "successor": None}
 _EARLIER_TENURE = HOLDER | {
@@ -257,6 +260,7 @@ _EARLIER_TENURE = HOLDER | {
     "until": "2026-11-21T13:20:00.250000Z",
     "entry": "f1f0a8a4-5c37-4b58-9d0e-0a3a7f0f6f5e",
     "reason": "arranged",
+    "holds": [],
     "ended_kind": "supersede",
     "ended_entry": PROMOTION_ENTRY_ID,
     "ended_by": "ann",

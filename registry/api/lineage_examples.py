@@ -65,25 +65,21 @@ ADDED = {
         },
     ],
 }
-IMPACT = {
-    "items": [
-        {
-            "model": "fraud",
-            "number": 2,
-            "stage": "production",
-            "state": "ready",
-            "uses": [{"dataset": "payments", "role": "train"}],
-            "path": [
-                {"kind": "dataset", "name": "payments", "relation": None, "role": None},
-                {"kind": "version", "name": "fraud:2", "relation": "used", "role": "train"},
-            ],
-            "production": {"since": "2026-11-21T13:20:00.250000Z", "until": None},
-            "tenures": [{"since": "2026-11-21T13:20:00.250000Z", "until": None}],
-            "created_at": "2026-11-21T13:05:02.250000Z",
-        }
+AFFECTED = {
+    "model": "fraud",
+    "number": 2,
+    "stage": "production",
+    "state": "ready",
+    "uses": [{"dataset": "payments", "role": "train"}],
+    "path": [
+        {"kind": "dataset", "name": "payments", "relation": None, "role": None},
+        {"kind": "version", "name": "fraud:2", "relation": "used", "role": "train"},
     ],
-    "next_cursor": None,
+    "production": {"since": "2026-11-21T13:20:00.250000Z", "until": None},
+    "tenures": [{"since": "2026-11-21T13:20:00.250000Z", "until": None}],
+    "created_at": "2026-11-21T13:05:02.250000Z",
 }
+IMPACT = {"items": [AFFECTED], "next_cursor": None}
 REPRODUCIBILITY = {
     "model": "fraud",
     "number": 2,

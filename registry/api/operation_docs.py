@@ -106,6 +106,7 @@ PATH_PARAMETERS: Mapping[str, tuple[str, Any]] = {
     "other": ("The number of the version that is compared with it.", 1),
     "digest": ("The digest of the policy.", f"sha256:{'0' * 64}"),
     "edge": ("The id of the edge of the lineage.", 1),
+    "hold": ("The id of the hold.", 4),
     "alias": ("The name of the alias.", "champion"),
     "stage": ("The stage.", "production"),
     "path": ("The path of the file in the version.", "model.bin"),

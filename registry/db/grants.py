@@ -60,6 +60,7 @@ RESTRICTED: Mapping[str, Rights] = {
     "former_names": NUMBERED,
     "registry": Rights(insert=False, kept=("key", "id", "created_at", "unsealed_until")),
     "gate_evaluations": APPEND,
+    "holds": Rights(given=("id",), update=("released_at", "released_entry")),
     "lineage_digests": APPEND,
     "lineage_edges": NUMBERED,
     "lineage_nodes": NUMBERED,

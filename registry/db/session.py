@@ -174,6 +174,17 @@ def reading(*, snapshot: bool = False) -> Iterator[Session]:
 
 
 @contextmanager
+def joined() -> Iterator[Session]:
+    """Run queries that write nothing: in the open transaction, or in one of their own as :func:`reading` does."""
+    session = db.session()
+    if session.in_transaction():
+        yield session
+    else:
+        with reading() as own:
+            yield own
+
+
+@contextmanager
 def _reading_replica(replica: Replica, *, snapshot: bool) -> Iterator[Session]:
     options = engine.reading_options(replica.engine.dialect.name, snapshot=snapshot)
     opened = _ReplicaSession(db, bind=replica.engine, autobegin=False, expire_on_commit=False)

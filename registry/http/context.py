@@ -29,7 +29,7 @@ from registry.storage.checked import Store
 from registry.storage.sources import Sources
 
 EXTENSION = "model-registry"
-_ETAG = re.compile(r'"([a-z])(\d{1,18})(?:-[a-z]+)*"\Z')
+_ETAG = re.compile(r'"([a-z])(\d{1,18})(?:-[a-z0-9]+)*"\Z')
 
 
 @dataclass(frozen=True, slots=True)

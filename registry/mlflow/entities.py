@@ -51,7 +51,7 @@ def version(record: VersionBrief | VersionRecord, *, hindrance: str | None = Non
         run_id=record.run_id,
         run_link=record.run_link,
         status=STATUS[record.state],
-        status_message=record.state_reason or _awaited(record, hindrance) or _caution(record) or _past_gates(record),
+        status_message=_message(record, hindrance),
         tags=_tag_list(record.tags),
         aliases=sorted(record.aliases),
     ) | {"description": record.description}  # MLflow sends it though it is empty: a prompt's message is text
@@ -62,6 +62,13 @@ def rendering() -> Rendering:
     return Rendering(f"ModelVersion at {absolute('/')}", lambda brief: strict_json.dumps(version(brief)))
 
 
+def _message(record: VersionBrief | VersionRecord, hindrance: str | None) -> str | None:
+    """Return why a version is not ready, or the warnings on it: a client reads that of a READY version as text."""
+    if reason := record.state_reason or _awaited(record, hindrance):
+        return reason
+    return "; ".join(filter(None, (_held(record), _caution(record), _past_gates(record)))) or None
+
+
 def _awaited(record: VersionBrief | VersionRecord, hindrance: str | None) -> str | None:
     """Return what a pending version waits for."""
     if record.state != VersionState.PENDING:
@@ -70,6 +77,11 @@ def _awaited(record: VersionBrief | VersionRecord, hindrance: str | None) -> str
         return "pending: the registry has yet to read and hash files of this version"
     text = f"pending: the registry has yet to fetch and hash the files of {record.source}"
     return f"{text}; the last attempt failed: {hindrance}" if hindrance else text
+
+
+def _held(record: VersionBrief | VersionRecord) -> str | None:
+    """Return the warning on a version with active holds."""
+    return f"held: {'; '.join(hold.text for hold in record.holds)}" if record.holds else None
 
 
 def _caution(record: VersionBrief | VersionRecord) -> str | None:

@@ -46,6 +46,11 @@ class UnitOfWork:
         """
         self._outcome = outcome
 
+    @property
+    def outcome(self) -> Outcome:
+        """What it remembers so far."""
+        return self._outcome or {}
+
     def after_commit(self, follower: Callable[[], object]) -> None:
         """Call *follower* when the transaction is committed; never when it is rolled back, or its end is uncertain.
 

@@ -48,6 +48,7 @@ def test_a_new_alias_is_created_and_an_old_one_moved(api: Api, registry: Registr
         "actor": "all",
         "reason": "because 2",
         "break_glass": None,
+        "holds": [],
         "state": "ready",
         "protected": False,
     }

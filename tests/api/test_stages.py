@@ -324,6 +324,7 @@ def test_the_holder_is_shown_with_who_put_it_there_and_why(api: Api, registry: R
         "actor": "all",
         "reason": "AUC +2",
         "break_glass": None,
+        "holds": [],
     }
     assert expect(200, api.get("/models/fraud/stages")) == {
         "model": "fraud",

@@ -37,7 +37,7 @@ READS: dict[str, tuple[int, Call]] = {
     "get model": (1, lambda api: api.get("/models/fraud")),
     "stages": (1, lambda api: api.get("/models/fraud/stages")),
     "tenures": (1, lambda api: api.get("/models/fraud/tenures?limit=200")),
-    "stage options": (3, lambda api: api.get(f"{VERSION}/stage")),
+    "stage options": (4, lambda api: api.get(f"{VERSION}/stage")),
     "rollback targets": (3, lambda api: api.get("/models/fraud/rollback")),
     "list models": (1, lambda api: api.get("/models?limit=200")),
     "list versions": (2, lambda api: api.get("/models/fraud/versions?limit=200")),
@@ -66,17 +66,17 @@ WRITES: dict[str, tuple[int, int, Call]] = {
     "measure": (9, 4, lambda api: api.post(f"{VERSION}/metrics", {"metrics": {"auc": 0.9}})),
     "check": (7, 4, lambda api: api.post(f"{VERSION}/checks", {"name": "bias", "status": "passed"})),
     "note": (7, 4, lambda api: api.post(f"{VERSION}/notes", {"text": "why"})),
-    "set alias": (11, 6, lambda api: api.put("/models/fraud/aliases/a", {"version": 2})),
-    "move to staging": (10, 3, lambda api: api.put(f"{VERSION}/stage", {"stage": "staging", **REASON})),
-    "promote": (16, 4, lambda api: api.put(f"{VERSION}/stage", {"stage": "production", **REASON})),
-    "roll back": (21, 11, lambda api: api.post("/models/fraud/rollback", REASON)),
+    "set alias": (12, 6, lambda api: api.put("/models/fraud/aliases/a", {"version": 2})),
+    "move to staging": (11, 3, lambda api: api.put(f"{VERSION}/stage", {"stage": "staging", **REASON})),
+    "promote": (17, 4, lambda api: api.put(f"{VERSION}/stage", {"stage": "production", **REASON})),
+    "roll back": (22, 11, lambda api: api.post("/models/fraud/rollback", REASON)),
     "pipeline event": (18, 10, lambda api: api.post("/lineage/events", lineage_examples.EVENT)),
     "delete version": (10, 7, lambda api: api.delete("/models/fraud/versions/3")),
 }
 
 
-# On PostgreSQL a statement more keeps the default policy as it is.
-GUARDED = {"move to staging", "promote"}
+# On PostgreSQL a statement more keeps the default policy and the holds on data as they are.
+GUARDED = {"move to staging", "promote", "roll back", "set alias"}
 # Their transaction ends with a round trip.
 SNAPSHOTS = {"stage options", "rollback targets", "search best", "lineage export"}
 SENT_ONE_BY_ONE = {name: (count, count + (name in SNAPSHOTS), call) for name, (count, call) in READS.items()}

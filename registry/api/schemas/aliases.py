@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
+from registry.api.schemas.hold_notices import holds_of
 from registry.api.schemas.paging import page_of
 from registry.api.schemas.versions import break_glass
 from registry.http.fields import Instant, Strict, View, about, output, reason, version_number
@@ -40,6 +41,7 @@ class AliasView(View):
     actor = fields.String(**output("The name of the account that set it."))
     reason = fields.String(**output("Why it was set.", null=True))
     break_glass = break_glass()
+    holds = holds_of("the version")
     state = fields.String(
         **output("The state of the version, now. `unverified`: its files are elsewhere and were never verified here.")
     )

@@ -77,7 +77,7 @@ class ModelChangesQuery(HistoryQuery):
 class ConcernView(View):
     """A version that needs attention."""
 
-    kind = fields.String(**output(f"{one_of(ConcernKind)}; the first and the last are about production."))
+    kind = fields.String(**output(f"{one_of(ConcernKind)}; all but `waiting` and `failed` are about production."))
     model = fields.String(**output("The name of the model."))
     version = fields.Integer(**output("The number of the version."))
     since = Instant(**output("Since when; null where that is not known.", null=True))

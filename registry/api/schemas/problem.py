@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
+from registry.api.schemas.hold_notices import HoldNoticeView
 from registry.http.fields import View, about, output
 
 
@@ -58,6 +59,7 @@ class ProblemView(View):
         allow_none=True,
         metadata=about("`stale`: the version that holds production, or to which the alias points; null: none."),
     )
+    holds = fields.List(fields.Nested(HoldNoticeView), metadata=about("`held`: the active holds on the version."))
     since = fields.String(metadata=about("`time_uncertain`: when the uncertain time began."))
     until = fields.String(
         allow_none=True, metadata=about("`time_uncertain`: when the uncertain time ended; null: it has not.")

@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
+from registry.api.schemas.hold_notices import holds_of
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.api.schemas.versions import VersionView, break_glass
 from registry.domain.stages import Stage, TransitionKind
@@ -126,6 +127,7 @@ class HolderView(View):
     actor = fields.String(**output("The name of the account that moved it there."))
     reason = fields.String(**output("Why it was moved there.", null=True))
     break_glass = break_glass()
+    holds = holds_of("the version")
 
 
 class HoldersView(View):

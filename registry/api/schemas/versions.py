@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
+from registry.api.schemas.hold_notices import holds_of
 from registry.api.schemas.lineage import (
     BaseModelBody,
     CodeBody,
@@ -309,6 +310,7 @@ class VersionView(View):
     description = fields.String(**output("What this version is."))
     tags = fields.Dict(keys=fields.String(), values=fields.String(), **output("Tags by key."))
     aliases = fields.List(fields.String(), **output("The aliases that point at it."))
+    holds = holds_of("it")
     params = fields.Dict(keys=fields.String(), values=fields.String(), **output("Parameters by name."))
     metrics = fields.Dict(
         keys=fields.String(),

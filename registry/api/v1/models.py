@@ -20,7 +20,7 @@ from registry.api.schemas.models import (
 from registry.api.schemas.paging import paged
 from registry.db.records import ModelRecord
 from registry.domain.access import Permission
-from registry.domain.errors import AlreadyExists, InUse, UnknownValue
+from registry.domain.errors import AlreadyExists, Held, InUse, UnknownValue
 from registry.domain.stages import Lifecycle
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, if_match, protected_aliases, settings
@@ -124,6 +124,7 @@ def delete_model(query: dict[str, Any], model: str) -> ModelRecord:
 
 
 @blueprint.route("/models/<model:model>/restore", methods=["POST"])
+@refuses(Held)
 @conditional
 @blueprint.arguments(ReasonBody)
 @blueprint.response(200, ModelView, recall=models.recall)

@@ -85,9 +85,9 @@ def list_changes(query: dict[str, Any]) -> dict[str, Any]:
 def list_attention() -> Attention:
     """List versions that need attention.
 
-    In production: those with missing or corrupt files, without training data, or with uncommitted code. Elsewhere:
-    those that have been pending for ten minutes, and those that failed in the last seven days. In any stage: those
-    that were moved past the gates, until an approver acknowledges it.
+    In production: those that are held, with missing or corrupt files, without training data, or with uncommitted code.
+    Elsewhere: those that have been pending for ten minutes, and those that failed in the last seven days. In any stage:
+    those that were moved past the gates, until an approver acknowledges it.
     """
     return attention.list_()
 

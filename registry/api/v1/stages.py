@@ -33,6 +33,7 @@ from registry.domain.errors import (
     BlobsMissing,
     BytesUnchecked,
     GatesUnmet,
+    Held,
     IllegalTransition,
     NoPrevious,
     NotReady,
@@ -53,7 +54,7 @@ blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enf
 
 
 @blueprint.route("/models/<model:model>/versions/<number:number>/stage", methods=["PUT"])
-@refuses(IllegalTransition, NotReady, GatesUnmet, Stale, BlobsMissing)
+@refuses(Held, IllegalTransition, NotReady, GatesUnmet, Stale, BlobsMissing)
 @conditional
 @blueprint.arguments(StageChangeBody, example=examples.PROMOTION)
 @blueprint.response(200, MovedView, example=examples.PROMOTED, recall=changes.recall)
@@ -82,7 +83,7 @@ def acknowledge_break_glass(body: dict[str, Any], model: str, number: int) -> Ve
 
 
 @blueprint.route("/models/<model:model>/rollback", methods=["POST"])
-@refuses(NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing, BytesUnchecked)
+@refuses(Held, NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing, BytesUnchecked)
 @conditional
 @blueprint.arguments(RollbackBody, example=examples.ROLLBACK)
 @blueprint.response(200, MovedView, example=examples.ROLLED_BACK, recall=changes.recall)

@@ -6,6 +6,7 @@ from registry.db.models.audit import AuditEntry, AuditText, Chain, CheckpointedH
 from registry.db.models.catalog import FormerName, Model, ModelTag, Version, VersionMetric, VersionParam, VersionTag
 from registry.db.models.checks import VersionCheck
 from registry.db.models.governance import AliasRequest, AliasTenure, Tenure
+from registry.db.models.holds import Hold
 from registry.db.models.imports import Import
 from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode, LineageStatement
 from registry.db.models.operations import Census, Heartbeat
@@ -33,6 +34,7 @@ __all__ = [
     "FormerName",
     "GateEvaluation",
     "Heartbeat",
+    "Hold",
     "IdempotencyKey",
     "Import",
     "Leaf",

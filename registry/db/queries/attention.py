@@ -1,4 +1,4 @@
-"""Versions that need attention: damaged or unrecorded in production, moved past the gates, pending for long, failed."""
+"""Versions that need attention: in production with a cause for concern, past the gates, pending for long, failed."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ _DAMAGED = FixedStatement(
     .group_by(Model.name, Version.number, Version.file_count)
     .order_by(Model.name, Version.number)
     .limit(_LIMIT)
+)
+_NAMED = FixedStatement(
+    select(Version.id, Model.name, Version.number)
+    .join(Model, Model.id == Version.model_id)
+    .where(Version.id.in_(bindparam("versions", expanding=True)))
+    .order_by(Model.name, Version.number)
 )
 _FOUND = FixedStatement(
     select(AuditEntry.at, AuditEntry.body)
@@ -127,6 +133,11 @@ _FAILURES, _UNRECORDED = _select_failed(), _select_unrecorded()
 def damaged(session: Session, *, limit: int) -> Sequence[Any]:
     """Return versions in production with missing or wrong bytes: counts of their files, and the digest of one."""
     return pages.rows(session, _DAMAGED, {"limit": limit})
+
+
+def named(session: Session, versions: Sequence[int]) -> Sequence[Any]:
+    """Return the versions with these ids by their model and number."""
+    return pages.rows(session, _NAMED, {"versions": versions})
 
 
 def found_at(session: Session) -> Mapping[str, datetime]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,12 +15,15 @@ from registry.db.base import Rows
 from registry.db.batch import Query
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, AliasTenure, AuditEntry, AuditText, Model, Tenure, Version
-from registry.db.queries import catalog, json_columns
+from registry.db.queries import catalog, holds, json_columns
+from registry.db.records import AliasRecord, HolderRecord, TenureRecord
 from registry.db.write_session import writing
 from registry.domain import stages
 from registry.domain.errors import Invalid
 from registry.domain.stages import Stage, TransitionKind
 from registry.domain.states import VersionState
+from registry.rules import names
+from registry.rules.dataclass_fields import field_names
 
 _RULES = 0x67617465  # the advisory lock of the rules that several models share
 _SHARE_RULES = FixedStatement(select(func.pg_advisory_xact_lock_shared(_RULES)))
@@ -146,7 +149,7 @@ def select_holders() -> Rows:
 
 
 def select_aliases() -> Rows:
-    """Return the selection of alias tenures, with entries, the version's state and the model's protected aliases."""
+    """Return the selection of alias tenures, with the version's state and the model's protected aliases."""
     return _select_tenures(AliasTenure, AliasTenure.alias).add_columns(Version.state, Model.protected_aliases)
 
 
@@ -205,7 +208,7 @@ def _select_tenures(table: type[Tenure] | type[AliasTenure], what: Any, *more: A
     return (
         select(table.id, Model.name, what, Version.number, Version.manifest_digest, table.started_at, table.ended_at,
                table.started_entry, *more,
-               Account.name, AuditText.text, json_columns.version_break_glass())
+               Account.name, AuditText.text, json_columns.version_break_glass(), holds.of_version())
         .select_from(table)
         .join(Model, Model.id == table.model_id)
         .join(Version, Version.id == table.version_id)
@@ -213,6 +216,29 @@ def _select_tenures(table: type[Tenure] | type[AliasTenure], what: Any, *more: A
         .join(Account, Account.id == AuditEntry.actor_id)
         .outerjoin(AuditText, (AuditText.entry_uid == AuditEntry.uid) & (AuditText.field == "reason"))
     )  # fmt: skip
+
+
+def holder_records(rows: Sequence[Any]) -> list[HolderRecord]:
+    """Return the records of rows of :func:`select_holders`."""
+    return [HolderRecord(*row) for row in _with_holds(rows, HolderRecord)]
+
+
+def tenure_records(rows: Sequence[Any]) -> list[TenureRecord]:
+    """Return the records of rows of :func:`tenures_of`."""
+    return [TenureRecord(*row) for row in _with_holds(rows, TenureRecord)]
+
+
+def alias_records(rows: Sequence[Any], protected: Collection[str]) -> list[AliasRecord]:
+    """Return the records of rows of :func:`select_aliases`; *protected* aliases are so in every model."""
+    records: list[AliasRecord] = []
+    for row in _with_holds(rows, AliasRecord):
+        fields = [*row[:-1], names.lists_alias(row[2], row[-1], protected)]
+        records.append(AliasRecord(*fields))
+    return records
+
+
+def _with_holds(rows: Sequence[Any], record: Any) -> list[tuple[Any, ...]]:
+    return holds.settled_rows(rows, field_names(record).index("holds"))
 
 
 def first_tenure(session: Session, model: str, stage: Stage) -> datetime | None:

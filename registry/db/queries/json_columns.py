@@ -6,7 +6,7 @@ One statement then reads all of each owner, as of one moment, however many owner
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,13 +48,13 @@ from registry.db.records import BrokenGlass
 from registry.domain.stages import SERVING
 
 LATEST = (
-    "number", "state", "state_reason", "stage", "description", "tags", "aliases", "manifest_digest", "source",
+    "number", "state", "state_reason", "stage", "description", "tags", "aliases", "holds", "manifest_digest", "source",
     "location", "run_id", "run_link", "logged_model", "created_at", "created_by", "revised_at", "claimed",
     "break_glass", "updated_at",
 )  # fmt: skip
 
 
-class _Listed(GenericFunction[Any]):
+class Listed(GenericFunction[Any]):
     """The rows as one JSON list of lists, in no order; NULL or empty without any."""
 
     name = "registry_listed"
@@ -70,13 +70,13 @@ class _Exact(GenericFunction[str]):
     inherit_cache = True
 
 
-@compiles(_Listed, "postgresql")
-def _listed_postgresql(element: _Listed, compiler: Any, **options: Any) -> str:
+@compiles(Listed, "postgresql")
+def _listed_postgresql(element: Listed, compiler: Any, **options: Any) -> str:
     return f"json_agg(json_build_array({compiler.process(element.clauses, **options)}))"
 
 
-@compiles(_Listed, "sqlite")
-def _listed_sqlite(element: _Listed, compiler: Any, **options: Any) -> str:
+@compiles(Listed, "sqlite")
+def _listed_sqlite(element: Listed, compiler: Any, **options: Any) -> str:
     values = ((one, compiler.process(one, **options)) for one in element.clauses)
     rows = (f"json({text})" if isinstance(one.type, JSON) else text for one, text in values)
     return f"json_group_array(json_array({', '.join(rows)}))"
@@ -95,19 +95,26 @@ def _exact_sqlite(element: _Exact, compiler: Any, **options: Any) -> str:
 def version_tags() -> ColumnElement[Any]:
     """Return ``[key, value]`` of the tags of ``Version``."""
     return _list_column(
-        "version_tags", select(_Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == Version.id)
+        "version_tags", select(Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == Version.id)
     )
 
 
-def model_latest(newest: Rows) -> ColumnElement[Any]:
-    """The columns ``LATEST`` of the versions that *newest* gives the ids of, for ``Model``."""
+def model_latest(newest: Rows, holds: Callable[[Any], ColumnElement[Any]]) -> ColumnElement[Any]:
+    """The columns ``LATEST`` of the versions that *newest* gives the ids of, for ``Model``.
+
+    *holds* returns the column of the holds of a version.
+    """
     own, creator = aliased(Version), aliased(Account)
-    tags = select(_Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == own.id)
-    aliases = select(_Listed(AliasTenure.alias)).where(AliasTenure.version_id == own.id, AliasTenure.ended_at.is_(None))
-    lists = {"tags": tags.correlate(own).scalar_subquery(), "aliases": aliases.correlate(own).scalar_subquery(),
-             "break_glass": _glass_of(own).correlate(own).scalar_subquery()}  # fmt: skip
+    tags = select(Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == own.id)
+    aliases = select(Listed(AliasTenure.alias)).where(AliasTenure.version_id == own.id, AliasTenure.ended_at.is_(None))
+    lists = {
+        "tags": tags.correlate(own).scalar_subquery(),
+        "aliases": aliases.correlate(own).scalar_subquery(),
+        "break_glass": _glass_of(own).correlate(own).scalar_subquery(),
+        "holds": holds(own),
+    }
     columns = [creator.name if name == "created_by" else lists.get(name, getattr(own, name, None)) for name in LATEST]
-    rows = select(_Listed(*columns)).select_from(own).join(creator, creator.id == own.created_by)
+    rows = select(Listed(*columns)).select_from(own).join(creator, creator.id == own.created_by)
     return _list_column("model_latest", rows.where(own.id.in_(newest.correlate(Model))))
 
 
@@ -115,7 +122,7 @@ def version_params() -> ColumnElement[Any]:
     """Return ``[key, value]`` of the params of ``Version``."""
     return _list_column(
         "version_params",
-        select(_Listed(VersionParam.key, VersionParam.value)).where(VersionParam.version_id == Version.id),
+        select(Listed(VersionParam.key, VersionParam.value)).where(VersionParam.version_id == Version.id),
     )
 
 
@@ -128,7 +135,7 @@ def version_metrics() -> ColumnElement[Any]:
     latest = select(func.max(measured.id)).where(measured.version_id == Version.id)
     latest = latest.group_by(measured.key, measured.dataset_digest, measured.slice)
     data = (VersionMetric.dataset_digest, VersionMetric.dataset_name, VersionMetric.slice)
-    rows = select(_Listed(VersionMetric.id, VersionMetric.key, _Exact(VersionMetric.value), *data))
+    rows = select(Listed(VersionMetric.id, VersionMetric.key, _Exact(VersionMetric.value), *data))
     return _list_column(
         "version_metrics", rows.where(VersionMetric.id.in_(latest.correlate(Version).scalar_subquery()))
     )
@@ -136,7 +143,7 @@ def version_metrics() -> ColumnElement[Any]:
 
 def version_aliases() -> ColumnElement[Any]:
     """Return ``[alias]`` of those that point at ``Version``."""
-    rows = select(_Listed(AliasTenure.alias))
+    rows = select(Listed(AliasTenure.alias))
     return _list_column(
         "version_aliases", rows.where(AliasTenure.version_id == Version.id, AliasTenure.ended_at.is_(None))
     )
@@ -172,7 +179,7 @@ def _glass_of(owner: Any) -> Rows:
     """Return ``[at, by, reason, entry]`` of the move past the gates that is not acknowledged, for the version."""
     entry, breaker, text = aliased(AuditEntry), aliased(Account), aliased(AuditText)
     return (
-        select(_Listed(entry.at, breaker.name, text.text, cast(entry.uid, Text())))
+        select(Listed(entry.at, breaker.name, text.text, cast(entry.uid, Text())))
         .select_from(entry)
         .join(breaker, breaker.id == entry.actor_id)
         .outerjoin(text, (text.entry_uid == entry.uid) & (text.field == literal_column("'reason'")))
@@ -187,7 +194,7 @@ def version_lineage() -> ColumnElement[Any]:
     """
     own, target, parent, its_model = aliased(LineageNode), aliased(LineageNode), aliased(Version), aliased(Model)
     rows = (
-        select(_Listed(LineageEdge.id, target.kind, LineageEdge.role, target.attributes, parent.number, its_model.name))
+        select(Listed(LineageEdge.id, target.kind, LineageEdge.role, target.attributes, parent.number, its_model.name))
         .select_from(own)
         .join(LineageEdge, LineageEdge.source_id == own.id)
         .join(target, target.id == LineageEdge.target_id)
@@ -200,22 +207,20 @@ def version_lineage() -> ColumnElement[Any]:
 
 def model_tags() -> ColumnElement[Any]:
     """Return ``[key, value]`` of the tags of ``Model``."""
-    return _list_column(
-        "model_tags", select(_Listed(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == Model.id)
-    )
+    return _list_column("model_tags", select(Listed(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == Model.id))
 
 
 def model_aliases() -> ColumnElement[Any]:
     """Return ``[alias, number]`` of the aliases of ``Model``."""
     pointed = aliased(Version)
-    rows = select(_Listed(AliasTenure.alias, pointed.number)).join(pointed, pointed.id == AliasTenure.version_id)
+    rows = select(Listed(AliasTenure.alias, pointed.number)).join(pointed, pointed.id == AliasTenure.version_id)
     return _list_column("model_aliases", rows.where(AliasTenure.model_id == Model.id, AliasTenure.ended_at.is_(None)))
 
 
 def model_holders() -> ColumnElement[Any]:
     """Return ``[stage, number]`` of the versions of ``Model`` that serve."""
     holder = aliased(Version)
-    rows = select(_Listed(holder.stage, holder.number))
+    rows = select(Listed(holder.stage, holder.number))
     return _list_column(
         "model_holders",
         rows.where(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from registry.db.base import Rows
 from registry.db.item_cache import Rendering
 from registry.db.models import Account, Model, Version
-from registry.db.queries import artifacts, catalog, pages, records, rendered_pages, row_sizes
+from registry.db.queries import artifacts, catalog, holds, pages, records, rendered_pages, row_sizes
 from registry.db.queries.pages import Details, Fitting, Sorted, Statements
 from registry.db.queries.rendered_pages import Items, KeyedStatements, Rendered
 
@@ -26,12 +26,13 @@ BY_NAME = (Sorted(Model.name), Sorted(Model.id))
 Render = Callable[[Iterable[Sequence[Any]]], list[Any]]
 
 
-# The name of the account and of the model are shown, and a rename of the model revises its versions.
+# The name of the account and of the model are shown, and a rename of the model revises its versions. A hold on a
+# version revises it, one on data or a model does not.
 REVISION = (Version.row_version, Version.updated_at, Version.revised_at, Model.name, Account.name)
 VERSIONS = rendered_pages.items(
     records.VERSIONS,
     records.version_documents,
-    (*REVISION, artifacts.has_damage()),
+    (*REVISION, artifacts.has_damage(), holds.upstream_mark()),
     lambda document: not document["lineage"].parents,  # it shows the name of their model, which may change
 )
 
@@ -143,5 +144,7 @@ def _render(
     field_names: frozenset[str],
     rows: Iterable[Sequence[Any]],
 ) -> list[Document]:
-    documents = (shape(dict(zip(columns, row, strict=True))) for row in rows)
+    documents = [shape(dict(zip(columns, row, strict=True))) for row in rows]
+    if "holds" in columns:
+        records.settle_holds(documents)
     return [{name: value for name, value in document.items() if name in field_names} for document in documents]

@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from registry.db.base import Rows
 from registry.db.item_cache import Rendering
 from registry.db.models import Account, Model, Version
-from registry.db.queries import json_columns, lists, pages, records, rendered_pages, row_sizes
+from registry.db.queries import holds, json_columns, lists, pages, records, rendered_pages, row_sizes
 from registry.db.queries.pages import Details
 from registry.db.queries.rendered_pages import Rendered
 from registry.db.records import ModelBrief, VersionBrief
@@ -30,6 +30,7 @@ _VERSION: dict[str, Any] = {
     "description": Version.description,
     "tags": json_columns.version_tags(),
     "aliases": json_columns.version_aliases(),
+    "holds": holds.of_version(),
     "manifest_digest": Version.manifest_digest,
     "source": Version.source,
     "location": Version.location,
@@ -68,12 +69,18 @@ def select_live_versions() -> Rows:
 
 def version_briefs(rows: Iterable[Sequence[Any]]) -> list[VersionBrief]:
     """Return briefs for rows of :func:`select_live_versions`, in their order."""
-    return [_version_brief(dict(zip(_VERSION, row, strict=True))) for row in rows]
+    documents = [dict(zip(_VERSION, row, strict=True)) for row in rows]
+    records.settle_holds(documents)
+    return [_version_brief(document) for document in documents]
 
 
 def model_briefs(rows: Iterable[Sequence[Any]]) -> list[ModelBrief]:
     """Return briefs for rows of :func:`select_live_models`, in their order."""
-    return [_model_brief(dict(zip(_MODEL, row, strict=True))) for row in rows]
+    documents = [dict(zip(_MODEL, row, strict=True)) for row in rows]
+    for document in documents:
+        document["latest"] = [dict(zip(json_columns.LATEST, one, strict=True)) for one in document["latest"] or ()]
+    records.settle_holds([one for document in documents for one in document["latest"]])
+    return [_model_brief(document) for document in documents]
 
 
 @functools.cache
@@ -116,13 +123,13 @@ def _newest_version_id(model_id: Any, stage: Any) -> ColumnElement[int]:
     return func.coalesce(loadable.scalar_subquery(), newest.scalar_subquery())
 
 
-_MODEL["latest"] = json_columns.model_latest(_newest_of_model())
+_MODEL["latest"] = json_columns.model_latest(_newest_of_model(), holds.of_version)
 MODELS = pages.details(
     records.of_models(_MODEL), Model.id, _weigh_model, name="model briefs", rows_of_each=1 + len(Stage)
 )
 VERSIONS = pages.details(records.of_versions(_VERSION), Version.id, row_sizes.version_brief, name="version briefs")
 
-_ITEMS = rendered_pages.items(VERSIONS, version_briefs, lists.REVISION, lambda brief: True)
+_ITEMS = rendered_pages.items(VERSIONS, version_briefs, (*lists.REVISION, holds.upstream_mark()), lambda brief: True)
 
 
 def versions(rendering: Rendering | None) -> tuple[Details | Rendered, lists.Render]:
@@ -135,7 +142,7 @@ def _model_brief(document: dict[str, Any]) -> ModelBrief:
     document["revised_at"] = document["revised_at"] or changed_at
     document["tags"], document["aliases"] = records.mapping(document["tags"]), records.mapping(document["aliases"])
     of_model = {"model": document["name"], "model_id": document["id"]}
-    latest = (dict(zip(json_columns.LATEST, row, strict=True)) | of_model for row in document["latest"] or ())
+    latest = (one | of_model for one in document["latest"])
     document["latest"] = [_latest_brief(one) for one in sorted(latest, key=lambda one: one["number"])]
     return ModelBrief(**document)
 

@@ -14,7 +14,7 @@ from registry.db.base import Rows
 from registry.db.batch import Answer, Query
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, Model, Version
-from registry.db.queries import artifacts, catalog, json_columns, pages, row_sizes
+from registry.db.queries import artifacts, catalog, holds, json_columns, pages, row_sizes
 from registry.db.records import EvaluationRecord, LineageRecord, ModelRecord, Page, VersionRecord
 from registry.db.write_session import writing
 from registry.domain.lineage import NodeKind
@@ -35,6 +35,7 @@ VERSION_COLUMNS: dict[str, Any] = {
     "description": Version.description,
     "tags": json_columns.version_tags(),
     "aliases": json_columns.version_aliases(),
+    "holds": holds.of_version(),
     "params": json_columns.version_params(),
     "metrics": json_columns.version_metrics(),
     "framework": Version.framework,
@@ -171,7 +172,16 @@ def version_records(fetched: Iterable[Sequence[Any]]) -> list[VersionRecord]:
 
 def version_documents(fetched: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
     """Return the facts of complete records, for rows of ``VERSION_COLUMNS``, in their order."""
-    return [shape_version(dict(zip(VERSION_COLUMNS, row, strict=True))) for row in fetched]
+    documents = [shape_version(dict(zip(VERSION_COLUMNS, row, strict=True))) for row in fetched]
+    settle_holds(documents)
+    return documents
+
+
+def settle_holds(documents: Sequence[dict[str, Any]]) -> None:
+    """Replace the listings of holds in the documents of versions by the holds that concern them."""
+    settled = holds.settled([document["holds"] for document in documents])
+    for document, held in zip(documents, settled, strict=True):
+        document["holds"] = held
 
 
 def mapping(pairs: Iterable[Any] | None) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Items:
     """Items of pages: ``records`` makes those of the rows of ``details``.
 
     ``revision`` are columns of the tables of the details. What is shown of an item changes only with one of them,
-    unless ``is_fixed`` denies it for the record.
+    unless ``is_fixed`` denies it for the record, or the last one is not NULL.
     """
 
     details: Details
@@ -175,6 +175,6 @@ def _known_or_read(
             return None
         for (key, *_), record in zip(fitting.places, contents.records(fitting.rows), strict=True):
             known[key] = json = rendering.render(record)
-            if contents.is_fixed(record):
+            if revisions[key][-1] is None and contents.is_fixed(record):
                 cache.keep(rendering.name, key, revisions[key], json)
     return None if size > BUDGET and len(keys) > 1 else [Fragment(json or b"") for json in known.values()]

@@ -27,7 +27,7 @@ from registry.db.models import (
     Version,
     VersionFile,
 )
-from registry.db.queries import json_columns, pages, search_fields, search_terms
+from registry.db.queries import holds, json_columns, pages, search_fields, search_terms
 from registry.db.queries.search_terms import Column, Related, SearchDialect
 from registry.db.session import planned_anew
 from registry.domain.filters.terms import EVERYTHING, Key, Term
@@ -120,7 +120,7 @@ def _select_tenures(question: _Question) -> Rows:
     columns = [
         Tenure.id, Model.name, _name_then(question), Tenure.stage, Version.number, Version.manifest_digest,
         Tenure.started_at, Tenure.ended_at, Tenure.started_entry, Tenure.started_kind, _ACTOR.name, AuditText.text,
-        json_columns.version_break_glass(),
+        json_columns.version_break_glass(), holds.of_version(),
         _holder_now(question.stage), _holder_now(Stage.STAGING), _is_damaged(), _is_uncertain(question),
     ]  # fmt: skip
     labels = (f"shown_{place}" for place, _ in enumerate(columns))

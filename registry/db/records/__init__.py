@@ -12,6 +12,7 @@ from registry.db.records.catalog import (
 )
 from registry.db.records.checks import CheckRecord
 from registry.db.records.files import EntryOfDirectory, FileRecord
+from registry.db.records.holds import HoldRecord
 from registry.db.records.jobs import ImportRecord, JobRecord, UploadRecord
 from registry.db.records.lineage import EdgeEnd, EdgeRecord, EdgeStatement
 from registry.db.records.metrics import MeasuredVersionRecord, MetricPointRecord, MetricRecord
@@ -29,6 +30,7 @@ __all__ = [
     "EntryRecord",
     "EvaluationRecord",
     "FileRecord",
+    "HoldRecord",
     "HolderRecord",
     "ImportRecord",
     "JobRecord",

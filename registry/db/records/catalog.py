@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from registry.db.records.tenures import BrokenGlass
+from registry.domain import holds as holding
+from registry.domain.holds import HoldNotice
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class VersionBrief:
     description: str
     tags: Mapping[str, str]
     aliases: Sequence[str]
+    holds: Sequence[HoldNotice]
     manifest_digest: str | None
     source: str | None
     location: str | None
@@ -104,7 +107,7 @@ class VersionRecord:
 
     ``metrics`` has the latest value of each, on any data as a whole. ``evaluations`` has those that were measured on a
     named dataset: the latest value on each slice of each, the last recorded one last. ``damaged``: bytes of a file are
-    missing or corrupt.
+    missing or corrupt. ``holds`` are the active ones.
     """
 
     model: str
@@ -122,6 +125,7 @@ class VersionRecord:
     description: str
     tags: Mapping[str, str]
     aliases: Sequence[str]
+    holds: Sequence[HoldNotice]
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     evaluations: Sequence[EvaluationRecord]
@@ -142,3 +146,8 @@ class VersionRecord:
     deleted_at: datetime | None
     purged_at: datetime | None
     row_version: int
+
+    @property
+    def facts(self) -> list[str]:
+        """Return what is shown of the version and changes no row of it, for its ETag."""
+        return [*(["damaged"] if self.damaged else []), *holding.facts(self.holds)]

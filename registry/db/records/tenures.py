@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from registry.domain import holds as holding
+from registry.domain.holds import HoldNotice
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,10 @@ class BrokenGlass:
 
 @dataclass(frozen=True, slots=True)
 class HolderRecord:
-    """A version's tenure in a stage, and who put it there why. ``break_glass`` is that of the version, now."""
+    """A version's tenure in a stage, and who put it there why.
+
+    ``break_glass`` and ``holds`` are those of the version, now.
+    """
 
     tenure: int
     model: str
@@ -32,11 +39,12 @@ class HolderRecord:
     actor: str
     reason: str | None
     break_glass: BrokenGlass | None
+    holds: Sequence[HoldNotice]
 
     @property
     def facts(self) -> list[str]:
         """Return the facts of the version that may change while it stays where it is, for ETags."""
-        return ["glass"] if self.break_glass else []
+        return [*(["glass"] if self.break_glass else []), *holding.facts(self.holds)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +69,10 @@ class TenureRecord(HolderRecord):
 class ServingRecord:
     """A version that holds a stage, or held it at an instant, and who put it there why.
 
-    ``named`` is the name of the model at that instant. ``now`` is the version that holds the stage now, and ``staged``
-    the one that entered staging last; None where none does. ``damaged``: its bytes are known to be missing or wrong
-    now. ``uncertain``: a wrong clock dated entries of the model, so at that instant another version may have held it.
+    ``named`` is the name of the model at that instant, ``holds`` are the active ones on the version now. ``now`` is the
+    version that holds the stage now, and ``staged`` the one that entered staging last; None where none does.
+    ``damaged``: its bytes are known to be missing or wrong now. ``uncertain``: a wrong clock dated entries of the
+    model, so at that instant another version may have held it.
     """
 
     tenure: int
@@ -79,6 +88,7 @@ class ServingRecord:
     actor: str
     reason: str | None
     break_glass: BrokenGlass | None
+    holds: Sequence[HoldNotice]
     now: int | None
     staged: int | None
     damaged: bool
@@ -89,7 +99,8 @@ class ServingRecord:
 class AliasRecord:
     """Target of an alias, now or at a time; ``created`` in the reply to the call that created the alias.
 
-    ``state`` and ``break_glass`` are those of the version, and ``protected`` that of the alias, as they are now.
+    ``state``, ``break_glass`` and ``holds`` are those of the version, and ``protected`` that of the alias, as they are
+    now.
     """
 
     tenure: int
@@ -103,6 +114,7 @@ class AliasRecord:
     actor: str
     reason: str | None
     break_glass: BrokenGlass | None
+    holds: Sequence[HoldNotice]
     state: str
     protected: bool
     created: bool = False
@@ -111,4 +123,4 @@ class AliasRecord:
     def facts(self) -> list[str]:
         """Return the fields of the alias that may change while it stays where it is."""
         glass = ["glass"] if self.break_glass else []
-        return [self.state, *(["protected"] if self.protected else []), *glass]
+        return [self.state, *(["protected"] if self.protected else []), *glass, *holding.facts(self.holds)]

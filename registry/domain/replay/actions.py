@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from registry.domain.lineage import LINEAGE_OF_DATA
-from registry.domain.replay import access, model, storage
+from registry.domain.replay import access, holds, model, storage
 from registry.domain.replay.checkpoints import CHECKPOINT
 from registry.domain.replay.entry import BASELINE, ERASED
 from registry.domain.replay.gates import OF_POLICIES
@@ -16,6 +16,7 @@ ACTIONS = frozenset(
         *access.ACTIONS,
         *model.ACTIONS,
         *storage.ACTIONS,
+        *holds.ACTIONS,
         BASELINE,
         CHECKPOINT,
         CLOCK_ACCEPTED,

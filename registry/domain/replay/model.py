@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from registry.domain.lineage import LINEAGE_OF_VERSIONS
-from registry.domain.replay import gates
+from registry.domain.replay import gates, holds
 from registry.domain.replay.entry import BASELINE, CLEARED, ERASED, UNKNOWN, Entry, Unknown, Unreplayable
 from registry.domain.replay.replayed import (
     Alias,
@@ -220,6 +220,10 @@ class _Replay:
     def acknowledged(self, entry: Entry) -> None:
         self._version(entry).broken_glass = None
 
+    def held(self, entry: Entry) -> None:
+        self._version(entry)
+        holds.apply(self.model.holds, entry)
+
     def aliased(self, entry: Entry) -> None:
         self._move_aliases(entry)
 
@@ -358,6 +362,7 @@ ACTIONS: Mapping[str, Callable[[_Replay, Entry], None]] = {
     "version.purged": _Replay.purged,
     **dict.fromkeys((*KINDS, BREAK_GLASS), _Replay.moved),
     "version.break_glass_acknowledged": _Replay.acknowledged,
+    **dict.fromkeys(holds.ACTIONS, _Replay.held),
     "alias.set": _Replay.aliased,
     "alias.deleted": _Replay.aliased,
     "alias.dropped": _Replay.unchanged,

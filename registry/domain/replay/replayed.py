@@ -43,6 +43,19 @@ class Alias:
 
 
 @dataclass(slots=True)
+class ReplayedHold:
+    """A hold; ``number`` is that of the version that it is on, None for one on data or a model."""
+
+    kind: str
+    target: str
+    number: int | None
+    placed_at: str
+    placed_entry: str
+    released_at: str | None = None
+    released_entry: str | None = None
+
+
+@dataclass(slots=True)
 class Blobs:
     """The digest of the objects that hold a version's bytes, as of the entry *entry*."""
 
@@ -116,6 +129,7 @@ class ReplayedModel:
     versions: dict[int, ReplayedVersion] = field(default_factory=dict)
     tenures: list[ReplayedTenure] = field(default_factory=list)
     aliases: list[Alias] = field(default_factory=list)
+    holds: dict[str, ReplayedHold] = field(default_factory=dict)
     protected_aliases: list[str] = field(default_factory=list)
     origins: dict[int, int] = field(default_factory=dict)
     baseline: str | None = None

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from registry.domain.lineage import LINEAGE_OF_DATA
-from registry.domain.replay import gates
+from registry.domain.replay import gates, holds
 from registry.domain.replay.entry import BASELINE, ERASED, Entry, Unreplayable
 from registry.domain.replay.gates import Assigned
+from registry.domain.replay.replayed import ReplayedHold
 
 CLOCK_ACCEPTED = "clock.accepted"
 RESTORED = "registry.restored"
@@ -37,6 +38,7 @@ class Restorations:
     baseline: str | None = None
     origin: str | None = None
     policies: list[Assigned] = field(default_factory=list)
+    holds: dict[str, ReplayedHold] = field(default_factory=dict)
 
 
 def replay(entries: Iterable[Entry]) -> Restorations:
@@ -48,7 +50,7 @@ def replay(entries: Iterable[Entry]) -> Restorations:
             restorations = Restorations(
                 entry.after["first_number"], entry.after["epoch"], entry.at, backup and backup.removeprefix("sha256:"),
                 restorations.uncertain, restorations.secret_keys, restorations.unsealed_until, restorations.baseline,
-                restorations.origin, restorations.policies,
+                restorations.origin, restorations.policies, restorations.holds,
             )  # fmt: skip
         elif entry.action in {KEY_ROTATED, KEY_REPLACED}:
             restorations.secret_keys = entry.after["secret_keys"]
@@ -62,6 +64,8 @@ def replay(entries: Iterable[Entry]) -> Restorations:
             restorations.unsealed_until, restorations.baseline = entry.facts.get("unsealed_until"), entry.at
         elif entry.action in gates.OF_POLICIES:
             restorations.policies.append(gates.assigned(entry))
+        elif entry.action in holds.ACTIONS:
+            holds.apply(restorations.holds, entry)
         elif entry.action not in {ERASED, *LINEAGE_OF_DATA}:
             raise Unreplayable(f"this release cannot replay the action {entry.action!r}")
     return restorations

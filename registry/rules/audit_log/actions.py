@@ -9,7 +9,8 @@ _EVERYWHERE = frozenset({"audit.baselined", "text.erased"})
 ACTIONS: Mapping[str, frozenset[str]] = {
     "model": _EVERYWHERE
     | {
-        "alias.deleted", "alias.dropped", "alias.protected", "alias.set", "alias.unprotected", "import.failed",
+        "alias.deleted", "alias.dropped", "alias.protected", "alias.set", "alias.unprotected", "hold.placed",
+        "hold.released", "import.failed",
         "import.parked", "import.requested", "import.retried", "model.created", "model.deleted", "model.edited",
         "model.renamed", "model.renumbered", "model.restored", "policy.removed", "policy.set", "refresh.parked",
         "refresh.retried", "version.archived", "version.break_glass_acknowledged", "version.checked",
@@ -32,8 +33,9 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     "log": _EVERYWHERE | {"log.checkpointed"},
     "registry": _EVERYWHERE
     | {
-        "clock.accepted", "lineage.added", "lineage.reinstated", "lineage.retracted", "log.epoch_begun",
-        "policy.removed", "policy.set", "registry.restored", "secret_key.replaced", "secret_key.rotated",
+        "clock.accepted", "hold.placed", "hold.released", "lineage.added", "lineage.reinstated", "lineage.retracted",
+        "log.epoch_begun", "policy.removed", "policy.set", "registry.restored", "secret_key.replaced",
+        "secret_key.rotated",
     },
 }  # fmt: skip
 

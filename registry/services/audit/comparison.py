@@ -9,6 +9,7 @@ from typing import Any
 
 from registry.domain import clock, confusables, fact_digests
 from registry.domain.errors import Invalid
+from registry.domain.holds import HoldKind
 from registry.domain.manifest import File, digest_of
 from registry.domain.replay import replayed
 from registry.domain.replay.entry import UNKNOWN, Unknown
@@ -71,7 +72,26 @@ def model(row: Any, rows: ModelRows, log: replayed.ReplayedModel, storage: Stora
     _check_versions(comparison, row.id, rows, log, storage)
     _check_tenures(comparison, rows.tenures.of(own), log)
     _check_aliases(comparison, rows.aliases.of(own), log)
+    check_holds(comparison, rows.holds.of(own), log.holds)
     return comparison
+
+
+def check_holds(comparison: Comparison, rows: Iterable[Any], log: Mapping[str, replayed.ReplayedHold]) -> None:
+    """Compare the holds of a model, or those on data and models, with the log."""
+    missing = dict(log)
+    for row in rows:
+        expected = missing.pop(row.placed_entry, None)
+        if expected is None:
+            comparison.differences.append(f"the hold {row.id} was placed by no entry")
+            continue
+        on = row.version_id is not None and row.kind != HoldKind.VERSION
+        target = f"version {row.version_id}{row.target}" if on else row.target
+        number = row.number if row.kind == HoldKind.VERSION else None
+        stored = (row.kind, target, number, clock.wire(row.placed_at), _log_time(row.released_at), row.released_entry)
+        recorded = (expected.kind, expected.target, expected.number, expected.placed_at, expected.released_at,
+                    expected.released_entry)  # fmt: skip
+        comparison.check(f"the hold {row.id}", stored, recorded)
+    comparison.differences += [f"the hold of the entry {entry} is gone" for entry in sorted(missing)]
 
 
 def _check_versions(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from registry.db import times
@@ -16,6 +16,7 @@ from registry.db.models import (
     AuditEntry,
     Blob,
     CheckpointedHead,
+    Hold,
     Model,
     Registry,
     RunRefresh,
@@ -27,6 +28,7 @@ from registry.db.models import (
 )
 from registry.domain import artifact_area, clock, confusables, fact_digests, sealing
 from registry.domain.access import LOCAL_DEV, SYSTEM, ActorKind
+from registry.domain.holds import HoldKind
 from registry.domain.replay import restorations
 from registry.domain.replay.access import BOOTSTRAP_SECONDS, Access
 from registry.domain.replay.checkpoints import Checkpoints
@@ -37,6 +39,7 @@ from registry.domain.states import RefreshState, RunState
 from registry.domain.token_life import SESSIONS_KEPT_FOR
 from registry.services.audit import row_seals
 from registry.services.audit.comparison import Comparison, unlike
+from registry.services.audit.comparison import check_holds as compare_holds
 from registry.services.audit.streams import Cursors
 
 OWN_KINDS = {own.id: own.kind for own in (SYSTEM, LOCAL_DEV)}
@@ -120,6 +123,13 @@ def check_registry(cursors: Cursors, log: Restorations, comparison: Comparison) 
         comparison.check(
             f"the end of the uncertain span {span}", min(ends[span], log.uncertain[span]), log.uncertain[span]
         )
+
+
+def check_holds(cursors: Cursors, log: Restorations, comparison: Comparison) -> None:
+    """Compare the holds on data and models with the log, and require that others are on a version."""
+    is_of_registry = or_(Hold.kind != HoldKind.VERSION.value, Hold.version_id.is_(None))
+    upstream = select(*Hold.__table__.columns).where(is_of_registry).order_by(Hold.id)
+    compare_holds(comparison, cursors.rows(upstream), log.holds)
 
 
 def check_refreshes(cursors: Cursors, comparison: Comparison) -> None:

@@ -15,6 +15,7 @@ from registry.db.models import (
     Blob,
     FormerName,
     GateEvaluation,
+    Hold,
     LineageEdge,
     LineageNode,
     ModelTag,
@@ -28,6 +29,7 @@ from registry.db.models import (
     VersionTag,
 )
 from registry.db.queries.lineage_edges import is_registered
+from registry.domain.holds import HoldKind
 
 FETCHED = 500
 Key = tuple[Any, ...]
@@ -115,6 +117,12 @@ class ModelRows:
             .join(PolicyAssignment, PolicyAssignment.id == GateEvaluation.assignment_id),
             GateEvaluation.model_id,
         )
+        self.holds = by_model(
+            select(*Hold.__table__.columns, Version.number, Version.model_id)
+            .join(Version, Version.id == Hold.version_id)
+            .where(Hold.kind == HoldKind.VERSION.value),
+            Version.model_id, Hold.id,
+        )  # fmt: skip
         of = Version.id
         self.version_tags = by_version(
             select(VersionTag.key, VersionTag.value).join(Version, of == VersionTag.version_id)

@@ -151,6 +151,7 @@ class _Verification:
                 elif aggregate == REGISTRY:
                     restorations = restoration_log.replay(steps)
                     holdings.check_registry(cursors, restorations, result)
+                    holdings.check_holds(cursors, restorations, result)
                     holdings.check_refreshes(cursors, result)
                     gate_comparison.check_defaults(cursors, result, restorations)
                     baseline = restorations.baseline

@@ -13,10 +13,11 @@ from registry.db.models import Account, AliasRequest, Model, Version
 from registry.domain import clock
 from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
 from registry.domain.audit import AuditEntryDraft
+from registry.domain.errors import Held
 from registry.domain.manifest import canonical_digest
 from registry.domain.states import VersionState
 from registry.rules import names
-from registry.services import audit
+from registry.services import audit, holds
 from registry.services.audit import sealing
 from registry.services.catalog import aliases, authority
 
@@ -36,7 +37,8 @@ def ask(
 ) -> Mapping[str, int | None]:
     """Point the *requested* aliases at the new version, or keep the request while it is pending; *actor* may move them.
 
-    Returns where each alias that was set pointed before. Raises NotReady (see ``authority``).
+    Returns where each alias that was set pointed before. Raises NotReady (see ``authority``),
+    or Held.
     """
     if version.state == VersionState.PENDING:
         asked = [
@@ -49,6 +51,7 @@ def ask(
         return {}
     for alias in requested:
         authority.require_fit(model, alias, version, protected)
+        refuse_held(session, model, version, alias, protected)
     return {alias: aliases.move(session, model, alias, version, event=event) for alias in requested}
 
 
@@ -56,8 +59,8 @@ def grant(session: Session, model: Model, version: Version, *, protected: Collec
     """Set the aliases that waited for the version, which has become ready, each with an entry of its requester.
 
     An alias that was moved after the request stays where it is. So does one that was protected since and whose
-    requester could not promote; an entry records it. A request without the service's seal, or whose token was revoked
-    since, is dropped by the registry.
+    requester could not promote, and a protected one that a hold keeps from the version; an entry records it. A request
+    without the service's seal, or whose token was revoked since, is dropped by the registry.
     """
     asked = select(AliasRequest).where(AliasRequest.version_id == version.id).order_by(AliasRequest.id)
     for request in session.scalars(asked).all():
@@ -76,8 +79,19 @@ def grant(session: Session, model: Model, version: Version, *, protected: Collec
         elif names.lists_alias(request.alias, model.protected_aliases, protected) and not request.may_promote:
             _drop(session, model, version, request, requester, "the alias was protected since it was requested")
         else:
-            _set(session, model, version, request, requester)
+            try:
+                refuse_held(session, model, version, request.alias, protected)
+            except Held as held:
+                _drop(session, model, version, request, requester, held.detail)
+            else:
+                _set(session, model, version, request, requester)
         session.delete(request)
+
+
+def refuse_held(session: Session, model: Model, version: Version, alias: str, protected: Collection[str]) -> None:
+    """Raise Held when the alias is protected and a hold concerns the version."""
+    if names.lists_alias(alias, model.protected_aliases, protected):
+        holds.refuse(session, model, version, f"the protected alias {alias!r}")
 
 
 def waiting_for(session: Session, version: Version) -> list[str]:

@@ -25,7 +25,7 @@ from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, NotFound, PreconditionFailed, Stale
 from registry.domain.prompts import is_prompt
 from registry.rules import names
-from registry.services import audit
+from registry.services import audit, holds
 from registry.services.catalog import authority
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import unit_of_work
@@ -59,14 +59,17 @@ def point(
 ) -> AliasRecord:
     """Point *alias* at the version. When it points there already, nothing is written.
 
-    Raises Forbidden for a protected alias when *actor* may not promote, NotReady (see ``authority``), or Invalid: the
-    name of a stage points at a prompt's version only.
+    Raises Forbidden for a protected alias when *actor* may not promote, Held for one when a hold concerns the version,
+    NotReady (see ``authority``), or Invalid: the name of a stage points at a prompt's version only.
     With *expected_current* (a number, or None for "it does not exist") raises Stale when it points elsewhere;
     with *if_match* (a tenure) raises PreconditionFailed when it was moved since.
     """
     validation.require(names.prompt_alias_problem, "alias", alias)
     with unit_of_work(claim) as unit:
-        locked_model, version = catalog.lock_live_version(unit.session, model, number)
+        held = holds.ask(model, number)
+        locked_model, version = catalog.lock_live_version(
+            unit.session, model, number, *governance.share_rules(unit.session), held
+        )
         if not is_prompt(version.source):
             validation.require(names.alias_problem, "alias", alias)
         authority.require_to_point(actor, locked_model, alias, protected)
@@ -76,6 +79,8 @@ def point(
             raise Stale(_stale_text(alias, expected_current, before), holder=before)
         _check_match(unit.session, locked_model, alias, if_match)
         if before != number:
+            if names.lists_alias(alias, locked_model.protected_aliases, protected):
+                holds.refuse_asked(unit.session, held, locked_model, version, f"the protected alias {alias!r}")
             assign(unit.session, locked_model, alias, version, actor=actor, reason=reason)
         unit.remember(model=locked_model.id, alias=alias, created=before is None)
         pointed = _read_back(unit.session, locked_model, alias, protected)
@@ -222,7 +227,7 @@ def list_(
         if after is not None:
             statement = statement.where(AliasTenure.alias > after[0])
         page = records.page(session, statement.order_by(AliasTenure.alias), by=(AliasTenure.alias,), limit=limit)
-        return Page([_alias_record(row, protected) for row in page.items], page.next_after)
+        return Page(governance.alias_records(page.items, protected), page.next_after)
 
 
 def history(
@@ -235,7 +240,7 @@ def history(
         if after is not None:
             statement = statement.where(AliasTenure.id < after[0])
         page = records.page(session, statement.order_by(AliasTenure.id.desc()), by=(AliasTenure.id,), limit=limit)
-        return Page([_alias_record(row, protected) for row in page.items], page.next_after)
+        return Page(governance.alias_records(page.items, protected), page.next_after)
 
 
 def _end_tenure(session: Session, model: Model, alias: str, event: audit.Event) -> Version | None:
@@ -285,9 +290,7 @@ def _current(session: Session, model: Model, alias: str, protected: Collection[s
 
 
 def _alias_record(row: Sequence[Any], protected: Collection[str]) -> AliasRecord:
-    """Return the record of a row of ``select_aliases``, whose last column lists the model's protected aliases."""
-    fields = [*row[:-1], names.lists_alias(row[2], row[-1], protected)]
-    return AliasRecord(*fields)
+    return governance.alias_records([row], protected)[0]
 
 
 def _no_alias(model: str, alias: str, as_of: datetime | None) -> NotFound:

@@ -20,7 +20,7 @@ from registry.domain.errors import Conflict, InUse
 from registry.domain.lineage import EdgeKind
 from registry.domain.stages import SERVING, Lifecycle
 from registry.domain.states import VersionState
-from registry.services import audit
+from registry.services import audit, holds
 from registry.services.catalog import authority
 from registry.services.catalog.model_names import is_live, refuse_rivals
 from registry.services.idempotency import Claim
@@ -74,8 +74,9 @@ def restore(
 ) -> ModelRecord:
     """Bring the model that was deleted last back.
 
-    Raises NotFound, PreconditionFailed, Conflict while a live model has the name, or Forbidden where a version comes
-    back into production, or a protected alias, and *actor* may not promote.
+    Raises NotFound, PreconditionFailed, Conflict while a live model has the name, Held where a held version would be in
+    a stage again, or Forbidden where a version comes back into production, or a protected alias, and *actor* may not
+    promote.
     """
     with unit_of_work(claim) as unit:
         locked_model = catalog.lock_deleted_model(unit.session, name)
@@ -84,6 +85,7 @@ def restore(
         authority.require_to_rename(unit.session, actor, locked_model, protected)
         if is_live(unit.session, locked_model.name_key):
             raise _restore_blocked(name)
+        _refuse_held(unit.session, locked_model)
         refuse_rivals(unit.session, name, besides=locked_model.id)
         locked_model.deleted_at = None
         try:
@@ -131,6 +133,14 @@ def _mark_deleted(
     catalog.touch(model, event.at)
     draft = AuditEntryDraft(action, {"model": model.name}, texts=audit.texts(reason=reason), facts=facts)
     audit.record(session, model, event, draft, actor=actor)
+
+
+def _refuse_held(session: Session, model: Model) -> None:
+    """Raise Held when a version that would be in staging or production again is held."""
+    stages = [stage.value for stage in SERVING]
+    serving = session.scalars(select(Version).where(Version.model_id == model.id, Version.stage.in_(stages)))
+    for version in serving.all():
+        holds.refuse(session, model, version, version.stage)
 
 
 def _restore_blocked(name: str) -> Conflict:

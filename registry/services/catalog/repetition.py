@@ -262,6 +262,7 @@ def _add_facts(
         return
     for alias in asked:
         authority.require_fit(model, alias, version, protected)
+        alias_requests.refuse_held(session, model, version, alias, protected)
         aliases.assign(session, model, alias, version, actor=actor, reason="registered again with update")
 
 

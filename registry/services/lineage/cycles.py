@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy.orm import Session
 
+from registry.db.queries import walking
 from registry.domain.errors import ClosesCycle, Conflict
 from registry.domain.lineage import EdgeKind
-from registry.services.lineage import walking
 
 MOST_NODES = 10_000
 # The kinds of which edges together must not close a cycle. A part may be computed from its whole.

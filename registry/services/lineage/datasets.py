@@ -9,12 +9,11 @@ from sqlalchemy.orm import Session
 
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import LineageDigest, LineageNode
-from registry.db.queries import records
+from registry.db.queries import records, walking
 from registry.domain.errors import Invalid, UnknownValue
 from registry.domain.lineage import NodeKind
 from registry.rules import digests
 from registry.rules.text import is_storable
-from registry.services.lineage import walking
 
 MOST = 500  # of one name
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from registry.db.queries import walking
+from registry.db.queries.walking import MOST_NODES, FoundEdge
 from registry.domain.errors import Conflict
 from registry.domain.lineage import EdgeKind
-from registry.services.lineage import walking
-from registry.services.lineage.walking import MOST_NODES, FoundEdge
 from registry.telemetry.meters import meters
 
 

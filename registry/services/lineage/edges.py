@@ -19,12 +19,11 @@ from registry.db.models import (
     Model,
     Version,
 )
-from registry.db.queries import records
+from registry.db.queries import records, walking
 from registry.db.records import EdgeEnd, EdgeRecord, EdgeStatement
 from registry.db.session import reading
 from registry.domain.errors import NotFound
 from registry.domain.lineage import StatementVerb
-from registry.services.lineage import walking
 
 _IDS: Any = bindparam("edges", expanding=True)
 _SOURCE, _TARGET = aliased(LineageNode), aliased(LineageNode)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import LineageEdge, LineageNode, LineageStatement, VersionFile
-from registry.db.queries import catalog, records
+from registry.db.queries import catalog, records, walking
 from registry.db.records import VersionRecord
 from registry.db.session import reading
 from registry.domain.lineage import EdgeKind, NodeKind
@@ -26,7 +26,7 @@ from registry.domain.lineage_exports.facts import (
 )
 from registry.domain.manifest import File
 from registry.domain.prompts import is_prompt
-from registry.services.lineage import graph, walking
+from registry.services.lineage import graph
 from registry.services.lineage.graph import Direction, LineageGraph
 
 _ATTRIBUTES = FixedStatement(

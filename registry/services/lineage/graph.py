@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import LineageNode, Model, Version
-from registry.db.queries import catalog, records
+from registry.db.queries import catalog, records, walking
+from registry.db.queries.walking import FoundEdge
 from registry.db.records import EdgeRecord, LineageRecord
 from registry.db.session import reading
 from registry.domain.lineage import NodeKind
 from registry.domain.states import VersionState
-from registry.services.lineage import edges, walking
-from registry.services.lineage.walking import FoundEdge
+from registry.services.lineage import edges
 from registry.telemetry.meters import meters
 
 MOST_NODES = 1000

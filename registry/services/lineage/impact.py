@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from registry.db.base import Rows
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import LineageDigest, LineageNode, Model, Tenure, Version
-from registry.db.queries import catalog, records
+from registry.db.queries import catalog, records, walking
 from registry.db.queries.commits import commit_of
 from registry.db.queries.places import is_dataset, place_of
 from registry.db.queries.search_terms import SearchDialect
@@ -30,7 +30,7 @@ from registry.domain.stages import Stage
 from registry.domain.states import VersionState
 from registry.rules import digests, places
 from registry.rules.text import is_storable
-from registry.services.lineage import edges, walking
+from registry.services.lineage import edges
 from registry.services.lineage.dependents import ReachedNode, dependents, path_to
 
 MOST_TENURES = 20
@@ -123,14 +123,20 @@ def impact(
     lineage names, and Conflict where too much depends on it.
     """
     with reading(snapshot=True) as session:
-        found = dependents(session, _seeds(session, sought))
-        ranked = _ranked(session, found, as_of, stage)
-        if after is not None:
-            position = _place_of(after)
-            ranked = (one for one in ranked if one.place > position)
-        shown = heapq.nsmallest(limit + 1, ranked)
-        last = shown[limit - 1].place if len(shown) > limit else None
-        return Page(_affected(session, shown[:limit], found), last)
+        found = dependents(session, seeds(session, sought))
+        shown, last = page_of(ranked(session, found, as_of, stage), after, limit)
+        return Page(affected(session, shown, found), last)
+
+
+def page_of(
+    versions: Iterator[RankedVersion], after: Sequence[Any] | None, limit: int
+) -> tuple[Sequence[RankedVersion], tuple[int, int] | None]:
+    """Return the first of the versions in their order, and the place of the last of them where there are more."""
+    if after is not None:
+        position = _place_of(after)
+        versions = (one for one in versions if one.place > position)
+    shown = heapq.nsmallest(limit + 1, versions)
+    return shown[:limit], shown[limit - 1].place if len(shown) > limit else None
 
 
 def table(sought: Sought, *, stage: Stage | None = None, as_of: datetime | None = None) -> Iterator[Sequence[Any]]:
@@ -139,16 +145,16 @@ def table(sought: Sought, *, stage: Stage | None = None, as_of: datetime | None 
     Which versions they are is read at once, the rest in groups. No transaction is open while a row is consumed.
     """
     with reading(snapshot=True) as session:
-        found = dependents(session, _seeds(session, sought))
-        ranked = sorted(_ranked(session, found, as_of, stage))
-    return _table(ranked, found)
+        found = dependents(session, seeds(session, sought))
+        in_order = sorted(ranked(session, found, as_of, stage))
+    return _table(in_order, found)
 
 
-def _table(ranked: Sequence[_Ranked], found: Mapping[int, ReachedNode]) -> Iterator[Sequence[Any]]:
-    for group in walking.chunks(ranked):
+def _table(in_order: Sequence[RankedVersion], found: Mapping[int, ReachedNode]) -> Iterator[Sequence[Any]]:
+    for group in walking.chunks(in_order):
         with reading() as session:
-            affected = _affected(session, group, found)
-        for one in affected:
+            versions = affected(session, group, found)
+        for one in versions:
             uses = "; ".join(f"{use.dataset} ({use.role})" for use in one.uses)
             path = " > ".join(step.name for step in one.path)
             times = [moment and clock.wire(moment) for moment in (*(one.production or (None, None)), one.created_at)]
@@ -203,7 +209,7 @@ def _by_uri(dialect: str) -> FixedStatement:
     )
 
 
-def _seeds(session: Session, sought: Sought) -> Sequence[int]:
+def seeds(session: Session, sought: Sought) -> Sequence[int]:
     """Return the nodes that the text names. Raises Invalid or NotFound."""
     text, dialect = sought.text, session.get_bind().dialect.name
     rows: Sequence[Any]
@@ -211,7 +217,7 @@ def _seeds(session: Session, sought: Sought) -> Sequence[int]:
         raise Invalid.field(sought.kind, "must have no characters that a database cannot hold")
     match sought.kind:
         case SoughtKind.DIGEST:
-            forms = _stored_digests(text)
+            forms = stored_digests(text)
             text = ", ".join(forms)
             rows = [row for form in forms for row in records.rows(session, _BY_DIGEST, digest=form)]
         case SoughtKind.DATASET:
@@ -236,14 +242,15 @@ def _seeds(session: Session, sought: Sought) -> Sequence[int]:
     return [*dict.fromkeys(row[0] for row in rows)]
 
 
-def _stored_digests(text: str) -> Sequence[str]:
+def stored_digests(text: str) -> Sequence[str]:
+    """Return the forms in which the registry stores digests of the same data. Raises Invalid."""
     digests_of_data = text.split() or [text]
     if len(digests_of_data) > MOST_DIGESTS:
         raise Invalid.field("digest", f"must be at most {MOST_DIGESTS} digests")
     return [*dict.fromkeys(map(stored, digests_of_data))]
 
 
-class _Ranked(NamedTuple):
+class RankedVersion(NamedTuple):
     """The node of a dependent version with its place in the order, and its stage."""
 
     place: tuple[int, int]
@@ -289,11 +296,16 @@ _NODES = FixedStatement(
 _RANKS = {Stage.PRODUCTION: 0, Stage.STAGING: 1}
 
 
-def _ranked(
-    session: Session, found: Mapping[int, ReachedNode], as_of: datetime | None, stage: Stage | None
-) -> Iterator[_Ranked]:
-    """Yield the versions among the dependents; a version does not depend on itself."""
-    for chunk in walking.chunks(node for node, arrival in found.items() if arrival.origin is not None):
+def ranked(
+    session: Session,
+    found: Mapping[int, ReachedNode],
+    as_of: datetime | None = None,
+    stage: Stage | None = None,
+    *,
+    with_seeds: bool = False,
+) -> Iterator[RankedVersion]:
+    """Yield the versions among the dependents; a version does not depend on itself, and is left out with the seeds."""
+    for chunk in walking.chunks(node for node, arrival in found.items() if with_seeds or arrival.origin is not None):
         rows = records.rows(session, _STAGES, nodes=chunk)
         if as_of is not None:
             rows = [row for row in rows if row.created_at <= as_of]
@@ -301,7 +313,7 @@ def _ranked(
         for row in rows:
             then = row.stage if as_of is None else held.get(row.id, Stage.NONE.value)
             if stage is None or then == stage:
-                yield _Ranked((_RANKS.get(Stage(then), 2), -row.id), then, row.node)
+                yield RankedVersion((_RANKS.get(Stage(then), 2), -row.id), then, row.node)
 
 
 def _held_at(session: Session, versions: Sequence[int], at: datetime) -> Mapping[int, str]:
@@ -315,9 +327,10 @@ def _place_of(after: Sequence[Any]) -> tuple[int, int]:
     raise Malformed("this cursor is of another list")
 
 
-def _affected(
-    session: Session, shown: Sequence[_Ranked], found: Mapping[int, ReachedNode]
+def affected(
+    session: Session, shown: Sequence[RankedVersion], found: Mapping[int, ReachedNode]
 ) -> Sequence[AffectedVersion]:
+    """Return what is shown of the versions, in their order."""
     if not shown:
         return []
     paths = {one.node: path_to(found[one.node]) for one in shown}

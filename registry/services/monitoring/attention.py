@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 
 from registry.db.queries import attention as queries
 from registry.db.session import reading
+from registry.domain.holds import HoldNotice
 from registry.services import leases
+from registry.services.holds import recall
 from registry.services.maintenance import heartbeats
 
 MOST = 50  # of each kind
@@ -21,8 +23,9 @@ RECENTLY = timedelta(days=7)
 
 
 class ConcernKind(StrEnum):
-    """Kinds of concerns; ``damaged`` and ``unrecorded`` apply to versions in production."""
+    """Kinds of concerns; ``held``, ``damaged`` and ``unrecorded`` apply to versions in production."""
 
+    HELD = "held"
     DAMAGED = "damaged"
     BREAK_GLASS = "break_glass"
     WAITING = "waiting"
@@ -58,6 +61,7 @@ def list_() -> Attention:
     with reading() as session:
         moment = leases.now(session)
         found: dict[ConcernKind, list[Concern]] = {
+            ConcernKind.HELD: _list_held(session),
             ConcernKind.DAMAGED: _list_damaged(session),
             ConcernKind.BREAK_GLASS: _list_broken_glass(session),
             ConcernKind.WAITING: _list_waiting(session, moment),
@@ -66,6 +70,19 @@ def list_() -> Attention:
         }
     items = [concern for concerns in found.values() for concern in concerns[:MOST]]
     return Attention(items, [kind for kind, concerns in found.items() if len(concerns) > MOST])
+
+
+def _list_held(session: Session) -> list[Concern]:
+    held = recall.live_notices(session)
+    rows = queries.named(session, [*held][: MOST + 1]) if held else []
+    return [
+        Concern(ConcernKind.HELD, row.name, row.number, held[row.id][0].placed_at, _describe_holds(held[row.id]))
+        for row in rows
+    ]
+
+
+def _describe_holds(held: Sequence[HoldNotice]) -> str:
+    return f"it is in production and held: {'; '.join(hold.text for hold in held)}"
 
 
 def _list_damaged(session: Session) -> list[Concern]:

@@ -16,10 +16,13 @@ from sqlalchemy.orm import Session
 
 from registry.db import grants, times
 from registry.db.models import AuditEntry, Blob
+from registry.db.queries import holds as hold_queries
 from registry.db.session import reading
 from registry.domain.errors import Unavailable
+from registry.domain.holds import HoldKind
 from registry.domain.states import ImportState, VersionState
 from registry.services import background_jobs, bounded_calls, leases
+from registry.services.holds import recall
 from registry.services.integrity.damage import ABSENT, CORRUPT, MISSING, SUSPECT
 from registry.services.maintenance import heartbeats
 from registry.services.monitoring import backlog, table_counts
@@ -70,6 +73,7 @@ def _query_gauges() -> list[Gauge]:
             *_sealed_log(session, moment),
             *_clock_gauges(session, moment),
             *_role(session),
+            *_holds(session),
             *_counted_gauges(session, moment),
         ]  # fmt: skip
 
@@ -117,6 +121,15 @@ def _role(session: Session) -> list[Gauge]:
     return [
         Gauge("registry_database_role_unsafe", "1 when the service's database role could change history.", None,
               {"": float(grants.danger(connection) is not None)})
+    ]  # fmt: skip
+
+
+def _holds(session: Session) -> list[Gauge]:
+    counts = hold_queries.active_counts(session)
+    return [
+        Gauge("registry_holds_active", "Active holds.", "kind", {kind: counts.get(kind, 0) for kind in HoldKind}),
+        Gauge("registry_held_versions_in_production", "Versions in production that are held.", None,
+              {"": len(recall.live_notices(session)) if counts else 0}),
     ]  # fmt: skip
 
 

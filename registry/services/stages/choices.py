@@ -16,8 +16,10 @@ from registry.db.records import TenureRecord
 from registry.db.session import reading
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import Conflict, Forbidden, IllegalTransition
-from registry.domain.stages import Move, ProductionTenure, Stage, TransitionKind
+from registry.domain.holds import HoldNotice
+from registry.domain.stages import SERVING, Move, ProductionTenure, Stage, TransitionKind
 from registry.domain.states import VersionState
+from registry.services import holds
 from registry.services.catalog import authority
 from registry.services.stages import past, rollback, transitions
 from registry.services.stages.changes import StageChange
@@ -95,15 +97,21 @@ def options(model: str, number: int, *, actor: Actor) -> Options:
         model_row = catalog.model(session, model)
         version = catalog.version(session, model_row, number)
         holder = governance.production_holder(session, model_row)
+        held = holds.of(session, [version.id]).get(version.id, ())
     others = [stage for stage in Stage if stage != version.stage]
-    found = [_option(model_row, version, holder, stage, actor=actor) for stage in others]
+    found = [_option(model_row, version, holder, stage, held=held, actor=actor) for stage in others]
     return Options(model, number, Stage(version.stage), holder.number if holder else None, found)
 
 
-def _option(model: Model, version: Version, holder: Version | None, target: Stage, *, actor: Actor) -> StageOption:
+def _option(
+    model: Model, version: Version, holder: Version | None, target: Stage, *, held: Sequence[HoldNotice], actor: Actor
+) -> StageOption:
     move, refusal, vacating = None, None, False
     try:
-        move, _ = transitions.plan_move(model, version, holder, target, _REHEARSAL, actor=actor)
+        planned, _ = transitions.plan_move(model, version, holder, target, _REHEARSAL, actor=actor)
+        if target in SERVING:
+            holds.refuse_noticed(held, model.name, version.number, target)
+        move = planned
     except Conflict as refused:
         refusal = refused
     if isinstance(refusal, IllegalTransition):
@@ -135,13 +143,23 @@ def ways_back(model: str) -> WaysBack:
         line = _noting(past.line_of_production(session, model_row.name, at_once=LISTED + 1), read)
         target, refusal = _verdict(model_row, holder, map(_planned, line), to=None)
         chosen = [read[-1]] if target is not None else []
+        refusal = refusal or (_held_back(read[-1]) if target is not None else None)
+        target = None if refusal else target
         deque(islice(line, max(0, LISTED - len(read))), maxlen=0)
         more = len(read) > LISTED or next(line, None) is not None
     ways = []
     for tenure in _latest_of_each([*read[:LISTED], *chosen]):
         _, refused = _verdict(model_row, holder, map(_planned, read), to=tenure.number)
-        ways.append(WayBack(tenure, refused))
+        ways.append(WayBack(tenure, refused or _held_back(tenure)))
     return WaysBack(model, holder.number if holder else None, target, refusal, ways, more)
+
+
+def _held_back(tenure: TenureRecord) -> Conflict | None:
+    try:
+        holds.refuse_noticed(tenure.holds, tenure.model, tenure.number, Stage.PRODUCTION)
+    except Conflict as refused:
+        return refused
+    return None
 
 
 def _noting(line: Iterator[TenureRecord], read: list[TenureRecord]) -> Iterator[TenureRecord]:

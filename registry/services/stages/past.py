@@ -28,7 +28,7 @@ def tenures(
     if after is not None:
         values |= {"after": datetime.fromisoformat(after[0]), "after_id": after[1]}
     statement = governance.tenures_of(one_stage=stage is not None, goes_on=after is not None)
-    found = [TenureRecord(*row) for row in look_up(statement, **values)]
+    found = governance.tenure_records(look_up(statement, **values))
     if not found:
         with reading() as session:
             catalog.model(session, model)
@@ -41,14 +41,14 @@ def latest(model: str, *stages: Stage, each: int) -> list[TenureRecord]:
     statement = governance.tenures_of(one_stage=True, goes_on=False)
     queries = [Query(statement, model=model, stage=stage.value, most=each) for stage in stages]
     look_up_together(*queries)
-    found = [TenureRecord(*row) for query in queries for row in query.rows]
+    found = governance.tenure_records([row for query in queries for row in query.rows])
     return sorted(found, key=lambda tenure: (tenure.since, tenure.tenure), reverse=True)
 
 
 def of_version(model: str, number: int, *, limit: int) -> Sequence[TenureRecord]:
     """Return the latest *limit* tenures of a version, newest first, by one statement; none for an unknown version."""
     statement = governance.tenures_of(one_stage=False, goes_on=False, one_version=True)
-    return [TenureRecord(*row) for row in look_up(statement, model=model, number=number, most=limit)]
+    return governance.tenure_records(look_up(statement, model=model, number=number, most=limit))
 
 
 def export(model: str, *, stage: Stage | None = None) -> Iterator[TenureRecord]:
@@ -69,10 +69,11 @@ def line_of_production(session: Session, model: str, *, at_once: int) -> Iterato
     values: dict[str, Any] = {"model": model, "stage": Stage.PRODUCTION.value, "most": at_once}
     while True:
         rows = records.rows(session, governance.tenures_of(one_stage=True, goes_on="after" in values), **values)
-        yield from (TenureRecord(*row) for row in rows)
+        tenures = governance.tenure_records(rows)
+        yield from tenures
         if len(rows) < at_once:
             return
-        last = TenureRecord(*rows[-1])
+        last = tenures[-1]
         values |= {"after": last.since, "after_id": last.tenure}
 
 

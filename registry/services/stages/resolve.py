@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Tenure, Version
-from registry.db.queries import catalog, governance
+from registry.db.queries import catalog, governance, holds
 from registry.db.records import HolderRecord
 from registry.db.session import look_up, reading
 from registry.domain import clock
+from registry.domain import holds as holding
 from registry.domain.errors import NotFound
 from registry.domain.stages import Stage
 from registry.services import audit
@@ -29,7 +30,9 @@ _HOLDER = FixedStatement(governance.covering(governance.select_holders().where(_
 
 _TENURE = FixedStatement(
     governance.covering(
-        select(Tenure.id, Version.broken_glass_entry).join(Version, Version.id == Tenure.version_id).where(_HELD),
+        select(Tenure.id, Version.broken_glass_entry, holds.of_version())
+        .join(Version, Version.id == Tenure.version_id)
+        .where(_HELD),
         Tenure,
         None,
     )
@@ -55,8 +58,7 @@ def holders(model: str) -> dict[str, list[HolderRecord]]:
     if not rows:
         with reading() as session:
             catalog.model(session, model)
-    for row in rows:
-        holder = HolderRecord(*row)
+    for holder in governance.holder_records(rows):
         holders_by_stage[holder.stage].append(holder)
     return holders_by_stage
 
@@ -73,20 +75,23 @@ def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> Holder
         ever = governance.select_holders().where(catalog.ever_named(model, after=as_of), Tenure.stage == stage.value)
         rows = look_up(governance.covering(ever, Tenure, as_of).add_columns(*audit.doubts(as_of)))
     if rows and (as_of is None or not any(rows[0][-2:])):
-        return HolderRecord(*(rows[0] if as_of is None else rows[0][:-2]))
+        return governance.holder_records([rows[0] if as_of is None else rows[0][:-2]])[0]
     with reading() as session:
         catalog.require_ever_named(session, model)
         if as_of is not None:
             audit.require_certain(session, model, as_of)
         if rows:
-            return HolderRecord(*rows[0][:-2])
+            return governance.holder_records([rows[0][:-2]])[0]
         raise NotFound(_nobody(session, model, stage, as_of))
 
 
 def tenure_of(model: str, stage: Stage) -> tuple[Any, ...]:
     """Return the id of the present tenure of the :func:`holder`, and its facts; ``(None,)`` without one."""
-    rows = look_up(_TENURE, model=model, stage=stage.value)
-    return (rows[0].id, *(["glass"] if rows[0].broken_glass_entry else [])) if rows else (None,)
+    rows = holds.settled_rows(look_up(_TENURE, model=model, stage=stage.value), 2)
+    if not rows:
+        return (None,)
+    ((tenure, glass, held),) = rows
+    return (tenure, *(["glass"] if glass else []), *holding.facts(held))
 
 
 def _nobody(session: Session, model: str, stage: Stage, as_of: datetime | None) -> str:

@@ -14,7 +14,7 @@ from registry.db.session import reading
 from registry.domain import stages, validation
 from registry.domain.access import Actor, Permission
 from registry.domain.stages import Move, Stage, TransitionKind
-from registry.services import audit
+from registry.services import audit, holds
 from registry.services.catalog import tenures
 from registry.services.idempotency import Claim
 from registry.services.integrity import precheck
@@ -46,27 +46,32 @@ def roll_back(
 ) -> Moved:
     """Return production to the previous good holder, or to the earlier holder *to*; the outgoing version is archived.
 
-    Gates are skipped, integrity is not: the target's bytes must be in the store. With ``without_store_check`` it is
-    enough that the database has not recorded any damage of them. A dry run needs no permission beyond the route's.
-    Raises Forbidden, NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing, or BytesUnchecked when the store
-    does not answer.
+    Gates are skipped, integrity and holds are not: the target's bytes must be in the store. With
+    ``without_store_check`` it is enough that the database has not recorded any damage of them. A dry run needs no
+    permission beyond the route's. Raises Forbidden, Held, NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing,
+    or BytesUnchecked when the store does not answer.
     """
+    while True:
+        rehearsed = rehearse(model, change, actor=actor, store=store, to=to)
+        if change.dry_run:
+            return rehearsed
+        with suppress(LeadsElsewhere):
+            return _roll_back_to(rehearsed.move.number, model, change, to, actor=actor, claim=claim)
+
+
+def rehearse(model: str, change: StageChange, *, actor: Actor, store: Store, to: int | None) -> Moved:
+    """Return what the rollback would do now, after a check of its target's bytes. Raises as :func:`roll_back` does."""
     validation.require_reason(change.reason)
     if not change.dry_run:
         actor.require(Permission.VERSION_ROLLBACK)
         if change.without_store_check:
             actor.require(Permission.VERSION_ROLLBACK_UNCHECKED)
-    while True:
-        rehearsed = _rehearse_rollback(model, change, to)
-        checked = rehearsed.move.number
-        if change.without_store_check:
-            precheck.require_undamaged(model, checked)
-        else:
-            precheck.require_bytes(store, model, checked, note=not change.dry_run)
-        if change.dry_run:
-            return rehearsed
-        with suppress(_LeadsElsewhere):
-            return _roll_back_to(checked, model, change, to, actor=actor, claim=claim)
+    rehearsed = _rehearse_rollback(model, change, to)
+    if change.without_store_check:
+        precheck.require_undamaged(model, rehearsed.move.number)
+    else:
+        precheck.require_bytes(store, model, rehearsed.move.number, note=not change.dry_run)
+    return rehearsed
 
 
 def _rehearse_rollback(model: str, change: StageChange, to: int | None) -> Moved:
@@ -78,6 +83,8 @@ def _rehearse_rollback(model: str, change: StageChange, to: int | None) -> Moved
         target = catalog.version(session, model_row, chosen.number)
         decided = _rollback_move(target, outgoing)
         record = records.version_record(session, target)
+        if change.dry_run and decided.changed:
+            holds.refuse_noticed(record.holds, model, target.number, Stage.PRODUCTION)
         return Moved(decided, None, record, dry_run=True, warnings=_unchecked(model, target.number, change))
 
 
@@ -85,7 +92,7 @@ def _unchecked(model: str, number: int, change: StageChange) -> list[str]:
     return [precheck.UNCHECKED.format(model, number)] if change.without_store_check else []
 
 
-class _LeadsElsewhere(Exception):
+class LeadsElsewhere(Exception):
     """Production changed since the rollback's target was checked."""
 
 
@@ -94,25 +101,29 @@ def _roll_back_to(
 ) -> Moved:
     """Roll back, if the target is still the version whose bytes were checked."""
     with unit_of_work(claim) as unit:
-        rolled_back = _roll_back_locked(unit, checked, model, change, to, actor=actor)
+        rolled_back = roll_back_in(unit, checked, model, change, to, actor=actor)
     return rolled_back.value
 
 
-def _roll_back_locked(
+def roll_back_in(
     unit: UnitOfWork, checked: int, model: str, change: StageChange, to: int | None, *, actor: Actor
 ) -> Answer[Moved]:
+    """Roll back within a unit of work. Raises LeadsElsewhere unless it leads to *checked*, whose bytes were checked."""
     holder = governance.ask_for_holder(model)
-    locked_model, target = catalog.lock_version(unit.session, model, checked, holder)
+    held = holds.ask(model, checked)
+    looks = [*governance.share_rules(unit.session), held, holder]
+    locked_model, target = catalog.lock_version(unit.session, model, checked, *looks)
     outgoing = governance.holder_of(unit.session, holder)
     past = governance.production_line(unit.session, locked_model)
     chosen = choose_target(locked_model, outgoing, change, past, to=to)
     if chosen.number != checked:
-        raise _LeadsElsewhere
+        raise LeadsElsewhere
     decided = _rollback_move(target, outgoing)
     warnings = _unchecked(model, target.number, change)
     if not decided.changed:
         return finish(unit, target, decided, None, warnings, sought=TransitionKind.ROLLBACK)
 
+    holds.refuse_asked(unit.session, held, locked_model, target, Stage.PRODUCTION)
     event = audit.begin(locked_model)
     if outgoing:
         tenures.enter(unit.session, locked_model, outgoing, Stage.ARCHIVED, TransitionKind.ROLLBACK, event)

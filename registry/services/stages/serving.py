@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from registry.db import times
-from registry.db.queries import governance
+from registry.db.queries import governance, holds
 from registry.db.queries import serving as queries
 from registry.db.records import Page, ServingRecord
 from registry.db.session import reading
@@ -18,9 +18,11 @@ from registry.domain import clock
 from registry.domain.filters import keys, native
 from registry.domain.filters.terms import EVERYTHING, Term
 from registry.domain.stages import Stage
+from registry.rules.dataclass_fields import field_names
 from registry.services.search import known_terms
 
 EXPORT_PAGE = 200
+_HOLDS = field_names(ServingRecord).index("holds")
 DOUBTFUL = 5  # names of models in a warning
 
 
@@ -66,7 +68,7 @@ def serving(
     with reading() as session:
         place = None if after is None else (after[0], after[1])
         rows = queries.tenures(session, stage, term, as_of=as_of, after=place, limit=limit)
-        items = [_serving_record(row) for row in rows[:limit]]
+        items = [_serving_record(row) for row in holds.settled_rows(rows[:limit], _HOLDS)]
         if not items and after is None:
             known_terms.require_known(session, known_terms.MODELS, term, (), ())
         warnings = [] if as_of is None or after is not None else _inventory_warnings(session, stage, term, as_of, items)

@@ -18,7 +18,7 @@ from registry.domain import stages, validation
 from registry.domain.access import Actor, Permission
 from registry.domain.stages import Candidate, Lifecycle, Move, Stage, TransitionKind
 from registry.domain.states import VersionState
-from registry.services import audit
+from registry.services import audit, holds
 from registry.services.catalog import authority, tenures
 from registry.services.gates import assignments, verdicts
 from registry.services.idempotency import Claim
@@ -51,8 +51,8 @@ def move(
     """Move a version to *target*, displacing the holder of production.
 
     The move, its tenures and its audit entry commit together or not at all. A dry run needs no permission beyond the
-    route's. Raises IllegalTransition, NotReady, GatesUnmet, Stale, PreconditionFailed, Forbidden, or BlobsMissing when
-    bytes that should go to production are gone.
+    route's. Raises Held, IllegalTransition, NotReady, GatesUnmet, Stale, PreconditionFailed, Forbidden, or BlobsMissing
+    when bytes that should go to production are gone.
     """
     with move_counts.counting_refusals(move_counts.SOUGHT[target]):
         validation.require_reason(change.reason)
@@ -82,18 +82,20 @@ def _change_stage(
     holder = governance.ask_for_holder(model)
     with unit_of_work(claim) as unit:
         looks = [holder] if _concerns_holder(target, change) else []
-        policy = assignments.ask_for_current(model)
+        policy, held = assignments.ask_for_current(model), holds.ask(model, number)
         if target in verdicts.GUARDED:
-            looks += [*governance.share_rules(unit.session), policy]
+            looks += [*governance.share_rules(unit.session), policy, held]
         locked_model, version = catalog.lock_version(unit.session, model, number, *looks)
         incumbent = governance.holder_of(unit.session, holder)
-        moved = _move_locked(
+        if version.stage != target:
+            holds.refuse_asked(unit.session, held, locked_model, version, target)
+        moved = move_in(
             unit, locked_model, version, incumbent, target, change, policy=policy, warnings=warnings, actor=actor
         )
     return moved.value
 
 
-def _move_locked(
+def move_in(
     unit: UnitOfWork,
     locked_model: Model,
     version: Version,
@@ -146,6 +148,9 @@ def _rehearse_move(model: str, number: int, target: Stage, change: StageChange, 
         version = catalog.version(session, model_row, number)
         incumbent = governance.production_holder(session, model_row) if _concerns_holder(target, change) else None
         decided, _ = plan_move(model_row, version, incumbent, target, change, actor=actor)
+        if decided.changed and target in verdicts.GUARDED:
+            held = holds.of(session, [version.id]).get(version.id, ())
+            holds.refuse_noticed(held, model_row.name, version.number, target)
         return Moved(decided, None, records.version_record(session, version), dry_run=True)
 
 

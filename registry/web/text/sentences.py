@@ -58,6 +58,8 @@ PHRASES: Mapping[str, Phrase] = {
     "blob.repaired": service_phrases.damage("restored the bytes of"),
     "bootstrap.issued": service_phrases.fixed("issued the token for the first administrator"),
     "clock.accepted": service_phrases.clock_accepted,
+    "hold.placed": service_phrases.hold_placed,
+    "hold.released": service_phrases.hold_released,
     "import.failed": model_phrases.of_model("recorded a failed import to"),
     "import.parked": model_phrases.of_model("parked an import to"),
     "import.requested": model_phrases.import_requested,

@@ -40,6 +40,20 @@ def data_lineage(verb: str, preposition: str) -> Phrase:
     return phrase
 
 
+def hold_placed(entry: EntryRecord) -> Parts:
+    if entry.version is not None:
+        yield from ("placed a hold on ", version_of(entry))
+    else:
+        yield f"placed a hold on what is downstream of {entry.after['hold']['target']}"
+
+
+def hold_released(entry: EntryRecord) -> Parts:
+    if entry.version is not None:
+        yield from ("released a hold on ", version_of(entry))
+    else:
+        yield f"released the hold of entry {entry.before['hold'][:_ID_PART]}"
+
+
 def fixed(text: str) -> Phrase:
     return lambda _: iter((text,))
 

@@ -42,6 +42,7 @@ _KEPT = "registry-attention-tag"
 _KEPT_SECONDS = 30.0
 # Where each kind of concern leads: an endpoint, and the words of the link.
 _TARGETS: Mapping[ConcernKind, tuple[str, str]] = {
+    ConcernKind.HELD: ("version", "Version"),
     ConcernKind.DAMAGED: ("files", "Files"),
     ConcernKind.BREAK_GLASS: ("version_history", "History"),
     ConcernKind.WAITING: ("status", "Status"),
@@ -49,6 +50,7 @@ _TARGETS: Mapping[ConcernKind, tuple[str, str]] = {
     ConcernKind.UNRECORDED: ("lineage", "Lineage"),
 }
 BADGES: Mapping[ConcernKind, str] = {
+    ConcernKind.HELD: "bad",
     ConcernKind.DAMAGED: "bad",
     ConcernKind.BREAK_GLASS: "bad",
     ConcernKind.WAITING: "waiting",

@@ -9,8 +9,8 @@ import psycopg
 import sqlalchemy as sa
 from flask import Flask
 
+from registry.db.queries.walking import CHUNK
 from registry.db.session import transaction
-from registry.services.lineage.walking import CHUNK
 from tests.support.api import Api
 from tests.support.databases import Database
 from tests.support.registry_builder import RegistryBuilder

@@ -193,6 +193,18 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         {"after": {"check": "bias-audit", "status": "passed"}},
         "reported the check bias-audit of fraud:12 as passed",
     ),
+    ("hold.placed", {"after": {"hold": {"kind": "version", "target": ""}}}, "placed a hold on fraud:12"),
+    (
+        "hold.placed",
+        {"after": {"hold": {"kind": "data", "target": DIGEST}}, "version": None},
+        f"placed a hold on what is downstream of {DIGEST}",
+    ),
+    ("hold.released", {"before": {"hold": "5d4f2f0e-6f0b"}}, "released a hold on fraud:12"),
+    (
+        "hold.released",
+        {"before": {"hold": "5d4f2f0e-6f0b"}, "version": None},
+        "released the hold of entry 5d4f2f0e",
+    ),
     ("version.noted", {"texts": {"note": "worse\nabroad"}}, "commented on fraud:12: worse abroad"),
     ("version.noted", {"redacted": ["note"]}, "commented on fraud:12: (redacted)"),
     (

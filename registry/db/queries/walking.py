@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import LineageDigest, LineageEdge, LineageNode
-from registry.db.queries import records
+from registry.db.queries import pages
 from registry.db.queries.lineage_edges import is_in_force
 from registry.db.queries.places import is_dataset, is_place, place_of
 from registry.domain.errors import Conflict
@@ -119,15 +119,15 @@ def _edges(
     statement = _statement(end, kinds, most)
     by_place = _place_statement(end, most) if not kinds or EdgeKind.PART_OF in kinds else None
     for chunk in chunks(nodes):
-        for row in records.rows(session, statement, values=chunk):
+        for row in pages.rows(session, statement, {"values": chunk}):
             yield FoundEdge(*row)
-        for row in records.rows(session, by_place, values=chunk) if by_place else ():
+        for row in pages.rows(session, by_place, {"values": chunk}) if by_place else ():
             yield FoundEdge(None, row[0], row[1], EdgeKind.PART_OF.value, "")
 
 
 def _in_chunks(session: Session, statement: FixedStatement, values: Iterable[Any]) -> Iterator[Any]:
     for chunk in chunks(values):
-        yield from records.rows(session, statement, values=chunk)
+        yield from pages.rows(session, statement, {"values": chunk})
 
 
 @functools.cache
