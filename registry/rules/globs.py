@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def matches(pattern: str, text: str) -> bool:
     """Return whether *text* as a whole has the form of *pattern*, in time of at most the product of their lengths."""
-    parts = _parts(pattern)
+    parts = _wildcards_joined(pattern)
     ends = {0}  # how much of the text the parts so far can take
     for part in parts:
         if part in {"*", "**"}:
@@ -24,7 +24,7 @@ def matches(pattern: str, text: str) -> bool:
     return len(text) in ends
 
 
-def _parts(pattern: str) -> list[str]:
+def _wildcards_joined(pattern: str) -> list[str]:
     parts: list[str] = []
     for character in pattern:
         if character == "*" and parts[-1:] == ["*"]:

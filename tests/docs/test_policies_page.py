@@ -9,7 +9,7 @@ import yaml
 from registry.domain.access import GRANTABLE
 from registry.rules.policies import parse
 from registry.rules.policies.conditions import KINDS
-from registry.rules.policies.reading import Keys
+from registry.rules.policies.reading import DocumentKeys
 from tests.docs.pages import DOCS, blocks
 
 PAGE = DOCS / "policies.md"
@@ -31,7 +31,7 @@ def test_each_rule_has_a_section_with_its_keys() -> None:
 
     assert list(sections) == list(KINDS)
     for kind, rule in KINDS.items():
-        keys = Keys({}, "", [])
+        keys = DocumentKeys({}, "", [])
         rule.read(keys, None)
         rows = "\n".join(re.findall(r"^\| (.*?) \|", sections[kind], re.MULTILINE))
         assert sorted(re.findall(r"`(\w+)`", rows)) == sorted(keys.known)

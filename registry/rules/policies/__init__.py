@@ -16,17 +16,17 @@ from registry.rules.policies.facts import (
     DecisionFact,
     EnvironmentFact,
     ExcludedFact,
-    Facts,
-    FileFact,
+    FormatFact,
+    GateFacts,
     HolderFacts,
-    LineageFacts,
     MetricFact,
     Need,
+    OriginFacts,
     StagingFacts,
 )
 from registry.rules.policies.reading import InvalidPolicy, Problem
 from registry.rules.policies.rule import STAGES, Party, Rule, Terms, word_problem
-from registry.rules.policies.verdicts import Finding, GateVerdict, Verdicts
+from registry.rules.policies.verdicts import GateVerdict, RuleFinding, Verdicts
 from registry.rules.policies.weakening import weaker
 
 __all__ = [
@@ -41,19 +41,19 @@ __all__ = [
     "DecisionFact",
     "EnvironmentFact",
     "ExcludedFact",
-    "Facts",
-    "FileFact",
-    "Finding",
+    "FormatFact",
+    "GateFacts",
     "GateVerdict",
     "HolderFacts",
     "InvalidPolicy",
-    "LineageFacts",
     "MetricFact",
     "Need",
+    "OriginFacts",
     "Party",
     "Policy",
     "Problem",
     "Rule",
+    "RuleFinding",
     "StagingFacts",
     "Terms",
     "Verdicts",

@@ -16,28 +16,28 @@ _WORDS = {None: "null", True: "true", False: "false"}
 def encoded(value: Any) -> str:
     """Return *value* in RFC 8785 form. Raises ValueError for numbers and texts that it has no form for."""
     parts: list[str] = []
-    _write(value, parts.append)
+    _write_form(value, parts.append)
     return "".join(parts)
 
 
-def _write(value: Any, write: Callable[[str], None]) -> None:
+def _write_form(value: Any, write: Callable[[str], None]) -> None:
     kind = type(value)
     if kind is str:
-        write(_text(value))
+        write(_quoted_text(value))
     elif value is None or kind is bool:
         write(_WORDS[value])
     elif isinstance(value, Mapping):
         separator = "{"
         for name in sorted(value) if all(map(str.isascii, value)) else sorted(value, key=_utf_16):
-            write(f"{separator}{_text(name)}:")
-            _write(value[name], write)
+            write(f"{separator}{_quoted_text(name)}:")
+            _write_form(value[name], write)
             separator = ","
         write("}" if value else "{}")
     elif isinstance(value, list | tuple):
         separator = "["
         for item in value:
             write(separator)
-            _write(item, write)
+            _write_form(item, write)
             separator = ","
         write("]" if value else "[]")
     elif isinstance(value, float):
@@ -47,12 +47,12 @@ def _write(value: Any, write: Callable[[str], None]) -> None:
             raise ValueError(f"{value} is beyond the integers that every JSON reader keeps")
         write(str(int(value)))
     elif isinstance(value, str):  # an enum
-        write(_text(str(value)))
+        write(_quoted_text(str(value)))
     else:
         raise ValueError(f"{kind.__name__} is no JSON")
 
 
-def _text(text: str) -> str:
+def _quoted_text(text: str) -> str:
     if not text.isascii():
         text.encode()  # a lone surrogate is refused
     return encode_basestring(text)

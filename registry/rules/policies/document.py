@@ -12,7 +12,17 @@ from registry.rules.json_values import LARGEST_INTEGER
 from registry.rules.policies import canonical, document_texts
 from registry.rules.policies.conditions import KINDS, ApprovalsRule, CheckRule
 from registry.rules.policies.facts import Need
-from registry.rules.policies.reading import InvalidPolicy, Keys, Misread, Problem, checked, choice, list_of, shown, text
+from registry.rules.policies.reading import (
+    DocumentKeys,
+    InvalidPolicy,
+    Misread,
+    Problem,
+    checked,
+    choice,
+    list_of,
+    shown,
+    text,
+)
 from registry.rules.policies.rule import STAGES, Party, Rule, Terms, word_problem
 from registry.rules.text import is_storable
 
@@ -78,7 +88,7 @@ def parse(document: Mapping[str, Any] | str, *, roles: Collection[str] | None = 
         raise InvalidPolicy([Problem("", f"must be a mapping of keys to values, not {shown(values)}")])
     plain = _copied(values)
     problems = list(_value_problems(plain, ""))
-    policy = _read(plain, problems, roles)
+    policy = _policy_of(plain, problems, roles)
     if problems:
         raise InvalidPolicy(_located(problems, lines))
     if len(canonical.encoded(plain).encode()) > document_texts.MAX_BYTES:
@@ -86,13 +96,13 @@ def parse(document: Mapping[str, Any] | str, *, roles: Collection[str] | None = 
     return replace(policy, digest=canonical.digest(plain))
 
 
-def _read(plain: dict[str, Any], problems: list[Problem], roles: Collection[str] | None) -> Policy:
+def _policy_of(plain: dict[str, Any], problems: list[Problem], roles: Collection[str] | None) -> Policy:
     """Return the policy of plain values, of which some may be wrong, and add all mistakes to *problems*."""
-    keys = Keys(dict(plain), "", problems)
+    keys = DocumentKeys(dict(plain), "", problems)
     keys.take("policy", _format, required=True)
     description = keys.take("description", _description)
-    groups = keys.take("groups", _named(list_of(checked(_member_problem))), {})
-    checks = keys.take("checks", _named(_reporters), {})
+    groups = keys.take("groups", _by_name(list_of(checked(_member_problem))), {})
+    checks = keys.take("checks", _by_name(_reporters), {})
     aliases = keys.take("protected_aliases", list_of(checked(names.alias_problem)), ())
     weakening = keys.take("weakening", choice(*WEAKENING), "free")
     stages = {stage: _rules(keys, stage) for stage in STAGES}
@@ -122,7 +132,7 @@ def _read(plain: dict[str, Any], problems: list[Problem], roles: Collection[str]
     )
 
 
-def _rules(keys: Keys, stage: str) -> dict[int, Rule]:
+def _rules(keys: DocumentKeys, stage: str) -> dict[int, Rule]:
     """Return the rules of a stage without those that are wrong, by their places in the list."""
     items = keys.take(stage, _list_of_rules, [])
     rules: dict[int, Rule] = {}
@@ -131,7 +141,7 @@ def _rules(keys: Keys, stage: str) -> dict[int, Rule]:
         if not isinstance(item, dict):
             keys.report(path, f"must be a mapping with the key rule, not {shown(item)}")
             continue
-        own = Keys(dict(item), path, keys.problems)
+        own = DocumentKeys(dict(item), path, keys.problems)
         kind = own.take("rule", choice(*KINDS), required=True)
         if kind is None:
             continue
@@ -145,7 +155,7 @@ def _rules(keys: Keys, stage: str) -> dict[int, Rule]:
     return rules
 
 
-def _check_terms(keys: Keys, place: str, rule: Rule, terms: Terms, roles: Collection[str] | None) -> None:
+def _check_terms(keys: DocumentKeys, place: str, rule: Rule, terms: Terms, roles: Collection[str] | None) -> None:
     """Report the names of a rule that the document does not define."""
     if isinstance(rule, CheckRule) and rule.name not in terms.checks:
         near = suggestions.nearest(rule.name, terms.checks)
@@ -159,7 +169,7 @@ def _check_terms(keys: Keys, place: str, rule: Rule, terms: Terms, roles: Collec
 
 
 def _check_parties(
-    keys: Keys, place: str, parties: Iterable[Party], terms: Terms, roles: Collection[str] | None
+    keys: DocumentKeys, place: str, parties: Iterable[Party], terms: Terms, roles: Collection[str] | None
 ) -> None:
     known = {"group": terms.groups, "role": roles}
     for index, party in enumerate(parties):
@@ -172,7 +182,7 @@ def _check_parties(
             keys.report(f"{place}[{index}]", f"there is no {party.form} {party.name!r}; {advice}")
 
 
-def _named(read: Any) -> Any:
+def _by_name(read: Any) -> Any:
     """Return the reader of a mapping of names to what *read* reads."""
 
     def read_mapping(value: Any) -> dict[str, Any]:
@@ -202,7 +212,7 @@ def _reporters(value: Any) -> tuple[Party, ...]:
     if not isinstance(value, dict):
         raise ValueError(f"must be a mapping with the key reporters, not {shown(value)}")
     problems: list[Problem] = []
-    keys = Keys(dict(value), "", problems)
+    keys = DocumentKeys(dict(value), "", problems)
     reporters: tuple[Party, ...] = keys.take("reporters", list_of(Party.read), (), required=True)
     keys.close()
     if problems:
@@ -276,15 +286,17 @@ def _copied(value: Any) -> Any:
 def _located(problems: Iterable[Problem], lines: Mapping[str, int]) -> list[Problem]:
     """Return the problems with the lines of their places, in the order of the lines."""
     first = {one.path: one for one in reversed(list(problems))}  # of several at a place
-    return sorted((one._replace(line=one.line or _line(one.path, lines)) for one in first.values()), key=_order)
+    return sorted(
+        (one._replace(line=one.line or _nearest_line(one.path, lines)) for one in first.values()), key=_position
+    )
 
 
-def _line(path: str, lines: Mapping[str, int]) -> int | None:
+def _nearest_line(path: str, lines: Mapping[str, int]) -> int | None:
     """Return the line of the nearest place that has one."""
     while path and path not in lines:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
     return lines.get(path)
 
 
-def _order(problem: Problem) -> tuple[int, str]:
+def _position(problem: Problem) -> tuple[int, str]:
     return problem.line or 0, problem.path

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from registry.rules.listing import listed
 from registry.rules.policies.document import Policy
-from registry.rules.policies.facts import Facts
+from registry.rules.policies.facts import GateFacts
 from registry.rules.policies.rule import Rule, Terms
-from registry.rules.policies.verdicts import Finding, GateVerdict, Verdicts
+from registry.rules.policies.verdicts import GateVerdict, RuleFinding, Verdicts
 
 
-def evaluate(policy: Policy, target: str, facts: Facts) -> Verdicts:
+def evaluate(policy: Policy, target: str, facts: GateFacts) -> Verdicts:
     """Return the verdict on each rule of *target*. A rule whose facts were not gathered has failed."""
     gates = tuple(
         _verdict(index, rule, _finding(rule, facts, policy.terms)) for index, rule in enumerate(policy.rules(target))
@@ -22,14 +22,14 @@ def describe(rule: Rule) -> str:
     return rule.describe()
 
 
-def _finding(rule: Rule, facts: Facts, terms: Terms) -> Finding:
+def _finding(rule: Rule, facts: GateFacts, terms: Terms) -> RuleFinding:
     if lacking := facts.lacks(rule.needs):
         what = listed([need.replace("_", " ") for need in lacking])
-        return Finding(False, f"cannot be evaluated: {what} not gathered", remedy="evaluate again with these facts")
+        return RuleFinding(False, f"cannot be evaluated: {what} not gathered", remedy="evaluate again with these facts")
     return rule.judge(facts, terms)
 
 
-def _verdict(index: int, rule: Rule, finding: Finding) -> GateVerdict:
+def _verdict(index: int, rule: Rule, finding: RuleFinding) -> GateVerdict:
     return GateVerdict(
         index,
         rule.kind,

@@ -1,4 +1,4 @@
-"""Facts of a version that its policy is evaluated on: everything, and nothing else, that a rule reads."""
+"""GateFacts of a version that its policy is evaluated on: everything, and nothing else, that a rule reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from registry.rules.policies import json_records
 
 
 class Need(StrEnum):
-    """Part of the facts that a rule reads: the name of a field of :class:`Facts`, None where it was not gathered."""
+    """Part of the facts that a rule reads: a field of :class:`GateFacts`, None where it was not gathered."""
 
     TAGS = "tags"
     MODEL_TAGS = "model_tags"
@@ -89,7 +89,7 @@ class EnvironmentFact:
 
 
 @dataclass(frozen=True, slots=True)
-class LineageFacts:
+class OriginFacts:
     """The edges in force from the version."""
 
     datasets: tuple[DatasetFact, ...] = ()
@@ -109,7 +109,7 @@ class StagingFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class FileFact:
+class FormatFact:
     """A file of the version, with its format by content; None where it was not recognised.
 
     ``executes_code`` is whether loading the file can execute code; None where that is not decided, which is as bad.
@@ -169,7 +169,7 @@ class ApprovalFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class GateFacts:
     """What a policy is evaluated on. ``at`` is the time of the database.
 
     The parts below ``has_signature`` are gathered where a rule needs them (:class:`Need`). A part that is None was not
@@ -188,10 +188,10 @@ class Facts:
     params: Mapping[str, str] | None = None
     metrics: tuple[MetricFact, ...] | None = None
     holder: HolderFacts | None = None
-    lineage: LineageFacts | None = None
+    lineage: OriginFacts | None = None
     staging: StagingFacts | None = None
     newer: tuple[int, ...] | None = None
-    files: tuple[FileFact, ...] | None = None
+    files: tuple[FormatFact, ...] | None = None
     total_size: int | None = None
     checks: Mapping[str, CheckFact] | None = None
     approvals: ApprovalFacts | None = None
@@ -212,7 +212,7 @@ class Facts:
         return {name: value for name, value in document.items() if value is not None or name == "manifest_digest"}
 
     @classmethod
-    def from_document(cls, document: Any) -> Facts:
+    def from_document(cls, document: Any) -> GateFacts:
         """Return the facts that have this document. Raises ValueError for another form."""
         facts = json_records.of_json(cls, document)
         if facts.format != 1:

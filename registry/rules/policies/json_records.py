@@ -47,23 +47,23 @@ def of_json(kind: type[T], document: Any) -> T:
 
     A field that the document lacks has its default; a name that the record lacks is refused.
     """
-    record: T = _read(kind, document, kind.__name__)
+    record: T = _of_type(kind, document, kind.__name__)
     return record
 
 
-def _read(kind: Any, value: Any, where: str) -> Any:
+def _of_type(kind: Any, value: Any, where: str) -> Any:
     if is_dataclass(kind):
-        return _read_record(kind, value, where)
+        return _decoded_record(kind, value, where)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is UnionType:  # only with None
         (other,) = (one for one in arguments if one is not NoneType)
-        return None if value is None else _read(other, value, where)
+        return None if value is None else _of_type(other, value, where)
     if origin is tuple:
         _require(isinstance(value, list), where, "a list")
-        return tuple(_read(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+        return tuple(_of_type(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
     if origin is not None:
         _require(isinstance(value, dict), where, "an object")
-        return {name: _read(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
+        return {name: _of_type(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
     if kind is datetime:
         return _time(value, where)
     if kind is float:
@@ -76,13 +76,13 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     return value
 
 
-def _read_record(kind: Any, value: Any, where: str) -> Any:
+def _decoded_record(kind: Any, value: Any, where: str) -> Any:
     _require(isinstance(value, dict), where, "an object")
     types = _types(kind)
     if unknown := sorted(map(str, value.keys() - types.keys())):
         raise ValueError(f"{where} has the unknown {unknown[0]!r}")
     try:
-        return kind(**{name: _read(types[name], item, f"{where}.{name}") for name, item in value.items()})
+        return kind(**{name: _of_type(types[name], item, f"{where}.{name}") for name, item in value.items()})
     except TypeError as error:
         raise ValueError(f"{where} is not complete: {error}") from error
 

@@ -42,7 +42,7 @@ class Misread(ValueError):
 
 
 @dataclass
-class Keys:
+class DocumentKeys:
     """A mapping of a document while it is read. ``take`` removes keys; ``close`` reports those that are left.
 
     ``known`` has the keys that were taken.
@@ -78,13 +78,16 @@ class Keys:
         """Report the keys that were not taken, with the nearest known one."""
         for name in self.values:
             near = suggestions.nearest(name, self.known)
-            self.report(name, f"unknown key; did you mean {near}?" if near else f"unknown key; {_known(self.known)}")
+            self.report(
+                name, f"unknown key; did you mean {near}?" if near else f"unknown key; known are {listed(self.known)}"
+            )
 
 
 def text(value: Any) -> str:
     """Read a text of one line or more that is not empty."""
     if not isinstance(value, str):
-        raise ValueError(f"must be a text, not {shown(value)}{_quoted(value)}")
+        advice = "; write it in quotes" if isinstance(value, int | float) else ""
+        raise ValueError(f"must be a text, not {shown(value)}{advice}")
     if not value.strip():
         raise ValueError("must not be empty")
     if len(value) > _LONGEST:
@@ -187,12 +190,3 @@ def shown(value: Any) -> str:
     if isinstance(value, int | float):
         return number_text(value) if math.isfinite(value) else str(value)
     return "a mapping" if isinstance(value, Mapping) else "a list"
-
-
-def _quoted(value: Any) -> str:
-    is_plain = isinstance(value, int | float)
-    return "; write it in quotes" if is_plain else ""
-
-
-def _known(names: list[str]) -> str:
-    return f"known are {listed(names)}"

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from registry.rules import names
-from registry.rules.policies.facts import Facts, Need
-from registry.rules.policies.reading import Keys, text
-from registry.rules.policies.verdicts import Finding
+from registry.rules.policies.facts import GateFacts, Need
+from registry.rules.policies.reading import DocumentKeys, text
+from registry.rules.policies.verdicts import RuleFinding
 
 STAGES = ("staging", "production")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
@@ -82,7 +82,7 @@ class Rule(ABC):
 
     @classmethod
     @abstractmethod
-    def read(cls, keys: Keys, explanation: str | None) -> Rule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> Rule:
         """Take the keys of a document and return the rule; its fields are right if no problem was reported."""
 
     @property
@@ -95,7 +95,7 @@ class Rule(ABC):
         """Return the rule as a short text, such as ``auc >= 0.9 on holdout``."""
 
     @abstractmethod
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         """Return the finding on facts that have all parts that the rule needs. Raises nothing."""
 
     @abstractmethod

@@ -53,14 +53,14 @@ def _any(tokens: list[str], allowed: set[str]) -> bool:
 
 
 def _all(tokens: list[str], allowed: set[str]) -> bool:
-    result = _one(tokens, allowed)
+    result = _operand(tokens, allowed)
     while tokens and tokens[-1].casefold() == "and":
         tokens.pop()
-        result = _one(tokens, allowed) and result
+        result = _operand(tokens, allowed) and result
     return result
 
 
-def _one(tokens: list[str], allowed: set[str]) -> bool:
+def _operand(tokens: list[str], allowed: set[str]) -> bool:
     first = tokens.pop() if tokens else ""
     if first == "(":
         result = _any(tokens, allowed)

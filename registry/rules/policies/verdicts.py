@@ -10,7 +10,7 @@ from registry.rules.policies import json_records
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleFinding:
     """Result of a rule: what was seen, where it came from, and what would satisfy the rule (None when passed)."""
 
     passed: bool

@@ -1,4 +1,4 @@
-"""Facts of a version for the rules of its policy: one statement for each part of them, all sent together.
+"""GateFacts of a version for the rules of its policy: one statement for each part of them, all sent together.
 
 How many statements there are depends on the parts that the rules need, not on how many rules there are.
 """
@@ -36,11 +36,11 @@ from registry.rules.policies.facts import (
     CodeFact,
     DatasetFact,
     EnvironmentFact,
-    Facts,
+    GateFacts,
     HolderFacts,
-    LineageFacts,
     MetricFact,
     Need,
+    OriginFacts,
     StagingFacts,
 )
 from registry.rules.policies.rule import Rule
@@ -63,7 +63,7 @@ class Part(NamedTuple):
     read: Callable[[Scope, Query], Any]
 
 
-def gather(session: Session, model: Model, version: Version, target: str, rules: Iterable[Rule]) -> Facts:
+def gather(session: Session, model: Model, version: Version, target: str, rules: Iterable[Rule]) -> GateFacts:
     """Return the facts that *rules* read, in one round trip on PostgreSQL.
 
     The caller has locked the model, or reads a snapshot. A part that the registry does not record is left out.
@@ -74,7 +74,7 @@ def gather(session: Session, model: Model, version: Version, target: str, rules:
     queries = {need: PARTS[need].ask(scope) for need in needs}
     if queries:
         writing(session).ask(*queries.values())
-    return Facts(
+    return GateFacts(
         target=target,
         at=times.now(),
         model=model.name,
@@ -180,13 +180,13 @@ _LINEAGE = FixedStatement(
 )
 
 
-def _lineage(scope: Scope, query: Query) -> LineageFacts:
+def _lineage(scope: Scope, query: Query) -> OriginFacts:
     edges: dict[str, list[Any]] = {kind: [] for kind in _OF_LINEAGE}
     for row in query.rows:
         edges[row.kind].append(row)
     code = ("repo", "commit", "branch", "dirty")
     environment = ("python", "lock_digest", "image_digest")
-    return LineageFacts(
+    return OriginFacts(
         tuple(DatasetFact(row.name, tuple(row.attributes["digests"]), row.role or "other") for row in edges["used"]),
         tuple(CodeFact(**_picked(row.attributes, code)) for row in edges["built_from"]),
         tuple(EnvironmentFact(**_picked(row.attributes, environment)) for row in edges["ran_in"]),

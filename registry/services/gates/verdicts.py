@@ -16,7 +16,7 @@ from registry.domain.errors import GatesUnmet
 from registry.domain.manifest import canonical_digest
 from registry.domain.stages import Stage
 from registry.rules.policies import evaluation
-from registry.rules.policies.facts import Facts
+from registry.rules.policies.facts import GateFacts
 from registry.rules.policies.verdicts import GateVerdict, Verdicts
 from registry.services import audit
 from registry.services.gates import documents, gathering
@@ -36,7 +36,7 @@ class Evaluation:
     number: int
     is_default: bool
     target: str
-    facts: Facts
+    facts: GateFacts
     verdicts: Verdicts
 
     @property

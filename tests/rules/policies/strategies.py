@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
-from registry.rules.policies import Facts, MetricFact
+from registry.rules.policies import GateFacts, MetricFact
 from tests.rules.policies.tables import AT, FRAME, HOLDOUT, TRAIN
 
 TEXTS = st.sampled_from(["fraud", "auc", "bias", "ann", "bo", "approved", "rejected", "passed", "MIT", "owner", ""])
@@ -47,10 +47,10 @@ def of_type(kind: Any) -> st.SearchStrategy[Any]:
     return plain[kind]
 
 
-_TYPES = get_type_hints(Facts)
+_TYPES = get_type_hints(GateFacts)
 FACTS = st.builds(
-    Facts,
-    **{one.name: of_type(_TYPES[one.name]) for one in fields(Facts) if one.name not in {"format", "at"}},
+    GateFacts,
+    **{one.name: of_type(_TYPES[one.name]) for one in fields(GateFacts) if one.name not in {"format", "at"}},
     at=TIMES,
 )
 

@@ -10,12 +10,12 @@ from registry.rules.policies import (
     CodeFact,
     DatasetFact,
     EnvironmentFact,
-    Facts,
-    FileFact,
+    FormatFact,
+    GateFacts,
     GateVerdict,
     HolderFacts,
-    LineageFacts,
     MetricFact,
+    OriginFacts,
     StagingFacts,
     evaluate,
     parse,
@@ -24,7 +24,7 @@ from registry.rules.policies import (
 AT = datetime(2026, 11, 30, 12, tzinfo=UTC)  # a Monday
 HOLDOUT, TRAIN = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 CODE = CodeFact("https://github.com/org/fraud", "0a1b2c3d4e5f", "main", dirty=False)
-LINEAGE = LineageFacts(
+LINEAGE = OriginFacts(
     (DatasetFact("holdout", (HOLDOUT,), "test"), DatasetFact("train", (TRAIN,), "train")),
     (CODE,),
     (EnvironmentFact("3.12", lock_digest=f"sha256:{'c' * 64}"),),
@@ -44,7 +44,7 @@ def metric(value: float, dataset: str | None = "holdout", digest: str | None = H
     return MetricFact(value=value, dataset=dataset, dataset_digest=digest, recorded_at=at, **chosen)
 
 
-GOOD = Facts(
+GOOD = GateFacts(
     target="production",
     at=AT,
     model="fraud",
@@ -60,12 +60,12 @@ GOOD = Facts(
     lineage=LINEAGE,
     staging=StagingFacts(AT - timedelta(days=1)),
     newer=(),
-    files=(FileFact("model.safetensors", 10, "e" * 64, "safetensors", False),),
+    files=(FormatFact("model.safetensors", 10, "e" * 64, "safetensors", False),),
     total_size=500_000_000,
     checks={},
     approvals=ApprovalFacts(),
 )
-"""Facts with all parts, which most rules pass."""
+"""GateFacts with all parts, which most rules pass."""
 
 
 class Row(NamedTuple):

@@ -15,9 +15,9 @@ from registry.rules.policies import (
     DecisionFact,
     EnvironmentFact,
     ExcludedFact,
-    FileFact,
+    FormatFact,
     HolderFacts,
-    LineageFacts,
+    OriginFacts,
     StagingFacts,
 )
 from tests.rules.policies.tables import AT, CODE, HOLDOUT, LINEAGE, TRAIN, Row, check, metric, verdict
@@ -129,8 +129,8 @@ def test_lineage() -> None:
     check("lineage", [
         Row(every, {}, True),
         Row(every, {"lineage": None}, False, "cannot be evaluated"),
-        Row(every, {"lineage": LineageFacts()}, False, "no dataset; no repository with a commit; neither"),
-        Row({"datasets": True}, {"lineage": LineageFacts(LINEAGE.datasets)}, True),
+        Row(every, {"lineage": OriginFacts()}, False, "no dataset; no repository with a commit; neither"),
+        Row({"datasets": True}, {"lineage": OriginFacts(LINEAGE.datasets)}, True),
         Row(every, lineage(datasets=(*LINEAGE.datasets, DatasetFact("notes"))), False, "without a digest: notes"),
         Row(every, lineage(codes=(replace(CODE, commit=None),)), False, "no repository with a commit"),
         Row(every, lineage(codes=(replace(CODE, dirty=None),)), False, "not recorded whether"),
@@ -144,7 +144,7 @@ def test_code() -> None:
     repository, main = {"repository": "https://github.com/org/fraud"}, {"refs": ["refs/heads/main"]}
 
     def code(**fields: Any) -> dict[str, Any]:
-        return {"lineage": LineageFacts((), (replace(CODE, **fields),))}
+        return {"lineage": OriginFacts((), (replace(CODE, **fields),))}
 
     check("code", [
         Row({**repository, **main}, {}, True),
@@ -161,8 +161,8 @@ def test_code() -> None:
         Row({"refs": ["release/*"]}, code(branch="release/1.2"), True),
         Row({"refs": ["release/*"]}, code(branch="release/1/2"), False),
         Row({"refs": ["release/**", "main"]}, code(branch="release/1/2"), True),
-        Row(main, {"lineage": LineageFacts()}, False, "no code is recorded"),
-        Row(main, {"lineage": LineageFacts((), (CODE, CodeFact("https://github.com/org/fraud", branch="x")))}, False),
+        Row(main, {"lineage": OriginFacts()}, False, "no code is recorded"),
+        Row(main, {"lineage": OriginFacts((), (CODE, CodeFact("https://github.com/org/fraud", branch="x")))}, False),
         Row(main, {"lineage": None}, False, "cannot be evaluated"),
     ])  # fmt: skip
 
@@ -171,7 +171,7 @@ def test_file_formats() -> None:
     allowed = {"allowed": ["safetensors", "json"]}
 
     def files(*formats: tuple[str | None, bool | None]) -> dict[str, Any]:
-        made = [FileFact(f"{at}.bin", 1, f"{at}" * 64, *one) for at, one in enumerate(formats)]
+        made = [FormatFact(f"{at}.bin", 1, f"{at}" * 64, *one) for at, one in enumerate(formats)]
         return {"files": tuple(made)}
 
     check("file_formats", [

@@ -10,7 +10,7 @@ import rfc8785
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from registry.rules.policies import Facts, InvalidPolicy, Problem, evaluate, parse, weaker
+from registry.rules.policies import GateFacts, InvalidPolicy, Problem, evaluate, parse, weaker
 from registry.rules.policies.canonical import digest, encoded
 from tests.rules.policies.strategies import DOCUMENTS, FACTS, RULES
 from tests.rules.policies.tables import FRAME, GOOD
@@ -22,7 +22,7 @@ JSON = st.recursive(
 )
 
 
-def verdicts(document: Any, facts: Facts) -> list[str]:
+def verdicts(document: Any, facts: GateFacts) -> list[str]:
     """Return the verdicts without the places of their rules, sorted."""
     gates = evaluate(parse(document), "production", facts).to_document()
     return sorted(json.dumps({**gate, "rule": 0}, sort_keys=True) for gate in gates)
@@ -39,7 +39,7 @@ def problems_of(document: Any) -> tuple[Problem, ...] | None:
 @settings(max_examples=80, deadline=None)
 @given(DOCUMENTS, RULES, FACTS, st.randoms(use_true_random=False))
 def test_a_rule_more_turns_no_refusal_into_a_pass_and_order_changes_nothing(
-    document: dict[str, Any], rule: dict[str, Any], facts: Facts, random: Any
+    document: dict[str, Any], rule: dict[str, Any], facts: GateFacts, random: Any
 ) -> None:
     more = {**document, "production": [*document["production"], rule]}
     shuffled = {**more, "production": random.sample(more["production"], len(more["production"]))}
@@ -54,7 +54,7 @@ def test_a_rule_more_turns_no_refusal_into_a_pass_and_order_changes_nothing(
 @settings(max_examples=100, deadline=None)
 @given(DOCUMENTS, RULES, FACTS)
 def test_a_policy_that_is_not_weaker_lets_nothing_pass_that_the_old_one_refuses(
-    document: dict[str, Any], rule: dict[str, Any], facts: Facts
+    document: dict[str, Any], rule: dict[str, Any], facts: GateFacts
 ) -> None:
     old = parse(document)
     more = parse({**document, "production": [*document["production"], rule]})
@@ -71,10 +71,10 @@ def test_a_policy_that_is_not_weaker_lets_nothing_pass_that_the_old_one_refuses(
 
 @settings(max_examples=30, deadline=None)
 @given(FACTS, DOCUMENTS)
-def test_facts_and_their_verdicts_are_the_same_after_json(facts: Facts, policy_document: dict[str, Any]) -> None:
+def test_facts_and_their_verdicts_are_the_same_after_json(facts: GateFacts, policy_document: dict[str, Any]) -> None:
     document = facts.to_document()
 
-    again = Facts.from_document(json.loads(encoded(document)))
+    again = GateFacts.from_document(json.loads(encoded(document)))
 
     assert again.to_document() == document  # not the facts: NaN is not itself
     policy = parse(policy_document)
@@ -156,5 +156,5 @@ def test_facts_of_another_form_are_refused() -> None:
 
     for one in wrong:
         with pytest.raises(ValueError, match=r"must be|unknown|not complete|format"):
-            Facts.from_document(one)
-    assert Facts.from_document(document) == GOOD
+            GateFacts.from_document(one)
+    assert GateFacts.from_document(document) == GOOD

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 from registry.rules import digests, file_format_names
 from registry.rules.listing import listed
 from registry.rules.policies import spdx
-from registry.rules.policies.facts import Facts, FileFact, Need
+from registry.rules.policies.facts import FormatFact, GateFacts, Need
 from registry.rules.policies.quantities import read_size, size_text
-from registry.rules.policies.reading import Keys, checked, choice, list_of
+from registry.rules.policies.reading import DocumentKeys, checked, choice, list_of
 from registry.rules.policies.rule import Rule, Terms
-from registry.rules.policies.verdicts import Finding
+from registry.rules.policies.verdicts import RuleFinding
 
 LICENCE_TAG = "license"
 _NEVER_ALLOWED = (*file_format_names.CODE, *file_format_names.UNDECIDED)  # loading can execute code, or it is unknown
@@ -32,7 +32,7 @@ class FileFormatsRule(Rule):
     excepted: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> FileFormatsRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> FileFormatsRule:
         return cls(
             explanation=explanation,
             allowed=keys.take("allowed", list_of(_read_format)),
@@ -49,13 +49,13 @@ class FileFormatsRule(Rule):
         files = f", except {excepted} {'file' if excepted == 1 else 'files'}" if excepted else ""
         return f"file formats: {formats}{files}"
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         wrong = [(one, why) for one in facts.files or () if (why := self._problem(one))]
         source = "the content of the files"
         if not wrong:
-            return Finding(True, f"all {len(facts.files or ())} files are allowed", source=source)
+            return RuleFinding(True, f"all {len(facts.files or ())} files are allowed", source=source)
         formats = f" as {' or '.join(self.allowed)}" if self.allowed is not None else ""
-        return Finding(
+        return RuleFinding(
             False,
             listed([f"{one.path} {why}" for one, why in wrong], "; "),
             [{"path": one.path, "sha256": one.sha256, "format": one.format} for one, _ in wrong[:_MOST]],
@@ -63,7 +63,7 @@ class FileFormatsRule(Rule):
             f"save the model{formats} and register it again, or except a reviewed file by its digest in the policy",
         )
 
-    def _problem(self, file: FileFact) -> str | None:
+    def _problem(self, file: FormatFact) -> str | None:
         if f"sha256:{file.sha256.removeprefix('sha256:')}" in self.excepted:
             return None
         detail = f" ({file.detail})" if file.detail else ""
@@ -92,7 +92,7 @@ class SizeRule(Rule):
     at_most: int
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> SizeRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> SizeRule:
         return cls(explanation=explanation, at_most=keys.take("at_most", read_size, 0, required=True))
 
     @property
@@ -102,11 +102,11 @@ class SizeRule(Rule):
     def describe(self) -> str:
         return f"size <= {size_text(self.at_most)}"
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         size = facts.total_size or 0
         passed = size <= self.at_most
         remedy = f"register a version of at most {size_text(self.at_most)}: fewer files, or quantized weights"
-        return Finding(passed, f"{size_text(size)} in total", size, "the manifest", None if passed else remedy)
+        return RuleFinding(passed, f"{size_text(size)} in total", size, "the manifest", None if passed else remedy)
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
         return isinstance(old, SizeRule) and self.at_most <= old.at_most
@@ -123,7 +123,7 @@ class LicenceRule(Rule):
     allowed: tuple[str, ...]
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> LicenceRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> LicenceRule:
         allowed = keys.take("allowed", list_of(checked(spdx.licence_problem)), (), required=True)
         return cls(explanation=explanation, allowed=allowed)
 
@@ -134,21 +134,21 @@ class LicenceRule(Rule):
     def describe(self) -> str:
         return f"licence: {' or '.join(self.allowed)}"
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         own, model = (facts.tags or {}).get(LICENCE_TAG, ""), (facts.model_tags or {}).get(LICENCE_TAG, "")
         licence = own if own.strip() else model
         whose = facts.reference if own.strip() else facts.model
         remedy = f"use a model under {' or '.join(self.allowed)}, or correct the tag: "
         remedy += f"registry tag set {facts.reference} {LICENCE_TAG}=ID"
         if not licence.strip():
-            return Finding(False, f"no tag {LICENCE_TAG}", source=f"the tags of {facts.reference}", remedy=remedy)
+            return RuleFinding(False, f"no tag {LICENCE_TAG}", source=f"the tags of {facts.reference}", remedy=remedy)
         source = f"tag {LICENCE_TAG} of {whose}"
         try:
             passed = spdx.is_allowed(licence, self.allowed)
         except ValueError as error:
-            return Finding(False, f"{licence[:200]!r} is no SPDX expression: {error}", licence, source, remedy)
+            return RuleFinding(False, f"{licence[:200]!r} is no SPDX expression: {error}", licence, source, remedy)
         reason = f"the licence is {licence}" + ("" if passed else ", which is not allowed")
-        return Finding(passed, reason, licence, source, None if passed else remedy)
+        return RuleFinding(passed, reason, licence, source, None if passed else remedy)
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
         return isinstance(old, LicenceRule) and _folded(self.allowed) <= _folded(old.allowed)

@@ -16,10 +16,10 @@ from registry.rules import metric_directions, names, slices
 from registry.rules.listing import listed
 from registry.rules.policies import json_records
 from registry.rules.policies.canonical import number as number_text
-from registry.rules.policies.facts import Facts, MetricFact, Need
-from registry.rules.policies.reading import Keys, checked, choice, number, text
+from registry.rules.policies.facts import GateFacts, MetricFact, Need
+from registry.rules.policies.reading import DocumentKeys, checked, choice, number, text
 from registry.rules.policies.rule import Rule, Terms
-from registry.rules.policies.verdicts import Finding
+from registry.rules.policies.verdicts import RuleFinding
 
 _DIGESTS = ":"  # the name of a dataset with a colon is a digest
 _FIRST_PROMOTION = ("allowed", "refused")
@@ -34,7 +34,7 @@ class Measured:
     slice: str
 
     @classmethod
-    def read(cls, keys: Keys) -> Measured:
+    def read(cls, keys: DocumentKeys) -> Measured:
         metric = keys.take("metric", checked(names.tag_key_problem), "", required=True)
         return cls(metric, keys.take("dataset", text), keys.take("slice", _slice, ""))
 
@@ -44,7 +44,7 @@ class Measured:
     @property
     def place(self) -> str:
         """The dataset and the slice as they end a description."""
-        parts = [_short(self.dataset)] if self.dataset else []
+        parts = [_abbreviated(self.dataset)] if self.dataset else []
         parts += [f"slice {self.slice}"] if self.slice else []
         return f" on {', '.join(parts)}" if parts else ""
 
@@ -74,7 +74,7 @@ class MetricRule(Rule):
     at_most: float | None = None
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> MetricRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> MetricRule:
         measured = Measured.read(keys)
         has_bound = bool(keys.values.keys() & {"at_least", "at_most"})
         at_least, at_most = keys.take("at_least", number), keys.take("at_most", number)
@@ -97,17 +97,17 @@ class MetricRule(Rule):
     def describe(self) -> str:
         return f"{self.measured.metric} {self.bounds}{self.measured.place}"
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         values = list(self.measured.latest(facts.metrics or ()).values())
         remedy = f"record an evaluation with {self.describe()}: {self.measured.command(facts.reference)}"
         if not values:
-            return Finding(False, f"{self.measured} was not measured", remedy=remedy)
+            return RuleFinding(False, f"{self.measured} was not measured", remedy=remedy)
         wrong = [one for one in values if not self._accepts(one.value)]
         shown = wrong or values
         reason = f"{self.measured.metric} is {listed([_seen(one) for one in shown])}"
         if wrong and len({one.dataset_digest or one.dataset for one in values}) > 1:
             remedy += "; or name one dataset in the rule: without it, the values on all datasets must satisfy it"
-        return Finding(
+        return RuleFinding(
             not wrong,
             reason,
             [_input(one) for one in shown],
@@ -144,7 +144,7 @@ class ProductionMetricRule(Rule):
     allows_first: bool = True
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> ProductionMetricRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> ProductionMetricRule:
         measured = Measured.read(keys)
         better = keys.take("better", choice("higher", "lower"))
         known = metric_directions.direction(measured.metric)
@@ -182,11 +182,11 @@ class ProductionMetricRule(Rule):
             how = "no worse than in production"
         return f"{self.measured.metric} {how}{self.measured.place} ({better} is better)"
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         holder = facts.holder
         assert holder is not None  # noqa: S101 -- a need of the rule
         if holder.number is None:
-            return Finding(
+            return RuleFinding(
                 self.allows_first,
                 "no version has been in production",
                 source="the history of the model's stages",
@@ -194,17 +194,17 @@ class ProductionMetricRule(Rule):
             )
         whose = f"{facts.model}:{holder.number}"
         if holder.number == facts.version:
-            return Finding(True, f"{whose} is itself the version that it would be compared with")
+            return RuleFinding(True, f"{whose} is itself the version that it would be compared with")
         whose = f"{whose} ({'in' if holder.is_present else 'the last one in'} production)"
         theirs, ours = self.measured.latest(holder.metrics), self.measured.latest(facts.metrics or ())
         if not theirs:
             command = self.measured.command(f"{facts.model}:{holder.number}")
-            return Finding(False, f"{self.measured} was not measured on {whose}", remedy=f"record it: {command}")
+            return RuleFinding(False, f"{self.measured} was not measured on {whose}", remedy=f"record it: {command}")
         pairs = [(ours.get(data), value) for data, value in theirs.items()]
         wrong = [(own, their) for own, their in pairs if own is None or not self._accepts(own.value, their.value)]
         shown = wrong or pairs
         reason = listed([f"{_seen(own) if own else 'no value'} against {_seen(their)}" for own, their in shown], "; ")
-        return Finding(
+        return RuleFinding(
             not wrong,
             f"{self.measured.metric} is {reason} of {whose}",
             [{"value": own and _input(own), "production": _input(their)} for own, their in shown],
@@ -249,7 +249,7 @@ def _slice(value: Any) -> str:
     return slices.canonical(text(value))
 
 
-def _short(dataset: str | None) -> str:
+def _abbreviated(dataset: str | None) -> str:
     """Return a dataset's name, or the first digits of its digest."""
     algorithm, colon, rest = (dataset or "").partition(_DIGESTS)
     return f"{algorithm}:{rest[:12]}" if colon and len(rest) > 12 else str(dataset)
@@ -257,13 +257,13 @@ def _short(dataset: str | None) -> str:
 
 def _seen(one: MetricFact) -> str:
     place = one.dataset or one.dataset_digest
-    on = f" on {_short(place)}" if place else " without a dataset"
+    on = f" on {_abbreviated(place)}" if place else " without a dataset"
     value = number_text(one.value) if math.isfinite(one.value) else json_records.number_as_json(one.value)
     return f"{value}{on}"
 
 
 def _origin(one: MetricFact) -> str:
-    place = f", dataset {_short(one.dataset or one.dataset_digest)}" if one.dataset or one.dataset_digest else ""
+    place = f", dataset {_abbreviated(one.dataset or one.dataset_digest)}" if one.dataset or one.dataset_digest else ""
     part = f", slice {one.slice}" if one.slice else ""
     return f"metric {one.metric}{place}{part}, recorded {json_records.as_json(one.recorded_at)} by {one.recorded_by}"
 

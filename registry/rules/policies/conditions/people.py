@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from registry.rules.listing import listed
 from registry.rules.policies import json_records
-from registry.rules.policies.facts import ApprovalFacts, DecisionFact, Facts, Need
-from registry.rules.policies.reading import Keys, checked, integer, list_of
+from registry.rules.policies.facts import ApprovalFacts, DecisionFact, GateFacts, Need
+from registry.rules.policies.reading import DocumentKeys, checked, integer, list_of
 from registry.rules.policies.rule import Party, Rule, Terms, word_problem
-from registry.rules.policies.verdicts import Finding
+from registry.rules.policies.verdicts import RuleFinding
 
 PASSED, APPROVED, REJECTED = "passed", "approved", "rejected"
 _MOST = 20  # approvals
@@ -25,7 +25,7 @@ class CheckRule(Rule):
     name: str
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> CheckRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> CheckRule:
         return cls(explanation=explanation, name=keys.take("name", checked(word_problem), "", required=True))
 
     @property
@@ -35,22 +35,24 @@ class CheckRule(Rule):
     def describe(self) -> str:
         return f"check {self.name} passed"
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         reporters = terms.checks.get(self.name, ())
         who = listed([str(one) for one in reporters])
         remedy = f"let {who} report it: registry check {facts.reference} --name {self.name} --status passed"
         report = (facts.checks or {}).get(self.name)
         if report is None:
-            return Finding(False, f"check {self.name} was not reported", remedy=remedy)
+            return RuleFinding(False, f"check {self.name} was not reported", remedy=remedy)
         source = f"check {report.id}, reported {json_records.as_json(report.recorded_at)} by {report.reporter}"
         about = f"{f': {report.summary}' if report.summary else ''}{f' ({report.url})' if report.url else ''}"
         if not terms.include(reporters, report.reporter, report.reporter_roles):
             reason = f"{report.reporter} reported {report.status}, but may not report this check"
-            return Finding(False, reason, report.status, source, remedy)
+            return RuleFinding(False, reason, report.status, source, remedy)
         if report.status == PASSED:
-            return Finding(True, f"check {self.name} passed{about}", report.status, source)
+            return RuleFinding(True, f"check {self.name} passed{about}", report.status, source)
         reason = f"check {self.name} is {report.status}{about}"
-        return Finding(False, reason, report.status, source, f"mend what it found or wait for its end, then {remedy}")
+        return RuleFinding(
+            False, reason, report.status, source, f"mend what it found or wait for its end, then {remedy}"
+        )
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
         return (
@@ -69,7 +71,7 @@ class ApprovalsRule(Rule):
     count: int = 1
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> ApprovalsRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> ApprovalsRule:
         approvers = keys.take("from", list_of(Party.read), (), required=True)
         return cls(explanation=explanation, approvers=approvers, count=keys.take("count", integer(1, _MOST), 1))
 
@@ -81,18 +83,20 @@ class ApprovalsRule(Rule):
         noun = "approval" if self.count == 1 else "approvals"
         return f"{self.count} {noun} from {' or '.join(map(str, self.approvers))}"
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         approvals = facts.approvals or ApprovalFacts()
         opened = f"registry request open {facts.reference} --to {facts.target} --reason TEXT"
         if approvals.request is None:
-            return Finding(False, "no request is open", remedy=f"{opened}, and have it approved: {self.describe()}")
+            return RuleFinding(False, "no request is open", remedy=f"{opened}, and have it approved: {self.describe()}")
         source = f"request {approvals.request}"
         if approvals.void is not None:
-            return Finding(False, f"{source} is void: {approvals.void}", source=source, remedy=opened)
+            return RuleFinding(False, f"{source} is void: {approvals.void}", source=source, remedy=opened)
         rejected = [one for one in approvals.decisions if one.decision == REJECTED]
         if rejected:
             remedy = f"settle the objection, then {opened}"
-            return Finding(False, f"{listed(_decisions(rejected))}: a rejection is final", source=source, remedy=remedy)
+            return RuleFinding(
+                False, f"{listed(_decisions(rejected))}: a rejection is final", source=source, remedy=remedy
+            )
         last = {one.account: one for one in sorted(approvals.decisions, key=lambda decision: decision.at)}
         approved = [one for one in last.values() if one.decision == APPROVED]
         counted = [one for one in approved if terms.include(self.approvers, one.account, one.roles)]
@@ -102,7 +106,7 @@ class ApprovalsRule(Rule):
         reason = listed([f"{len(counted)} of {self.count}", *_decisions(counted), *others], "; ")
         remedy = f"{self.count - len(counted)} more of {' or '.join(map(str, self.approvers))} must approve: "
         remedy += f"registry request approve {approvals.request}"
-        return Finding(passed, reason, [one.account for one in counted], source, None if passed else remedy)
+        return RuleFinding(passed, reason, [one.account for one in counted], source, None if passed else remedy)
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
         return (

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from registry.rules import globs, names, repository_addresses
 from registry.rules.listing import listed
-from registry.rules.policies.facts import CodeFact, DatasetFact, EnvironmentFact, Facts, LineageFacts, Need
-from registry.rules.policies.reading import Keys, Misread, checked, list_of, required_flag, shown, text
+from registry.rules.policies.facts import CodeFact, DatasetFact, EnvironmentFact, GateFacts, Need, OriginFacts
+from registry.rules.policies.reading import DocumentKeys, Misread, checked, list_of, required_flag, shown, text
 from registry.rules.policies.rule import Rule, Terms
-from registry.rules.policies.verdicts import Finding
+from registry.rules.policies.verdicts import RuleFinding
 
 OWNER = "owner"  # the tag of a version or of its model
 _BRANCHES = "refs/heads/"
@@ -32,7 +32,7 @@ class RequiredRule(Rule):
     owner: bool = False
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> RequiredRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> RequiredRule:
         if not keys.values.keys() & {"tags", "params", "description", "signature", "owner"}:
             keys.report("", "needs one of tags, params, description, signature, owner")
         return cls(
@@ -58,12 +58,12 @@ class RequiredRule(Rule):
         parts += [name for name in ("description", "signature", "owner") if getattr(self, name)]
         return f"required: {listed(parts)}"
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
-        reference = facts.reference
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
+        reference, tag_command = facts.reference, f"registry tag set {facts.reference}"
         tags = {**(facts.model_tags or {}), **_present(facts.tags)}
         gaps = [
-            *_missing("tag", self.tags, facts.tags, lambda key, value: f"registry tag set {reference} {key}={value}"),
-            *_missing("param", self.params, facts.params, lambda key, value: (
+            *_value_gaps("tag", self.tags, facts.tags, lambda key, value: f"{tag_command} {key}={value}"),
+            *_value_gaps("param", self.params, facts.params, lambda key, value: (
                 f"register the version with --param {key}={value}: parameters do not change later")),
         ]  # fmt: skip
         if self.description and not facts.description.strip():
@@ -96,7 +96,7 @@ class LineageRule(Rule):
     pinned_environment: bool = False
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> LineageRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> LineageRule:
         parts = ("datasets", "clean_commit", "pinned_environment")
         if not keys.values.keys() & set(parts):
             keys.report("", f"needs one of {', '.join(parts)}")
@@ -114,8 +114,8 @@ class LineageRule(Rule):
         }
         return f"lineage: {', '.join(name for name, is_required in parts.items() if is_required)}"
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
-        lineage = facts.lineage or LineageFacts()
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
+        lineage = facts.lineage or OriginFacts()
         gaps: list[Gap] = []
         if self.datasets:
             gaps += _data_gaps(lineage.datasets, facts.reference)
@@ -142,7 +142,7 @@ class CodeRule(Rule):
     refs: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> CodeRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> CodeRule:
         if not keys.values.keys() & {"repository", "refs"}:
             keys.report("", "needs repository or refs")
         return cls(
@@ -159,17 +159,17 @@ class CodeRule(Rule):
         repository = f"code from {self.repository or 'any repository'}"
         return f"{repository} at {' or '.join(self.refs)}" if self.refs else repository
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
-        codes = (facts.lineage or LineageFacts()).codes
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
+        codes = (facts.lineage or OriginFacts()).codes
         remedy = f"register a version with {self.describe()}: from CI, or with --repo, --commit and --branch"
         if not codes:
-            return Finding(False, "no code is recorded", source=f"the lineage of {facts.reference}", remedy=remedy)
+            return RuleFinding(False, "no code is recorded", source=f"the lineage of {facts.reference}", remedy=remedy)
         wrong = [one for one in codes if not self._accepts(one)]
         shown_codes = wrong or list(codes)
-        return Finding(
+        return RuleFinding(
             not wrong,
             f"built from {listed([_code(one) for one in shown_codes])}",
-            [{"repo": one.repo, "ref": _reference(one), "commit": one.commit} for one in shown_codes],
+            [{"repo": one.repo, "ref": _full_reference(one), "commit": one.commit} for one in shown_codes],
             "proved by the identity of CI" if all(one.is_proved for one in shown_codes) else "stated by the run",
             remedy if wrong else None,
         )
@@ -179,7 +179,7 @@ class CodeRule(Rule):
             code.repo is not None
             and repository_addresses.identity(code.repo) == repository_addresses.identity(self.repository)
         )
-        reference = _reference(code)
+        reference = _full_reference(code)
         return is_there and (
             not self.refs or (reference is not None and any(globs.matches(_full(ref), reference) for ref in self.refs))
         )
@@ -222,7 +222,7 @@ def _present(values: Mapping[str, str] | None) -> dict[str, str]:
     return {key: value for key, value in (values or {}).items() if value.strip()}
 
 
-def _missing(
+def _value_gaps(
     noun: str, required: Values, recorded: Mapping[str, str] | None, remedy: Callable[[str, str], str]
 ) -> Iterable[Gap]:
     present = _present(recorded)
@@ -269,11 +269,11 @@ def _environment_gaps(environments: Iterable[EnvironmentFact]) -> Iterable[Gap]:
 
 def _code(code: CodeFact) -> str:
     commit = f" at {code.commit[:12]}" if code.commit else ""
-    reference = _reference(code)
+    reference = _full_reference(code)
     return f"{code.repo or 'an unknown repository'}{commit}{f' on {reference}' if reference else ' without a branch'}"
 
 
-def _reference(code: CodeFact) -> str | None:
+def _full_reference(code: CodeFact) -> str | None:
     return code.ref or (_full(code.branch) if code.branch else None)
 
 
@@ -282,9 +282,9 @@ def _full(ref: str) -> str:
     return ref if ref.startswith("refs/") else _BRANCHES + ref
 
 
-def _of_gaps(gaps: Iterable[Gap], met: str, source: str) -> Finding:
+def _of_gaps(gaps: Iterable[Gap], met: str, source: str) -> RuleFinding:
     missing = list(gaps)
     if not missing:
-        return Finding(True, met, source=source)
+        return RuleFinding(True, met, source=source)
     what, remedies = zip(*missing, strict=True)
-    return Finding(False, "; ".join(what), list(what), source, "; ".join(dict.fromkeys(remedies)))
+    return RuleFinding(False, "; ".join(what), list(what), source, "; ".join(dict.fromkeys(remedies)))

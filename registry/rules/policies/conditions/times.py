@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo, available_timezones
 from registry.rules import suggestions
 from registry.rules.listing import listed
 from registry.rules.policies import json_records
-from registry.rules.policies.facts import Facts, Need, StagingFacts
+from registry.rules.policies.facts import GateFacts, Need, StagingFacts
 from registry.rules.policies.quantities import duration_text, read_duration
-from registry.rules.policies.reading import Keys, choice, flag, list_of, shown, text
+from registry.rules.policies.reading import DocumentKeys, choice, flag, list_of, shown, text
 from registry.rules.policies.rule import Rule, Terms
-from registry.rules.policies.verdicts import Finding
+from registry.rules.policies.verdicts import RuleFinding
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(r"(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)\Z")
@@ -34,7 +34,7 @@ class StagingTimeRule(Rule):
     at_least: timedelta
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> StagingTimeRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> StagingTimeRule:
         return cls(explanation=explanation, at_least=keys.take("at_least", read_duration, timedelta(), required=True))
 
     @property
@@ -44,18 +44,18 @@ class StagingTimeRule(Rule):
     def describe(self) -> str:
         return f"time in staging >= {duration_text(self.at_least)}"
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         staging = facts.staging or StagingFacts()
         source = "the history of the version's stages"
         if staging.since is None:
             remedy = f"registry promote {facts.reference} --to staging, and wait {duration_text(self.at_least)}"
-            return Finding(False, "not in staging", source=source, remedy=remedy)
+            return RuleFinding(False, "not in staging", source=source, remedy=remedy)
         spent = (staging.until or facts.at) - staging.since
         seen = {"since": json_records.as_json(staging.since), "until": json_records.as_json(staging.until)}
         reason = f"in staging for {duration_text(spent)}, since {seen['since']}"
         if spent >= self.at_least:
-            return Finding(True, reason, seen, source)
-        return Finding(False, reason, seen, source, f"wait {_wait(self.at_least - spent)}")
+            return RuleFinding(True, reason, seen, source)
+        return RuleFinding(False, reason, seen, source, f"wait {_wait(self.at_least - spent)}")
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
         return isinstance(old, StagingTimeRule) and self.at_least >= old.at_least
@@ -68,7 +68,7 @@ class NotSupersededRule(Rule):
     kind: ClassVar[str] = "not_superseded"
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> NotSupersededRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> NotSupersededRule:
         return cls(explanation=explanation)
 
     @property
@@ -78,14 +78,14 @@ class NotSupersededRule(Rule):
     def describe(self) -> str:
         return "no newer version in staging"
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         newer = sorted(facts.newer or ())
         source = "the stages of the model's versions"
         if not newer:
-            return Finding(True, "no newer version is in staging", [], source)
+            return RuleFinding(True, "no newer version is in staging", [], source)
         names = [f"{facts.model}:{number}" for number in newer]
         remedy = f"promote {names[-1]} instead, or take the newer ones out of staging: registry archive {names[-1]}"
-        return Finding(False, f"in staging: {listed(names)}", newer, source, remedy)
+        return RuleFinding(False, f"in staging: {listed(names)}", newer, source, remedy)
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
         return isinstance(old, NotSupersededRule)
@@ -109,7 +109,7 @@ class TimeWindowRule(Rule):
     refuses: bool = False
 
     @classmethod
-    def read(cls, keys: Keys, explanation: str | None) -> TimeWindowRule:
+    def read(cls, keys: DocumentKeys, explanation: str | None) -> TimeWindowRule:
         if not keys.values.keys() & {"days", "from", "until", "except"}:
             keys.report("", "needs days, from, until or except: every moment is within it")
         return cls(
@@ -132,7 +132,7 @@ class TimeWindowRule(Rule):
         excepted = f", except {listed([str(one) for one in self.excepted])}" if self.excepted else ""
         return f"{'not ' if self.refuses else ''}{days}{hours} {self.timezone}{excepted}"
 
-    def judge(self, facts: Facts, terms: Terms) -> Finding:
+    def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         moment = facts.at
         seen = {"at": json_records.as_json(moment), "local": self._local_text(moment)}
         passed = self._accepts(moment)
@@ -141,7 +141,7 @@ class TimeWindowRule(Rule):
             next_moment = self._next(moment)
             remedy = f"wait until {self._local_text(next_moment)}" if next_moment else "change the window of the policy"
         reason = f"it is {seen['local']}"
-        return Finding(passed, reason, seen, "the clock of the database", remedy)
+        return RuleFinding(passed, reason, seen, "the clock of the database", remedy)
 
     def _accepts(self, moment: datetime) -> bool:
         """Return whether the window lets pass at a moment."""
