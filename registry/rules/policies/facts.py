@@ -67,16 +67,13 @@ class DatasetFact:
 class CodeFact:
     """Code that the version was built from, as its registration or a later statement has it.
 
-    ``ref`` is a full reference such as ``refs/heads/main``, where one is recorded. ``is_proved``: an identity of CI
-    proved repository and reference; otherwise the run stated them.
+    ``branch`` is a branch, or a full reference such as ``refs/tags/v1``.
     """
 
     repo: str | None = None
     commit: str | None = None
     branch: str | None = None
-    ref: str | None = None
     dirty: bool | None = None
-    is_proved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

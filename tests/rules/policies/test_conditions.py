@@ -42,6 +42,7 @@ def test_metric() -> None:
         Row(named, {"metrics": (metric(math.inf),)}, False, "Infinity"),
         Row({"metric": "auc", "at_most": 5}, {"metrics": (metric(-math.inf),)}, False, "-Infinity"),
         Row({"metric": "auc", "at_most": 1, "at_least": 0.9}, {}, True),
+        Row({"metric": "auc", "at_most": 0.93}, {}, True),
         Row({"metric": "auc", "at_most": 0.92}, {}, False),
         # The latest value counts, whichever order they come in.
         Row(named, {"metrics": (metric(0.8, id=2), metric(0.95, id=1))}, False, "0.8 on holdout"),
@@ -156,8 +157,8 @@ def test_code() -> None:
         Row(repository, code(repo=None), False, "unknown repository"),
         Row(main, code(branch=None), False, "without a branch"),
         Row(main, code(branch="main2"), False),
-        Row(main, code(ref="refs/tags/main"), False, "refs/tags/main"),
-        Row({"refs": ["refs/tags/v*"]}, code(ref="refs/tags/v1.2"), True),
+        Row(main, code(branch="refs/tags/main"), False, "refs/tags/main"),
+        Row({"refs": ["refs/tags/v*"]}, code(branch="refs/tags/v1.2"), True),
         Row({"refs": ["release/*"]}, code(branch="release/1.2"), True),
         Row({"refs": ["release/*"]}, code(branch="release/1/2"), False),
         Row({"refs": ["release/**", "main"]}, code(branch="release/1/2"), True),
@@ -343,11 +344,14 @@ def test_a_refusal_says_what_to_do() -> None:
             "metric", Row({"metric": "auc", "at_least": 0.9},
                           {"metrics": (metric(1), metric(0, "train", TRAIN))}, False)),
         "registry tag set fraud:3 team=a or b": ("required", Row({"tags": {"team": ["a", "b"]}}, {}, False)),
-        "registry request open fraud:3 --to production": ("approvals", Row({"from": ["bo"]}, {}, False)),
+        "registry request open fraud:3 production": ("approvals", Row({"from": ["bo"]}, {}, False)),
         "1 more of bo must approve: registry request approve 12": (
             "approvals", Row({"from": ["bo"]}, {"approvals": ApprovalFacts("12")}, False)),
         "registry check fraud:3 --name bias --status passed": ("check", Row({"name": "bias"}, {}, False)),
     }  # fmt: skip
+    assert verdict("metric", Row({"metric": "auc", "at_least": 1}, {}, False)).remedy == (
+        "record an evaluation with auc >= 1: registry version measure fraud:3 auc=VALUE"
+    )
     for words, (kind, row) in rows.items():
         assert words in (verdict(kind, row).remedy or ""), verdict(kind, row)
 

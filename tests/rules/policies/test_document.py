@@ -95,6 +95,7 @@ def test_each_mistake_says_what_to_write() -> None:
         (rule("metric", metric="auc", at_least=True), "production[0].at_least", "must be a number, not true"),
         (rule("metric", metric="auc", at_least=float("nan")), "production[0].at_least", "finite number, not nan"),
         (rule("metric", metric="auc", at_least=2, at_most=1), "production[0].at_least", "must not be above at_most, 1"),
+        (rule("metric", at_most=1), "production[0].metric", "is required"),
         (rule("metric", metric="auc"), "production[0]", "needs at_least or at_most"),
         (rule("metric", metric=5, at_most=1), "production[0].metric", "must be a text, not 5; write it in quotes"),
         (rule("metric", metric="a", at_most=1, slice="x"), "production[0].slice", "must be key=value"),

@@ -85,7 +85,7 @@ class ApprovalsRule(Rule):
 
     def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         approvals = facts.approvals or ApprovalFacts()
-        opened = f"registry request open {facts.reference} --to {facts.target} --reason TEXT"
+        opened = f"registry request open {facts.reference} {facts.target} --reason TEXT"
         if approvals.request is None:
             return RuleFinding(False, "no request is open", remedy=f"{opened}, and have it approved: {self.describe()}")
         source = f"request {approvals.request}"

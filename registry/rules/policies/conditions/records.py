@@ -170,7 +170,7 @@ class CodeRule(Rule):
             not wrong,
             f"built from {listed([_code(one) for one in shown_codes])}",
             [{"repo": one.repo, "ref": _full_reference(one), "commit": one.commit} for one in shown_codes],
-            "proved by the identity of CI" if all(one.is_proved for one in shown_codes) else "stated by the run",
+            f"the lineage of {facts.reference}",
             remedy if wrong else None,
         )
 
@@ -274,7 +274,7 @@ def _code(code: CodeFact) -> str:
 
 
 def _full_reference(code: CodeFact) -> str | None:
-    return code.ref or (_full(code.branch) if code.branch else None)
+    return _full(code.branch) if code.branch else None
 
 
 def _full(ref: str) -> str:
