@@ -8,6 +8,8 @@ whose target could not be checked.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 from flask import Blueprint, Response, request
@@ -71,10 +73,22 @@ def refused(error: RegistryError) -> Response:
 
 
 def _advised(error: RegistryError) -> str:
-    """Return the detail; for MLflow's clients a refused token comes with the variables that they read it from."""
+    """Return the detail; for MLflow's clients with the variables of a refused token, or with every failed gate."""
     if isinstance(error, errors.Unauthenticated) and request.user_agent.string.startswith("mlflow-"):
         return f"{error.detail}. {LOGIN_ADVICE}"
+    if isinstance(error, errors.GatesUnmet):
+        return _list_failed(error.extras["gates"])
     return error.detail
+
+
+def _list_failed(gates: Sequence[Mapping[str, Any]]) -> str:
+    """Return every failed gate with its remedy: MLflow's clients show the message alone."""
+    failed = [gate for gate in gates if not gate["passed"]]
+    lines = [f"{len(failed)} of {len(gates)} gates {'is' if len(failed) == 1 else 'are'} not met:"]
+    for gate in failed:
+        advice = "; ".join(text for text in (gate["remedy"], gate["explanation"]) if text)
+        lines.append(f"- {gate['description']}: {gate['reason']}" + (f" ({advice})" if advice else ""))
+    return "\n".join(lines)
 
 
 def framework(error: HTTPException) -> Response | HTTPException:

@@ -85,6 +85,8 @@ TRIED: list[tuple[str, str, str, Any]] = [
 # What needs more than a request is brought about by these tests.
 ELSEWHERE = {
     ("register_version", "facts_differ"): "api/test_repeated_registrations.py",
+    ("register_version", "gates_unmet"): "api/test_ways_past_policies.py",
+    ("set_alias", "gates_unmet"): "api/test_ways_past_policies.py",
     ("register_version", "upload_mismatch"): "api/test_deliveries.py",
     ("register_version", "upload_expired"): "api/test_deliveries.py",
     ("purge_version", "in_use"): "api/test_purge.py",

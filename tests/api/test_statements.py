@@ -60,13 +60,13 @@ READS: dict[str, tuple[int, Call]] = {
 }
 # Statements of each call, and its round trips on PostgreSQL, that of the token included.
 WRITES: dict[str, tuple[int, int, Call]] = {
-    "create model": (8, 4, lambda api: api.post("/models", {"name": "other"})),
+    "create model": (9, 4, lambda api: api.post("/models", {"name": "other"})),
     "edit model": (6, 3, lambda api: api.patch("/models/fraud", {"description": "x"})),
     "edit version": (10, 4, lambda api: api.patch(VERSION, {"tags": {"a": "1"}})),
     "measure": (9, 4, lambda api: api.post(f"{VERSION}/metrics", {"metrics": {"auc": 0.9}})),
     "check": (7, 4, lambda api: api.post(f"{VERSION}/checks", {"name": "bias", "status": "passed"})),
     "note": (7, 4, lambda api: api.post(f"{VERSION}/notes", {"text": "why"})),
-    "set alias": (12, 6, lambda api: api.put("/models/fraud/aliases/a", {"version": 2})),
+    "set alias": (13, 6, lambda api: api.put("/models/fraud/aliases/a", {"version": 2})),
     "move to staging": (11, 3, lambda api: api.put(f"{VERSION}/stage", {"stage": "staging", **REASON})),
     "promote": (17, 4, lambda api: api.put(f"{VERSION}/stage", {"stage": "production", **REASON})),
     "roll back": (22, 11, lambda api: api.post("/models/fraud/rollback", REASON)),
@@ -168,7 +168,7 @@ def test_a_registration_with_its_bytes_asks_as_often_as_it_did(app: Flask, api: 
     encoded = {line["sha256"]: b64encode(one).decode() for line, one in zip(lines, contents, strict=True)}
     body = {"files": lines, "contents": encoded, "create_model": True}
     calls = {
-        "new": (29, 13, lambda api: api.post("/models/fraud/versions", body, headers={"Idempotency-Key": "1"})),
+        "new": (30, 13, lambda api: api.post("/models/fraud/versions", body, headers={"Idempotency-Key": "1"})),
         "again": (10, 9, lambda api: api.post("/models/fraud/versions", body, headers={"Idempotency-Key": "2"})),
     }
 

@@ -52,6 +52,25 @@ def test_an_alias_asked_for_with_a_pending_version_is_set_when_it_is_ready(
     assert waiting(app) == 0
 
 
+def test_an_alias_whose_gates_the_version_does_not_meet_when_it_is_ready_is_dropped_with_the_reason(
+    app: Flask, api: Api, registry: RegistryBuilder
+) -> None:
+    registry.create_model()
+    policy = {"policy": 1, "protected_aliases": ["champion"], "production": [{"rule": "required", "tags": ["owner"]}]}
+    expect(200, api.put("/models/fraud/policy", {"document": policy, "reason": "agreed"}))
+
+    refused = pending(api, registry, aliases=["champion", "new"])
+    work(app)
+    dropped, at = entries(api, "alias.dropped"), champion(api)
+    met = pending(api, registry, aliases=["champion"], tags={"owner": "ann"})
+    work(app)
+
+    assert ([entry["version"] for entry in dropped], at) == ([refused], None)
+    assert dropped[0]["reason"].startswith(f"fraud:{refused} cannot go to the alias champion: 1 of 1 gates is not met")
+    assert expect(200, api.get("/models/fraud"))["aliases"] == {"champion": met, "new": refused}
+    assert expect(200, api.get("/models/fraud/history/verification"))["outcome"] == "verified"
+
+
 def test_an_alias_added_to_a_pending_version_is_set_when_it_is_ready(
     app: Flask, api: Api, registry: RegistryBuilder
 ) -> None:

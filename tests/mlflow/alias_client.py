@@ -24,11 +24,23 @@ def told(call, *arguments):
     return found and [found.version, found.status_message]
 
 
+def refusal(call, *arguments):
+    try:
+        call(*arguments)
+    except MlflowException as error:
+        return str(error)
+    return None
+
+
 done = {
     "protected": told(client.set_registered_model_alias, "fraud", "champion", "1"),
     "protected, unverified": told(client.set_registered_model_alias, "fraud", "champion", ELSEWHERE),
     "unverified": told(client.set_registered_model_alias, "fraud", "candidate", ELSEWHERE),
     "resolved": told(client.get_model_version_by_alias, "fraud", "candidate"),
     "delete protected": told(client.delete_registered_model_alias, "fraud", "stable"),
+    "gates": [
+        refusal(client.transition_model_version_stage, "guarded", "1", "Staging"),
+        refusal(client.set_registered_model_alias, "guarded", "live", "1"),
+    ],
 }
 sys.stdout.write(json.dumps(done) + "\n")

@@ -11,7 +11,7 @@ from flask import Flask
 
 from registry.db.session import db
 from registry.services import audit
-from tests.support.api import HOST
+from tests.support.api import HOST, Api
 from tests.support.mlflow_api import MlflowApi
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
@@ -73,6 +73,28 @@ def test_an_archived_version_returns_to_production_by_rollback(
     status, code, message = refusal(mlflow_api.move(2, "Production", archive=True))
     assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
     assert "re-enters production only through staging" in message
+
+
+def test_a_move_or_an_alias_whose_gates_are_not_met_is_refused_with_all_of_them(
+    mlflow_api: MlflowApi, api: Api, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version(stage="staging")
+    needed = [{"rule": "required", "tags": [f"t{index}"], "explanation": "ask #risk"} for index in range(5)]
+    policy = {"policy": 1, "protected_aliases": ["live"], "production": [*needed, {"rule": "size", "at_most": "5 GB"}]}
+    expect(200, api.put("/models/fraud/policy", {"document": policy, "reason": "agreed"}))
+
+    told = (
+        refusal(mlflow_api.move(1, "Production")),
+        refusal(mlflow_api("POST", "/registered-models/alias", name="fraud", alias="live", version="1")),
+    )
+
+    for status, code, message in told:
+        assert (status, code) == (409, "RESOURCE_CONFLICT")
+        assert message.startswith("5 of 6 gates are not met:\n- ")
+        assert all(f"t{index}" in message for index in range(5))
+        assert message.count("ask #risk") == 5
+    assert stages(mlflow_api) == {"1": "Staging"}
+    assert expect(200, api.get("/models/fraud"))["aliases"] == {}
 
 
 def test_a_rollback_by_mlflow_needs_the_permission_to_roll_back(

@@ -13,7 +13,7 @@ from registry.api.schemas.models import ReasonBody, ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
 from registry.db.records import AliasRecord
 from registry.domain.access import Permission
-from registry.domain.errors import Held, NotReady, Stale, TimeUncertain
+from registry.domain.errors import GatesUnmet, Held, NotReady, Stale, TimeUncertain
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, if_match, protected_aliases
 from registry.http.database_position import replicable
@@ -34,7 +34,7 @@ def _recall_protection(outcome: Outcome) -> Protection:
 
 
 @blueprint.route(ALIAS, methods=["PUT"])
-@refuses(Stale, NotReady, Held)
+@refuses(Stale, NotReady, GatesUnmet, Held)
 @conditional
 @blueprint.arguments(AliasBody, example=examples.ALIAS)
 @blueprint.response(
@@ -49,7 +49,7 @@ def set_alias(body: dict[str, Any], model: str, alias: str) -> AliasRecord:
     """Point an alias at a version.
 
     No alias points at a pending or failed version. A protected alias points at ready versions only, and moving it
-    needs the permission version:promote.
+    needs the permission version:promote. One that the policy protects moves under its rules of production.
     """
     return aliases.point(
         model,

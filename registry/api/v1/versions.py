@@ -26,7 +26,7 @@ from registry.api.schemas.versions import (
 )
 from registry.db.records import VersionRecord
 from registry.domain.access import Permission
-from registry.domain.errors import BlobsMissing, FactsDiffer, Held, InUse, UploadExpired, UploadMismatch
+from registry.domain.errors import BlobsMissing, FactsDiffer, GatesUnmet, Held, InUse, UploadExpired, UploadMismatch
 from registry.domain.evaluations import Evaluation
 from registry.domain.registrations import Registration
 from registry.domain.stages import Lifecycle
@@ -59,7 +59,7 @@ def _version_location(registered: Registered) -> str:
 
 
 @blueprint.route("/models/<model:model>/versions", methods=["POST"])
-@refuses(FactsDiffer, BlobsMissing, UploadMismatch, UploadExpired, Held)
+@refuses(FactsDiffer, BlobsMissing, GatesUnmet, UploadMismatch, UploadExpired, Held)
 @takes_manifest
 @blueprint.arguments(VersionBody, example=examples.REGISTRATION)
 @blueprint.response(

@@ -126,10 +126,13 @@ def lock_model_by_id(session: Session, id: str) -> Model:
     return row[0]
 
 
-def next_number(session: Session, name: str) -> int:
-    """Return the first number never used under *name*, also by models deleted, renamed or lost by a restore since."""
+def next_number(session: Session, name: str, *looks: Query) -> int:
+    """Return the first number never used under *name*, also by models deleted, renamed or lost by a restore since.
+
+    The *looks* are executed in the same round trip.
+    """
     query = Query(_NEXT_NUMBER, key=names.name_key(name))
-    writing(session).ask(query)
+    writing(session).ask(query, *looks)
     highest: int = query.rows[0].highest
     return highest
 

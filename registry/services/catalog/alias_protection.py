@@ -18,6 +18,7 @@ from registry.domain.errors import Conflict, Invalid, NotReady
 from registry.domain.states import VersionState
 from registry.rules import names
 from registry.services import audit
+from registry.services.catalog import alias_gates
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import UnitOfWork, unit_of_work
 
@@ -73,13 +74,16 @@ def unprotect(
 ) -> Protection:
     """End the model's own protection of the alias.
 
-    Raises NotFound, Forbidden, or Conflict where the settings protect it in every model.
+    Raises NotFound, Forbidden, or Conflict where the settings or the policy protect it.
     """
     actor.require(Permission.VERSION_PROMOTE)
     with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, model)
+        asked = alias_gates.ask(unit.session, model)
+        locked_model = catalog.lock_model(unit.session, model, *asked)
         if names.lists_alias(alias, protected):
             raise Conflict(f"REGISTRY_PROTECTED_ALIASES protects {alias!r} in every model; an operator can change that")
+        if alias_gates.rules(unit.session, asked, protected).guard(alias):
+            raise Conflict(f"the policy of {model!r} protects the alias {alias!r}; an admin can change the policy")
         before = locked_model.protected_aliases or []
         after = [one for one in before if not names.lists_alias(one, [alias])]
         if after == before:

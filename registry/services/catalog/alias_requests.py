@@ -13,14 +13,16 @@ from registry.db.models import Account, AliasRequest, Model, Version
 from registry.domain import clock
 from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
 from registry.domain.audit import AuditEntryDraft
-from registry.domain.errors import Held
+from registry.domain.errors import GatesUnmet, Held
 from registry.domain.manifest import canonical_digest
 from registry.domain.states import VersionState
 from registry.rules import names
 from registry.services import audit, holds
 from registry.services.audit import sealing
-from registry.services.catalog import aliases, authority
+from registry.services.catalog import alias_gates, aliases, authority
+from registry.services.catalog.alias_gates import AliasRules
 
+REQUESTED = "requested when the version was registered"
 # What the seal covers: all that decides whether, where and in whose name an alias is set.
 SEALED = ("version_id", "alias", "tenure_id", "may_promote", "requested_at", "requested_by", "token_id")
 
@@ -33,12 +35,12 @@ def ask(
     *,
     event: audit.Event,
     actor: Actor,
-    protected: Collection[str],
+    rules: AliasRules,
 ) -> Mapping[str, int | None]:
     """Point the *requested* aliases at the new version, or keep the request while it is pending; *actor* may move them.
 
-    Returns where each alias that was set pointed before. Raises NotReady (see ``authority``),
-    or Held.
+    Those that the policy guards are left to :func:`set_guarded`. Returns where each alias that was set pointed before.
+    Raises NotReady (see ``authority``), or Held.
     """
     if version.state == VersionState.PENDING:
         asked = [
@@ -50,20 +52,39 @@ def ask(
         insert_rows(session, AliasRequest, [row | {"seal": sealing.seal(_sealed(row))} for row in asked])
         return {}
     for alias in requested:
-        authority.require_fit(model, alias, version, protected)
-        refuse_held(session, model, version, alias, protected)
-    return {alias: aliases.move(session, model, alias, version, event=event) for alias in requested}
+        authority.require_fit(model, alias, version, rules.protected)
+        refuse_held(session, model, version, alias, rules.protected)
+    free = [alias for alias in requested if not rules.guard(alias)]
+    return {alias: aliases.move(session, model, alias, version, event=event) for alias in free}
+
+
+def set_guarded(
+    session: Session, model: Model, version: Version, requested: Sequence[str], *, actor: Actor, rules: AliasRules
+) -> None:
+    """Point those of the *requested* aliases that the policy guards at a new version, each with its own entry.
+
+    Those of a pending version wait. Raises GatesUnmet.
+    """
+    if version.state != VersionState.PENDING:
+        for alias in requested:
+            if rules.guard(alias):
+                aliases.assign(session, model, alias, version, rules, actor=actor, reason=REQUESTED, aside=True)
 
 
 def grant(session: Session, model: Model, version: Version, *, protected: Collection[str]) -> None:
     """Set the aliases that waited for the version, which has become ready, each with an entry of its requester.
 
     An alias that was moved after the request stays where it is. So does one that was protected since and whose
-    requester could not promote, and a protected one that a hold keeps from the version; an entry records it. A request
-    without the service's seal, or whose token was revoked since, is dropped by the registry.
+    requester could not promote, a protected one that a hold keeps from the version, and one whose gates the version
+    does not meet; an entry records it. A request without the service's seal, or whose token was revoked since, is
+    dropped by the registry.
     """
     asked = select(AliasRequest).where(AliasRequest.version_id == version.id).order_by(AliasRequest.id)
-    for request in session.scalars(asked).all():
+    waiting = session.scalars(asked).all()
+    if not waiting:
+        return
+    rules = alias_gates.rules_of(session, model, protected)
+    for request in waiting:
         if not sealing.matches(request.seal or "", _sealed({name: getattr(request, name) for name in SEALED})):
             reason = "the request does not bear this registry's seal: it was changed, or written by another program"
             _drop(session, model, version, request, SYSTEM, reason)
@@ -76,15 +97,10 @@ def grant(session: Session, model: Model, version: Version, *, protected: Collec
             )
         elif aliases.tenure_id(session, model, request.alias) != request.tenure_id:
             _drop(session, model, version, request, requester, "the alias was moved since it was requested")
-        elif names.lists_alias(request.alias, model.protected_aliases, protected) and not request.may_promote:
+        elif names.lists_alias(request.alias, model.protected_aliases, rules.protected) and not request.may_promote:
             _drop(session, model, version, request, requester, "the alias was protected since it was requested")
         else:
-            try:
-                refuse_held(session, model, version, request.alias, protected)
-            except Held as held:
-                _drop(session, model, version, request, requester, held.detail)
-            else:
-                _set(session, model, version, request, requester)
+            _set(session, model, version, request, requester, rules)
         session.delete(request)
 
 
@@ -125,9 +141,14 @@ def _requester(session: Session, request: AliasRequest) -> Actor:
     return Actor(account.id, account.name, ActorKind(account.kind), token_id=request.token_id)
 
 
-def _set(session: Session, model: Model, version: Version, request: AliasRequest, requester: Actor) -> None:
-    reason = "requested when the version was registered"
-    aliases.assign(session, model, request.alias, version, actor=requester, reason=reason)
+def _set(
+    session: Session, model: Model, version: Version, request: AliasRequest, requester: Actor, rules: AliasRules
+) -> None:
+    try:
+        refuse_held(session, model, version, request.alias, rules.protected)
+        aliases.assign(session, model, request.alias, version, rules, actor=requester, reason=REQUESTED)
+    except (Held, GatesUnmet) as refused:
+        _drop(session, model, version, request, requester, refused.detail)
 
 
 def _drop(

@@ -26,7 +26,9 @@ from registry.domain.errors import Conflict, NotFound, PreconditionFailed, Stale
 from registry.domain.prompts import is_prompt
 from registry.rules import names
 from registry.services import audit, holds
-from registry.services.catalog import authority
+from registry.services.catalog import alias_gates, authority
+from registry.services.catalog.alias_gates import AliasRules
+from registry.services.gates import verdicts
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import unit_of_work
 
@@ -60,30 +62,30 @@ def point(
     """Point *alias* at the version. When it points there already, nothing is written.
 
     Raises Forbidden for a protected alias when *actor* may not promote, Held for one when a hold concerns the version,
-    NotReady (see ``authority``), or Invalid: the name of a stage points at a prompt's version only.
+    NotReady (see ``authority``), GatesUnmet (see ``alias_gates``), or Invalid: the name of a stage points at a prompt's
+    version only.
     With *expected_current* (a number, or None for "it does not exist") raises Stale when it points elsewhere;
     with *if_match* (a tenure) raises PreconditionFailed when it was moved since.
     """
     validation.require(names.prompt_alias_problem, "alias", alias)
     with unit_of_work(claim) as unit:
-        held = holds.ask(model, number)
-        locked_model, version = catalog.lock_live_version(
-            unit.session, model, number, *governance.share_rules(unit.session), held
-        )
+        held, asked = holds.ask(model, number), alias_gates.ask(unit.session, model)
+        locked_model, version = catalog.lock_live_version(unit.session, model, number, *asked, held)
+        rules = alias_gates.rules(unit.session, asked, protected)
         if not is_prompt(version.source):
             validation.require(names.alias_problem, "alias", alias)
-        authority.require_to_point(actor, locked_model, alias, protected)
-        authority.require_fit(locked_model, alias, version, protected)
+        authority.require_to_point(actor, locked_model, alias, rules.protected)
+        authority.require_fit(locked_model, alias, version, rules.protected)
         before = _current_number(unit.session, locked_model, alias)
         if expected_current is not UNSAID and expected_current != before:
             raise Stale(_stale_text(alias, expected_current, before), holder=before)
         _check_match(unit.session, locked_model, alias, if_match)
         if before != number:
-            if names.lists_alias(alias, locked_model.protected_aliases, protected):
+            if names.lists_alias(alias, locked_model.protected_aliases, rules.protected):
                 holds.refuse_asked(unit.session, held, locked_model, version, f"the protected alias {alias!r}")
-            assign(unit.session, locked_model, alias, version, actor=actor, reason=reason)
+            assign(unit.session, locked_model, alias, version, rules, actor=actor, reason=reason)
         unit.remember(model=locked_model.id, alias=alias, created=before is None)
-        pointed = _read_back(unit.session, locked_model, alias, protected)
+        pointed = _read_back(unit.session, locked_model, alias, rules.protected)
     return replace(pointed.value, created=before is None)
 
 
@@ -97,19 +99,33 @@ def recall(outcome: Outcome, *, protected: Collection[str]) -> AliasRecord:
 
 
 def assign(
-    session: Session, model: Model, alias: str, version: Version, *, actor: Actor, reason: str | None = None
+    session: Session,
+    model: Model,
+    alias: str,
+    version: Version,
+    rules: AliasRules,
+    *,
+    actor: Actor,
+    reason: str | None = None,
+    aside: bool = False,
 ) -> None:
-    """Point *alias* at *version* within the caller's transaction, and record it."""
+    """Point *alias* at *version* within the caller's transaction, and record it; *aside* is as in ``audit.record``.
+
+    Raises GatesUnmet before anything is written.
+    """
+    gates = alias_gates.decide(session, model, alias, version, rules)
     event = audit.begin(model)
     before = move(session, model, alias, version, event=event)
     draft = AuditEntryDraft(
         "alias.set",
         {"model": model.name, "version": version.number, "alias": alias},
         before={"aliases": {alias: before}},
-        after={"aliases": {alias: version.number}},
+        after={"aliases": {alias: version.number}, **(gates.recorded if gates else {})},
         texts=audit.texts(reason=reason),
     )
-    audit.record(session, model, event, draft, actor=actor, version=version)
+    audit.record(session, model, event, draft, actor=actor, version=version, aside=aside)
+    if gates:
+        verdicts.keep(session, gates, model, version, event)
 
 
 def move(session: Session, model: Model, alias: str, version: Version, *, event: audit.Event) -> int | None:
@@ -153,10 +169,12 @@ def remove(
     promote.
     """
     with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, model)
-        authority.require_to_point(actor, locked_model, alias, protected)
+        asked = alias_gates.ask(unit.session, model)
+        locked_model = catalog.lock_model(unit.session, model, *asked)
+        rules = alias_gates.rules(unit.session, asked, protected)
+        authority.require_to_point(actor, locked_model, alias, rules.protected)
         event = audit.begin(locked_model)
-        gone = _current(unit.session, locked_model, alias, protected)
+        gone = _current(unit.session, locked_model, alias, rules.protected)
         _check_match(unit.session, locked_model, alias, if_match)
         version = _end_tenure(unit.session, locked_model, alias, event)
         catalog.touch(locked_model, event.at, revises=False)

@@ -18,6 +18,7 @@ from registry.domain.prompts import PLACEHOLDERS
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
 from registry.rules import names
+from registry.services.catalog import alias_gates
 
 
 def require_to_move(actor: Actor, model: Model, version: Version) -> None:
@@ -40,8 +41,8 @@ def require_to_change(session: Session, actor: Actor, model: Model) -> None:
 def require_to_rename(session: Session, actor: Actor, model: Model, protected: Collection[str]) -> None:
     """Raise Forbidden when the model's name leads to production or by a protected alias, and *actor* may not promote.
 
-    For what changes where a name leads: deletion, restoration, renaming. Costs one statement, and another one where any
-    aliases are protected.
+    For what changes where a name leads: deletion, restoration, renaming. Costs two statements, and another one where
+    any aliases are protected.
     """
     require_to_change(session, actor, model)
     require_to_release(session, actor, model, protected)
@@ -49,6 +50,7 @@ def require_to_rename(session: Session, actor: Actor, model: Model, protected: C
 
 def require_to_release(session: Session, actor: Actor, model: Model, protected: Collection[str]) -> None:
     """Raise Forbidden when a protected alias of the locked model is set and *actor* may not promote."""
+    protected = alias_gates.rules_of(session, model, protected).protected
     if protected or model.protected_aliases:
         current = select(AliasTenure.alias).where(AliasTenure.model_id == model.id, AliasTenure.ended_at.is_(None))
         for alias in session.scalars(current.order_by(AliasTenure.alias)):

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from registry.db import times
-from registry.db.batch import Answer
+from registry.db.batch import Answer, Query
 from registry.db.bulk_insert import insert_whole
 from registry.db.models import FormerName, Model, Tenure, Version
 from registry.db.queries import catalog, lists, pages, records
@@ -30,6 +30,7 @@ from registry.services import audit, known_values
 from registry.services.catalog import authority, tags
 from registry.services.catalog.model_deletion import AT_DELETION
 from registry.services.catalog.model_names import name_taken, refuse_rivals
+from registry.services.gates import assignments, policies
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import unit_of_work
 
@@ -115,7 +116,11 @@ def _create(
     claimed: Mapping[str, Any] | None = None,
 ) -> Model:
     refuse_rivals(session, name)
-    model = _insert_model(session, name, actor=actor, description=description, lifecycle=lifecycle)
+    model_id = str(uuid.uuid4())
+    earlier = assignments.ask_for_earlier(names.name_key(name), model_id)
+    model = _insert_model(
+        session, name, earlier, id=model_id, actor=actor, description=description, lifecycle=lifecycle
+    )
     event = audit.begin(model)
     model.created_at = model.updated_at = model.revised_at = event.at
     model.claimed = dict(claimed) if claimed else None
@@ -129,6 +134,7 @@ def _create(
     after = {"lifecycle": lifecycle.value, "first_number": model.next_number}
     draft = AuditEntryDraft("model.created", {"model": name}, after=after, texts=said)
     audit.record(session, model, event, draft, actor=actor)
+    policies.inherit(session, model, earlier, actor=actor)
     return model
 
 
@@ -313,10 +319,12 @@ def _revise_versions(session: Session, model: Model, at: datetime) -> None:
     session.execute(ours.values(revised_at=at), execution_options={"synchronize_session": False})
 
 
-def _insert_model(session: Session, name: str, *, actor: Actor, description: str, lifecycle: Lifecycle) -> Model:
+def _insert_model(
+    session: Session, name: str, *looks: Query, id: str, actor: Actor, description: str, lifecycle: Lifecycle
+) -> Model:
     now = times.now()
     row = {
-        "id": str(uuid.uuid4()),
+        "id": id,
         "name": name,
         "name_key": names.name_key(name),
         "look": confusables.look(name),
@@ -336,7 +344,7 @@ def _insert_model(session: Session, name: str, *, actor: Actor, description: str
     try:
         # The unique index decides between two that create the name at once. No other transaction can number under the
         # name once the row is there.
-        model.next_number = catalog.next_number(session, name)
+        model.next_number = catalog.next_number(session, name, *looks)
     except IntegrityError as error:
         raise name_taken(name) from error
     return model

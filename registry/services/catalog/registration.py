@@ -31,6 +31,7 @@ from registry.rules import names, paths
 from registry.services import audit
 from registry.services.audit import row_seals
 from registry.services.catalog import (
+    alias_gates,
     alias_requests,
     artifact_owners,
     authority,
@@ -83,7 +84,8 @@ def register(
     A version that has the same files and run already is returned instead, see ``repetition``.
     A version without files whose source is the placeholder of a prompt is a prompt, see ``_register_prompt``.
     Aliases are set when it is ready. Raises NotFound, Invalid, FactsDiffer, Forbidden for a protected alias when
-    *actor* may not promote, or BlobsMissing (with the blobs that must be uploaded first, or that *actor* may not read).
+    *actor* may not promote, GatesUnmet for one that the policy guards, when the version is ready, or BlobsMissing (with
+    the blobs that must be uploaded first, or that *actor* may not read).
     """
     if not registration.files and is_prompt(registration.origin.source):
         return _register_prompt(model, registration, actor=actor, claim=claim)
@@ -91,16 +93,17 @@ def register(
     candidates = repetition.ask_for_candidates(model, sealed.digest, registration)
     blobs = artifacts.ask_for_blobs({file.sha256 for file in sealed.files}, actor=actor, locked=True)
     with unit_of_work(claim) as unit:
+        asked = alias_gates.ask(unit.session, model)
+        looks = [candidates, *blobs, *(asked if registration.aliases else ())]
         try:
-            locked_model = catalog.lock_model(unit.session, model, candidates, *blobs)
+            locked_model = catalog.lock_model(unit.session, model, *looks)
         except (NotFound, Deleted):
             if not registration.delivery.create_model:
                 raise
-            locked_model = _create_model(unit.session, model, candidates, *blobs, actor=actor, lifecycle=lifecycle)
+            locked_model = _create_model(unit.session, model, *looks, actor=actor, lifecycle=lifecycle)
+        rules = alias_gates.rules(unit.session, asked, protected)
         if not registration.anew and (
-            twin := repetition.settle(
-                unit.session, locked_model, candidates, registration, actor=actor, protected=protected
-            )
+            twin := repetition.settle(unit.session, locked_model, candidates, registration, actor=actor, rules=rules)
         ):
             existing = Registered(False, twin.version, twin.updated)
             unit.remember(
@@ -108,7 +111,7 @@ def register(
             )
             return existing
         for alias in registration.aliases:
-            authority.require_to_point(actor, locked_model, alias, protected)
+            authority.require_to_point(actor, locked_model, alias, rules.protected)
         state, keys = _check_blobs(unit.session, sealed, actor, blobs)
         event = audit.begin(locked_model)
         version = insert_version(
@@ -119,12 +122,13 @@ def register(
             insert_object(unit.session, refresh_row(version, registration.follows, event=event, actor=actor))
         tags.give(unit.session, version, registration.tags)
         left = alias_requests.ask(
-            unit.session, locked_model, version, registration.aliases, event=event, actor=actor, protected=protected
+            unit.session, locked_model, version, registration.aliases, event=event, actor=actor, rules=rules
         )
         if registration.area is not None:
             artifact_owners.release(unit.session, version, registration.area, actor=actor, at=event.at)
         draft = _draft_entry(locked_model, version, registration, left, written | blob_facts(keys))
         audit.record(unit.session, locked_model, event, draft, actor=actor, version=version)
+        alias_requests.set_guarded(unit.session, locked_model, version, registration.aliases, actor=actor, rules=rules)
         unit.remember(model=version.model_id, number=version.number, created=True, updated=[])
         registered = records.read_back(unit.session, version)
     return Registered(True, registered.value)
@@ -356,7 +360,7 @@ def _draft_entry(
         after={"state": version.state, "files": version.file_count, "size": str(version.size)}
         | _run_state(version)
         | ({"aliases": dict.fromkeys(left, version.number)} if left else {})
-        | ({"requested_aliases": sorted(requested)} if (requested := registration.aliases) and not left else {}),
+        | ({"requested_aliases": sorted(requested)} if (requested := set(registration.aliases) - left.keys()) else {}),
         digests=({"manifest": version.manifest_digest} if version.manifest_digest else {})
         | {"lineage": version.lineage_digest},
         texts=audit.texts(

@@ -9,7 +9,7 @@ the times and the person of the run are not compared, because each attempt of a 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from registry.domain.registrations import Registration
 from registry.domain.states import RunState, VersionState
 from registry.services import audit
 from registry.services.catalog import alias_requests, aliases, authority, measurements, versions
+from registry.services.catalog.alias_gates import AliasRules
 from registry.services.lineage import recording
 
 CANDIDATES = 10  # versions of the same files and run that are compared, the newest ones
@@ -61,7 +62,7 @@ def settle(
     registration: Registration,
     *,
     actor: Actor,
-    protected: Collection[str],
+    rules: AliasRules,
 ) -> Twin | None:
     """Return the version that the registration means, with what ``update`` has added; None for a new one.
 
@@ -78,7 +79,7 @@ def settle(
         if not changed:
             return Twin(record)
         if registration.update and all(one.addable for one in changed):
-            _add_facts(session, model, version, registration, changed, actor=actor, protected=protected)
+            _add_facts(session, model, version, registration, changed, actor=actor, rules=rules)
             return Twin(records.version_record(session, version), [one.fact for one in changed])
         refused = refused or (version, changed)
     if refused is None:
@@ -226,14 +227,14 @@ def _add_facts(
     additions: Sequence[Difference],
     *,
     actor: Actor,
-    protected: Collection[str],
+    rules: AliasRules,
 ) -> None:
     """Add to the version what may be added, each kind with its own audit entry."""
     actor.require(Permission.VERSION_EDIT)
     new = {kind: [one for one in additions if one.fact.partition(".")[0] == kind] for kind in _KINDS}
     asked = [one.fact.partition(".")[2] for one in new["aliases"]]
     for alias in asked:
-        authority.require_to_point(actor, model, alias, protected)
+        authority.require_to_point(actor, model, alias, rules.protected)
     measured = {one.fact for one in new["metrics"]}
     for one in registration.measured:
         added = {
@@ -258,12 +259,12 @@ def _add_facts(
         )
     if waiting:
         event = audit.begin(model)
-        alias_requests.ask(session, model, version, asked, event=event, actor=actor, protected=protected)
+        alias_requests.ask(session, model, version, asked, event=event, actor=actor, rules=rules)
         return
     for alias in asked:
-        authority.require_fit(model, alias, version, protected)
-        alias_requests.refuse_held(session, model, version, alias, protected)
-        aliases.assign(session, model, alias, version, actor=actor, reason="registered again with update")
+        authority.require_fit(model, alias, version, rules.protected)
+        alias_requests.refuse_held(session, model, version, alias, rules.protected)
+        aliases.assign(session, model, alias, version, rules, actor=actor, reason="registered again with update")
 
 
 _KINDS = ("metrics", "tags", "description", "aliases")

@@ -26,7 +26,7 @@ from registry.domain.prompts import is_prompt
 from registry.domain.stages import SERVING, Lifecycle, Stage, kind_of
 from registry.domain.states import VersionState
 from registry.services import audit
-from registry.services.catalog import alias_requests, aliases, authority, tags, tenures
+from registry.services.catalog import alias_gates, alias_requests, aliases, authority, tags, tenures
 from registry.services.idempotency import Claim, Outcome
 from registry.services.lineage import recording
 from registry.services.unit_of_work import unit_of_work
@@ -175,8 +175,10 @@ def delete_(
         is_freed = locked_model.lifecycle == Lifecycle.OPEN or is_prompt(version.source)
         if is_freed and version.state != VersionState.DELETED:
             authority.require_to_move(actor, locked_model, version)
-            for alias in aliases.pointing_at(unit.session, version):
-                authority.require_to_point(actor, locked_model, alias, protected)
+            if pointing := aliases.pointing_at(unit.session, version):
+                rules = alias_gates.rules_of(unit.session, locked_model, protected)
+                for alias in pointing:
+                    authority.require_to_point(actor, locked_model, alias, rules.protected)
             return _mark_freed(unit.session, locked_model, version, actor=actor, reason=reason)
         _refuse_if_used(unit.session, locked_model, version)
         return _mark_version(

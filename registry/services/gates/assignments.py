@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select, union_all
 from sqlalchemy.orm import aliased
 
 from registry.db.batch import Query
 from registry.db.fixed_statements import FixedStatement
-from registry.db.models import PolicyAssignment
+from registry.db.models import FormerName, Model, PolicyAssignment
 from registry.db.queries import catalog
 
 
@@ -43,6 +43,21 @@ _LATEST_BY_NAME = FixedStatement(latest(catalog.live_id(bindparam("model"))))
 _LATEST_DEFAULT = FixedStatement(latest(None))
 
 
+def _select_latest_of_name() -> FixedStatement:
+    """Return the selection of the latest assignment of the last model that had the name ``key``, but for ``model``."""
+    other = Model.id != bindparam("model")
+    deleted = select(Model.id, Model.deleted_at.label("ended_at")).where(Model.name_key == bindparam("key"), other)
+    renamed = select(FormerName.model_id, FormerName.ended_at).where(
+        FormerName.name_key == bindparam("key"), FormerName.model_id != bindparam("model")
+    )
+    ever = union_all(deleted, renamed).subquery()
+    last = select(ever.c.id).order_by(ever.c.ended_at.desc()).limit(1).scalar_subquery()
+    return FixedStatement(latest(last))
+
+
+_LATEST_OF_NAME = _select_latest_of_name()
+
+
 def ask_for_current(model: str | None) -> Query:
     """Return the query for the assignment that guards the live model of that name; None: for the default one.
 
@@ -59,3 +74,8 @@ def ask_for_current_of(model_id: str) -> Query:
 def ask_for_latest(model: str | None) -> Query:
     """Return the query for the latest assignment of the live model of that name itself; None: of the default policy."""
     return Query(_LATEST_DEFAULT) if model is None else Query(_LATEST_BY_NAME, model=model)
+
+
+def ask_for_earlier(name_key: str, model_id: str) -> Query:
+    """Return the query for the latest own assignment of the last model that had the name, but for *model_id*."""
+    return Query(_LATEST_OF_NAME, key=name_key, model=model_id)

@@ -123,6 +123,26 @@ def remove(
         return _assign(unit, chain, latest, None, reason=reason, actor=actor)
 
 
+def inherit(session: Session, model: Model, earlier: Query, *, actor: Actor) -> None:
+    """Let the own policy of the last model of that name, which was deleted or renamed, guard a new *model*.
+
+    Within the transaction that creates the model; *earlier* is the executed ``assignments.ask_for_earlier``.
+    """
+    if not earlier.rows or (digest := earlier.rows[0].digest) is None:
+        return
+    event = audit.begin(model)
+    row = {"model_id": model.id, "number": 1, "digest": digest, "started_at": event.at, "started_entry": event.uid}
+    draft = AuditEntryDraft(
+        "policy.set",
+        {"model": model.name},
+        before={"policy": None},
+        after={"policy": digest, "number": 1},
+        texts=audit.texts(reason="it guarded the last model of this name"),
+    )
+    audit.record(session, model, event, draft, actor=actor, aside=True)
+    insert_whole(session, PolicyAssignment, row)
+
+
 def show(model: str | None) -> PolicyRecord:
     """Return the policy that guards the model: its own, else the default one, which None names. Raises NotFound."""
     with reading() as session:

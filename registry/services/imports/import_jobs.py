@@ -32,7 +32,16 @@ from registry.domain.stages import Lifecycle
 from registry.domain.states import ImportState, JobState, VersionState
 from registry.services import audit, background_jobs, leases
 from registry.services.audit import row_seals
-from registry.services.catalog import alias_requests, aliases, authority, model_deletion, models, registration, versions
+from registry.services.catalog import (
+    alias_gates,
+    alias_requests,
+    aliases,
+    authority,
+    model_deletion,
+    models,
+    registration,
+    versions,
+)
 from registry.services.idempotency import Claim, Outcome
 from registry.services.imports import copy, import_kinds
 from registry.services.imports.copy import ImportJob, Job, TakenImport
@@ -79,8 +88,10 @@ def request(
             locked_model, made = models.lock_or_create(unit.session, model, actor=actor, default=lifecycle)
         else:
             locked_model, made = catalog.lock_model(unit.session, model), False
-        for alias in import_request.registration.aliases:
-            authority.require_to_point(actor, locked_model, alias, protected)
+        if requested := import_request.registration.aliases:
+            rules = alias_gates.rules_of(unit.session, locked_model, protected)
+            for alias in requested:
+                authority.require_to_point(actor, locked_model, alias, rules.protected)
         event = audit.begin(locked_model)
         row = Import(
             id=str(uuid.uuid4()),
