@@ -101,14 +101,15 @@ def test_tiles_and_bundles_lead_to_the_root_that_was_signed(app: Flask, api: Api
     nodes = TileNodes(long, lambda tile: api.get(TILE + tile.path).data)
     bundles = [decode_bundle(api.get(TILE + one.path).data, one.width) for one in bundles_of(long)]
     first, *_, last = [one for one in tiles_of(long) if one.level == 0]
+    entries = entries_of(api)
 
     assert root(long, nodes) == checkpoint.root
-    assert [data for bundle in bundles for data in bundle] == [leaf_data(body_of(one)) for one in entries_of(api)]
+    assert [data for bundle in bundles for data in bundle] == [leaf_data(body_of(one)) for one in entries]
     assert "immutable" in api.get(TILE + first.path).headers["Cache-Control"]
     assert "immutable" not in api.get(TILE + last.path).headers["Cache-Control"]
     assert api.get(f"{TILE}0/000.p/17").data == api.get(TILE + first.path).data[: 17 * 32]
     positions = (0, 255, 256, long - 1)
-    uids = [json.loads(body_of(entries_of(api)[position]))["id"] for position in positions]
+    uids = [json.loads(body_of(entries[position]))["id"] for position in positions]
     assert [TlogProof.parse(api.get(f"/audit/{uid}/proof").data).index for uid in uids] == list(positions)
 
     with app.app_context(), transaction() as session:

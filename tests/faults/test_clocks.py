@@ -225,6 +225,7 @@ def test_a_process_whose_clock_is_days_ahead_ends_no_upload_and_forgets_no_key(
 
 
 @pytest.mark.fault("F35")
+@pytest.mark.share(0)  # the first and the next test set clocks too
 @JUMPING
 @pytest.mark.parametrize("offset", ["+3600", "-3600"])
 def test_nothing_is_dated_by_a_clock_that_was_set_while_a_server_runs(

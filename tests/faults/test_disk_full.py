@@ -80,6 +80,7 @@ def test_a_full_disk_keeps_nothing_of_an_upload_and_takes_it_when_there_is_room(
     assert make_invariants(storage_url=f"file://{disk}").assert_sound() == {"fraud:1": "ready"}
 
 
+@pytest.mark.share(0)  # beside the other tests of a full disk; the client's patience is tested in tests/client
 @SIZES
 def test_a_client_goes_on_by_itself_when_there_is_room_again(
     fleet: Fleet, disk: Path, file: Path, make_invariants: Callable[..., Invariants]

@@ -66,6 +66,7 @@ def test_two_clients_that_send_the_same_bytes_of_one_run_make_one_version_and_on
     assert len(invariants.objects()) == rounds
 
 
+@pytest.mark.share(0)  # beside the test above
 @pytest.mark.parametrize("size", SIZES)
 def test_clients_of_different_models_share_the_bytes(
     start: StartFleet, make_invariants: Callable[..., Invariants], database: Database, tmp_path: Path, size: str

@@ -47,6 +47,7 @@ def ask_for_everything(server: Server) -> int:
     return len(paths)
 
 
+@pytest.mark.share(0)  # beside the file system that fills while a server runs
 def test_a_server_that_starts_without_room_for_its_counts_serves_and_counts_later(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", size="2m") as disk:
         fill(disk)

@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 import pytest
 
 SHARES = {
-    "faults": 24,
+    "faults": 96,
     "races": 6,
     "storage": 6,
     **dict.fromkeys(("api", "cli", "client", "deploy", "migrations", "mlflow", "services"), 6),

@@ -103,6 +103,7 @@ def test_a_worker_killed_in_the_middle_of_a_file_is_replaced(
     assert_verified_once(invariants)
 
 
+@pytest.mark.share(0)  # beside the tests of one kill; clients and servers are always killed at random too
 @KILLS
 def test_workers_killed_at_random_verify_each_version_once(
     start: StartFleet, invariants: Invariants, tmp_path: Path, kills: int

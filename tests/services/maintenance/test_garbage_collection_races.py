@@ -102,7 +102,7 @@ def test_bytes_that_are_being_registered_are_passed_over_without_waiting(
 
 @pytest.mark.fault("F34")
 @pytest.mark.parametrize(
-    "rounds", [pytest.param(25, id="25-rounds"), pytest.param(1000, id="1000-rounds", marks=[pytest.mark.slow, LONG])]
+    "rounds", [pytest.param(10, id="10-rounds"), pytest.param(1000, id="1000-rounds", marks=[pytest.mark.slow, LONG])]
 )
 def test_bytes_collected_while_they_are_registered_are_there_or_the_version_is_not(
     maintenance: StoreMaintenance,
@@ -149,7 +149,7 @@ def test_bytes_collected_while_they_are_registered_are_there_or_the_version_is_n
 
 @pytest.mark.fault("F34")
 @pytest.mark.parametrize(
-    "rounds", [pytest.param(25, id="25-rounds"), pytest.param(1000, id="1000-rounds", marks=[pytest.mark.slow, LONG])]
+    "rounds", [pytest.param(10, id="10-rounds"), pytest.param(1000, id="1000-rounds", marks=[pytest.mark.slow, LONG])]
 )
 def test_bytes_that_come_again_while_they_are_collected_are_kept(
     maintenance: StoreMaintenance,

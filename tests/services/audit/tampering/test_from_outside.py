@@ -21,6 +21,7 @@ from registry.db.session import db
 from registry.rules.audit_log.entries import leaf_hash
 from tests.services.audit.tampering.attacks import ATTACKS
 from tests.services.audit.tampering.test_tampering import OnSqlite
+from tests.support.variants import SomeOf
 
 # What each attack of the list makes the registry answer wrongly, as an auditor finds it.
 FOUND = {
@@ -76,16 +77,17 @@ def outside(quick_disk: Path, make_settings: Callable[..., Settings]) -> Iterato
     outside.forget_connections()
 
 
-def test_an_untouched_registry_is_whole_and_a_falsified_answer_is_found(outside: Outside) -> None:
+def test_an_untouched_registry_is_whole_and_a_falsified_answer_is_found(outside: Outside, some_of: SomeOf) -> None:
     attacks = {attack.name: attack.sql for attack in ATTACKS}
     found = {"nothing": outside.unlike()}
-    for name in FOUND:
+    expected = dict(some_of(FOUND.items(), 2))
+    for name in expected:
         assert outside.lived.attempt(*attacks[name])
         found[name] = outside.unlike()
         outside.lived.put_back()
 
     assert found.pop("nothing") == {}
-    assert {name: expected in str(found[name]) for name, expected in FOUND.items()} == dict.fromkeys(FOUND, True), found
+    assert {name: text in str(found[name]) for name, text in expected.items()} == dict.fromkeys(expected, True), found
 
 
 def test_entries_that_were_changed_with_or_without_their_hashes_are_found(outside: Outside) -> None:
