@@ -37,6 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "rollback": "commands.stages:rollback",
         "demote": "commands.stages:demote",
         "archive": "commands.stages:archive",
+        "hold": "commands.hold:hold",
         "gate": "commands.gate:gate",
         "check": "commands.checks:check",
         "checks": "commands.checks:checks",

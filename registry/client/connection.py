@@ -11,6 +11,7 @@ from typing import Self
 
 from registry.client.api.aliases import Aliases
 from registry.client.api.audit import Audit
+from registry.client.api.holds import Holds
 from registry.client.api.imports import Imports
 from registry.client.api.jobs import Jobs
 from registry.client.api.lineage import Lineage
@@ -83,6 +84,7 @@ class Connection:
         self.audit = Audit(self._transport)
         self.search = Search(self._transport)
         self.lineage = Lineage(self._transport)
+        self.holds = Holds(self._transport)
         self.tokens = Tokens(self._transport)
         self.overview = Overview(self._transport)
 

@@ -151,8 +151,9 @@ def _describe_version(version: Record) -> str:
     metrics = [f"{key}={value:.4g}" for key, value in version["metrics"].items()]
     more = ["…"] if len(metrics) > _SHOWN else []
     damaged = ["damaged"] if version.get("damaged") else []
+    held = ["held"] if version.get("holds") else []
     run = ["run unfinished"] if version.get("run_state") == "unfinished" else []
-    parts = [version["state"], *damaged, *run, *stage, *files, *aliases, *metrics[:_SHOWN], *more]
+    parts = [version["state"], *damaged, *held, *run, *stage, *files, *aliases, *metrics[:_SHOWN], *more]
     return f"{version['model']}:{version['number']} {', '.join(parts)}"
 
 
@@ -182,7 +183,8 @@ def _holder(holder: Record) -> str:
     what = holder.get("stage") or f"@{holder['alias']}"
     actor = holder["actor"]
     until = f" until {_to_seconds(holder['until'])}" if holder["until"] else ""
-    return f"{holder['model']}:{holder['number']} {what} since {_to_seconds(holder['since'])}{until}, by {actor}"
+    held = ", held" if holder.get("holds") else ""
+    return f"{holder['model']}:{holder['number']} {what} since {_to_seconds(holder['since'])}{until}, by {actor}{held}"
 
 
 def _describe_entry(entry: Record) -> str:

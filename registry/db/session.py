@@ -175,7 +175,7 @@ def reading(*, snapshot: bool = False) -> Iterator[Session]:
 
 @contextmanager
 def joined() -> Iterator[Session]:
-    """Run queries that write nothing: in the open transaction, or in one of their own as :func:`reading` does."""
+    """Run queries that write nothing: in the open transaction, or in a new one as :func:`reading` does."""
     session = db.session()
     if session.in_transaction():
         yield session

@@ -45,8 +45,8 @@ HOLD = "/holds/<number:hold>"
 def place_hold(body: dict[str, Any]) -> Placed:
     """Place a hold on a version, on data, or on a base model.
 
-    A held version enters neither staging nor production, and no protected alias points at it anew (409 held). One that
-    is in a stage stays there, and every response that resolves it has the hold in `holds`. A hold on data or on a base
+    A held version enters neither staging nor production, and cannot be given a protected alias (409 held). One that is
+    in a stage stays there, and every response that resolves it has the hold in `holds`. A hold on data or on a base
     model holds every version downstream by the lineage, those that are registered later too.
 
     `rollback` takes a version out of production in the same act, or refuses both.

@@ -59,9 +59,9 @@ def inventory(session: Session, as_of: str | None, stage: Stage, filter: str | N
 @click.command()
 @connected
 def attention(session: Session) -> None:
-    """Show versions that need attention: damaged, without recorded lineage, pending for too long, or failed.
+    """Show versions that need attention: held, damaged, without recorded lineage, pending for too long, or failed.
 
-    Damage and missing lineage are reported for versions in production only.
+    Holds, damage and missing lineage are reported for versions in production only.
 
     \b
     Example:
@@ -79,6 +79,7 @@ def attention(session: Session) -> None:
 def _serving_row(serving: ServingView) -> list[object]:
     version = f"{serving['model']}:{serving['number']}"
     marks = [word for word in ("damaged", "uncertain") if serving[word]]
+    marks += ["held"] if serving.get("holds") else []
     now = "none" if serving["now"] is None else str(serving["now"])
     stage = " ".join([serving["stage"], *marks])
     return [Whole(version), stage, Moment(serving["since"]), now, serving["actor"], serving["reason"] or ""]

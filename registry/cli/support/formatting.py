@@ -85,6 +85,7 @@ def version(view: VersionView, report: ReproducibilityView | None = None) -> Non
         [
             ("description", view["description"]),
             ("problem", view["state_reason"]),
+            ("held", holds(view)),
             ("past gates", _past_gates(view)),
             ("aliases", view["aliases"]),
             ("registered", f"{when(view['created_at'])} by {view['created_by']}"),
@@ -103,6 +104,15 @@ def version(view: VersionView, report: ReproducibilityView | None = None) -> Non
             ("purged", _purged(view)),
         ]
     )
+
+
+def holds(view: VersionView) -> str | None:
+    """Return the active holds on the version; None without any, or from an older registry."""
+    texts = [
+        f"{hold['id']}{'' if hold['kind'] == 'version' else ' on ' + hold['target']}: {hold['reason'] or 'redacted'}"
+        for hold in view.get("holds", ())
+    ]
+    return "; ".join(texts) or None
 
 
 def _past_gates(view: VersionView) -> str | None:

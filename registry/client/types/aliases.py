@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-from registry.client.types.versions import BrokenGlassView
+from registry.client.types.versions import BrokenGlassView, HoldNoticeView
 
 
 class AliasView(TypedDict):
@@ -23,6 +23,7 @@ class AliasView(TypedDict):
     actor: str
     reason: str | None
     break_glass: NotRequired[BrokenGlassView | None]
+    holds: NotRequired[list[HoldNoticeView]]
     state: Literal["unverified", "pending", "ready", "failed", "deleted"]
     protected: bool
 

@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 from registry.client.types.stages import HolderView
 
-ConcernKind = Literal["damaged", "waiting", "failed", "unrecorded"]
+ConcernKind = Literal["held", "damaged", "break_glass", "waiting", "failed", "unrecorded"]
 
 
 class ServingView(HolderView):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-from registry.client.types.versions import BrokenGlassView, Stage, VersionView
+from registry.client.types.versions import BrokenGlassView, HoldNoticeView, Stage, VersionView
 
 
 class MovedView(TypedDict):
@@ -39,6 +39,7 @@ class HolderView(TypedDict):
     actor: str
     reason: str | None
     break_glass: NotRequired[BrokenGlassView | None]
+    holds: NotRequired[list[HoldNoticeView]]
 
 
 class StagesView(TypedDict):

@@ -65,10 +65,24 @@ class BrokenGlassView(TypedDict):
     entry: str
 
 
+class HoldNoticeView(TypedDict):
+    """An active hold on a version; ``certain`` is False where its lineage is too large to decide."""
+
+    id: int
+    kind: Literal["version", "data", "model"]
+    target: str
+    reason: str | None
+    placed_at: str
+    placed_by: str
+    entry: str
+    certain: bool
+
+
 class VersionView(TypedDict):
     """A version. ``metrics`` has the latest value of each, on any data; ``evaluations`` those on named datasets.
 
-    ``damaged``: stored bytes of a file are missing or corrupt; an older registry omits it and ``break_glass``.
+    ``damaged``: stored bytes of a file are missing or corrupt; an older registry omits it, ``break_glass`` and
+    ``holds``, the active ones.
     """
 
     model: str
@@ -78,6 +92,7 @@ class VersionView(TypedDict):
     stage: Stage
     rolled_back: bool
     break_glass: NotRequired[BrokenGlassView | None]
+    holds: NotRequired[list[HoldNoticeView]]
     manifest_digest: str | None
     file_count: int
     size: int
