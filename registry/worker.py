@@ -27,7 +27,7 @@ from registry.services import audit, leases, sealed_log
 from registry.services.artifacts import mlflow_sources, multipart
 from registry.services.imports import import_jobs, import_kinds, run_refreshes, upstream
 from registry.services.imports.import_kinds import Kind
-from registry.services.integrity import scrubbing, store_ownership
+from registry.services.integrity import file_formats, scrubbing, store_ownership
 from registry.services.maintenance import cleanup, garbage_collection, heartbeats, secret_keys
 from registry.services.monitoring import health, table_counts
 from registry.services.uploads import verification
@@ -37,6 +37,7 @@ IDLE_SECONDS = 1.0
 SEALING_SECONDS = 0.5
 FAILED_SECONDS = 5.0
 REFRESH_SECONDS = 2.0
+FORMATS_SECONDS = 15.0
 UPKEEP_SECONDS = 60.0
 CHECKPOINT_SECONDS = 600.0
 PARTING_SECONDS = 10.0
@@ -205,6 +206,9 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
     def hash_artifacts() -> bool:
         return multipart.hash_next(store=store)
 
+    def recognise_formats() -> bool:
+        return file_formats.recognise_next(store=store)
+
     def refresh_runs() -> bool:
         return run_refreshes.refresh_next(upstreams=adapters.upstreams)
 
@@ -241,6 +245,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
         [Round("verification", IDLE_SECONDS, verify)],
         [Round("imports", IDLE_SECONDS, fetch)],
         [Round("artifacts", IDLE_SECONDS, hash_artifacts)],
+        [Round("file_formats", FORMATS_SECONDS, recognise_formats)],
         [Round("run_refreshes", REFRESH_SECONDS, refresh_runs)],
         [
             Round("upkeep", UPKEEP_SECONDS, keep_up),

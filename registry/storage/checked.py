@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from typing import IO
 
@@ -102,13 +103,24 @@ class Store:
         """Stream an object; close it before its end to stop. Raises BlobsMissing at once, not at the first chunk."""
         keys.require_ours(key)
         chunks = self.driver.read(key)
+        with self._naming_missing(key), self._guard.operation("read", key):
+            first = next(chunks, b"")
+        return self._rest(key, first, chunks)
+
+    def read_part(self, key: str, offset: int, length: int) -> bytes:
+        """Return *length* bytes of an object that has them at *offset*. Raises BlobsMissing."""
+        keys.require_ours(key)
+        with self._naming_missing(key), self._guard.operation("read_part", key):
+            return self.driver.read_part(key, offset, length)
+
+    @contextmanager
+    def _naming_missing(self, key: str) -> Iterator[None]:
+        """Turn Missing into BlobsMissing."""
         try:
-            with self._guard.operation("read", key):
-                first = next(chunks, b"")
+            yield
         except Missing as error:
             missing = [] if keys.is_incoming(key) else [keys.digest_of(key)]
             raise BlobsMissing("the artifact store has lost these bytes", missing=missing) from error
-        return self._rest(key, first, chunks)
 
     def delete(self, key: str) -> None:
         """Delete the object if it exists."""

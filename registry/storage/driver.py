@@ -146,6 +146,9 @@ class Driver(Protocol):
     def read(self, key: str) -> Iterator[bytes]:
         """Stream an object in chunks of bounded size. Raises Missing."""
 
+    def read_part(self, key: str, offset: int, length: int) -> bytes:
+        """Return *length* bytes, at least one, that begin at *offset* within the object. Raises Missing."""
+
     def delete(self, key: str) -> None:
         """Delete the object if it exists."""
 

@@ -118,6 +118,15 @@ class LocalDriver:
             while chunk := file.read(CHUNK):
                 yield chunk
 
+    def read_part(self, key: str, offset: int, length: int) -> bytes:
+        """Return some bytes of an object. Raises Missing."""
+        try:
+            with self._path(key).open("rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except FileNotFoundError as error:
+            raise Missing(key) from error
+
     def delete(self, key: str) -> None:
         """Delete the object if it exists. Its directory stays: another upload may be about to use it."""
         self._path(key).unlink(missing_ok=True)

@@ -38,7 +38,9 @@ from registry.storage.s3_multipart import S3Parts
 from registry.storage.s3_pin import PinObject
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
 __all__ = ["ChecksumMode", "S3Driver"]
 _EXISTS = frozenset({409, 412})  # the condition does not hold, or another conditional write is under way
@@ -157,15 +159,28 @@ class S3Driver:
 
     def read(self, key: str) -> Iterator[bytes]:
         """Stream an object in chunks. Raises Missing."""
+        body = self._open(key)
+        with naming_errors(), body:
+            yield from body.iter_chunks(CHUNK)
+
+    def read_part(self, key: str, offset: int, length: int) -> bytes:
+        """Return some bytes of an object. Raises Missing."""
+        body = self._open(key, f"bytes={offset}-{offset + length - 1}")
+        with naming_errors(), body:
+            return body.read()
+
+    def _open(self, key: str, span: str = "") -> StreamingBody:
+        """Request an object, or the bytes of a range. Raises Missing."""
+        request: GetObjectRequestTypeDef = {"Bucket": self.bucket, "Key": self._prefix + key}
+        if span:
+            request["Range"] = span
         try:
             with naming_errors():
-                body = self._clients.client.get_object(Bucket=self.bucket, Key=self._prefix + key)["Body"]
+                return self._clients.client.get_object(**request)["Body"]
         except Denied as denied:
             if self._is_absent(key):
                 raise Missing(f"there is no object {key}") from denied
             raise
-        with naming_errors(), body:
-            yield from body.iter_chunks(CHUNK)
 
     def delete(self, key: str) -> None:
         """Delete the object if it exists."""

@@ -55,6 +55,8 @@ def test_bytes_that_were_put_come_back_equal(backend: Backend, data: bytes) -> N
     assert found.size == len(data)
     assert backend.store.stat(blob.key) == found
     assert b"".join(backend.store.read(blob.key)) == data
+    if data:
+        assert backend.store.read_part(blob.key, len(data) // 3, 5) == data[len(data) // 3 :][:5]
     assert backend.get(backend.download_url(blob)).content == data
 
 
@@ -297,6 +299,8 @@ def test_what_was_never_put_is_absent(backend: Backend) -> None:
     with pytest.raises(BlobsMissing) as refusal:
         backend.store.read(blob.key)
     assert refusal.value.extras["missing"] == [blob.sha256]
+    with pytest.raises(BlobsMissing):
+        backend.store.read_part(blob.key, 0, 1)
     with pytest.raises(Conflict, match="no bytes arrived"):
         backend.store.verify(blob.key, sha256=blob.sha256, size=blob.size)
 

@@ -374,6 +374,12 @@ class FileView(View):
     damage = fields.String(
         **output("What is wrong with its stored bytes: `missing` or `corrupt`. Null: nothing that is known.", null=True)
     )
+    format = fields.String(
+        **output("Its format by its content, such as `safetensors`. Null: not recognised yet.", null=True)
+    )
+    executes_code = fields.String(
+        **output("Whether loading it can execute code: `yes`, `no` or `unknown`. Null: not recognised yet.", null=True)
+    )
     url = Address(metadata=about("With `signed=true`: a URL that serves the bytes for a while, with Range."))
 
 

@@ -13,7 +13,9 @@ HeldStage = Literal["staging", "production", "archived"]
 class FileView(TypedDict):
     """A file of a version. ``url``, on request, is a signed URL of the bytes that works for some minutes.
 
-    ``damage`` is None where nothing is known to be wrong with the stored bytes; an older registry omits it.
+    ``damage`` is None where nothing is known to be wrong with the stored bytes. ``format`` is the format by content and
+    ``executes_code`` whether loading the file can execute code; None where the content was not recognised yet. An older
+    registry omits these.
     """
 
     path: str
@@ -21,6 +23,8 @@ class FileView(TypedDict):
     sha256: str
     media_type: str
     damage: NotRequired[Literal["missing", "corrupt"] | None]
+    format: NotRequired[str | None]
+    executes_code: NotRequired[Literal["yes", "no", "unknown"] | None]
     url: NotRequired[str]
 
 

@@ -1,7 +1,7 @@
 """Every table; importing this package fills the metadata."""
 
 from registry.db.models.access import Account, IdempotencyKey, Token
-from registry.db.models.artifacts import Artifact, Blob, Stray, Upload, VersionFile
+from registry.db.models.artifacts import Artifact, Blob, BlobFormat, Stray, Upload, VersionFile
 from registry.db.models.audit import AuditEntry, AuditText, Chain, CheckpointedHead, CommitBase, UncertainTime
 from registry.db.models.catalog import FormerName, Model, ModelTag, Version, VersionMetric, VersionParam, VersionTag
 from registry.db.models.checks import VersionCheck
@@ -25,6 +25,7 @@ __all__ = [
     "AuditEntry",
     "AuditText",
     "Blob",
+    "BlobFormat",
     "Census",
     "Chain",
     "CheckpointedHead",

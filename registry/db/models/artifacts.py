@@ -38,6 +38,27 @@ class Blob(Base):
     unreferenced_since: Mapped[datetime | None]
 
 
+class BlobFormat(Base):
+    """The format of a blob's content (``domain.file_formats``), by the rules of the version ``recognizer``.
+
+    ``format`` and the columns after it are NULL until the content was recognised. ``attempts`` counts the readings that
+    were begun since. ``seal`` covers what answers rest on (``audit.row_seals``).
+    """
+
+    __tablename__ = "blob_formats"
+
+    sha256: Mapped[str] = mapped_column(
+        String(64), ForeignKey("blobs.sha256", ondelete="CASCADE", name="fk_blob_formats_sha256"), primary_key=True
+    )
+    recognizer: Mapped[int]
+    attempts: Mapped[int]
+    attempted_at: Mapped[datetime]
+    format: Mapped[str | None] = mapped_column(String(32))
+    executes_code: Mapped[str | None] = mapped_column(String(8))
+    detail: Mapped[str | None] = mapped_column(String(200))
+    seal: Mapped[str | None] = mapped_column(String(80))
+
+
 class Leased:
     """Work that one of many workers does at a time: the one that has ``lease_id``, until ``leased_until``.
 

@@ -15,6 +15,7 @@ from registry.db.models import (
     Artifact,
     AuditEntry,
     Blob,
+    BlobFormat,
     CheckpointedHead,
     Hold,
     Model,
@@ -177,6 +178,15 @@ def check_blobs(cursors: Cursors, log: Storage, comparison: Comparison) -> None:
     for sha256 in damaged.keys() & log.damage.keys():
         comparison.check(f"the damage of blob {sha256}", damaged[sha256], log.damage[sha256])
     comparison.differences += [f"the blob {sha256}, which was repaired, is gone" for sha256 in sorted(missing)]
+
+
+def check_formats(cursors: Cursors, comparison: Comparison) -> None:
+    """Compare the format of each blob that was recognised with its seal."""
+    columns = (BlobFormat.recognizer, BlobFormat.format, BlobFormat.executes_code, BlobFormat.detail)
+    recognised = select(BlobFormat.seal, BlobFormat.sha256, *columns).where(BlobFormat.format.is_not(None))
+    for seal, sha256, *sealed in cursors.rows(recognised):
+        if not row_seals.is_true(seal, row_seals.format_leaf(sha256, *sealed)):
+            comparison.differences.append(f"the seal of the format of blob {sha256} is false: it was changed")
 
 
 def check_artifacts(cursors: Cursors, log: Storage, comparison: Comparison) -> None:

@@ -1,9 +1,9 @@
 """Seals of rows that act or answer though no entry commits to them, keyed as those of audit entries.
 
 They are uploads (the account, and the state of the bytes), imports (the request, and its account) and the kept replies
-to an ``Idempotency-Key``. So are blobs (the verified object) and run refreshes (the run that is read for a version).
-SQL alone cannot write such a seal: a row without one, or one that was changed, does nothing. Code that changes a sealed
-column seals the row again. An unknown text is sealed as "", also where the row has NULL.
+to an ``Idempotency-Key``. So are blobs (the verified object), formats of blobs, and run refreshes (the run that is read
+for a version). SQL alone cannot write such a seal: a row without one, or one that was changed, does nothing. Code that
+changes a sealed column seals the row again. An unknown text is sealed as "", also where the row has NULL.
 """
 
 from __future__ import annotations
@@ -64,6 +64,11 @@ def blob_leaf(sha256: str, size: int, key: str, etag: str | None) -> str:
     return _leaf("blob", [sha256, size, key, etag])
 
 
+def format_leaf(sha256: str, recognizer: int, name: str, executes_code: str, detail: str) -> str:
+    """Return what is sealed of the format of a blob."""
+    return _leaf("format", [sha256, recognizer, name, executes_code, detail])
+
+
 def reply_leaf(row: Mapping[str, Any]) -> str:
     """Return what is sealed of a kept reply."""
     return _leaf("reply", [row[name] for name in REPLY])
@@ -72,6 +77,11 @@ def reply_leaf(row: Mapping[str, Any]) -> str:
 def of_blob(sha256: str, size: int, key: str, etag: str | None) -> str:
     """Return the seal of a blob."""
     return sealing.seal(blob_leaf(sha256, size, key, etag))
+
+
+def of_format(sha256: str, recognizer: int, name: str, executes_code: str, detail: str) -> str:
+    """Return the seal of the format of a blob."""
+    return sealing.seal(format_leaf(sha256, recognizer, name, executes_code, detail))
 
 
 def of_reply(row: Mapping[str, Any]) -> str:

@@ -142,6 +142,7 @@ class _Verification:
                 elif aggregate == STORAGE:
                     storage = self._storage = storage_log.replay(steps)
                     holdings.check_blobs(cursors, storage, result)
+                    holdings.check_formats(cursors, result)
                     holdings.check_artifacts(cursors, storage, result)
                     baseline = storage.baseline
                 elif aggregate == AUTH:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from registry.db import times
 from registry.db.item_cache import Rendering
-from registry.db.models import Model, Version, VersionFile
+from registry.db.models import BlobFormat, Model, Version, VersionFile
 from registry.db.queries import artifacts, catalog, lists, records
 from registry.db.records import FileRecord, Page, VersionRecord
 from registry.db.session import look_up, reading
@@ -28,6 +28,7 @@ from registry.domain.states import VersionState
 from registry.services import audit
 from registry.services.catalog import alias_gates, alias_requests, aliases, authority, tags, tenures
 from registry.services.idempotency import Claim, Outcome
+from registry.services.integrity import file_formats
 from registry.services.lineage import recording
 from registry.services.unit_of_work import unit_of_work
 
@@ -70,14 +71,18 @@ def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limi
     """Return the version's manifest, by path. Raises NotFound."""
     with reading() as session:
         version = catalog.any_version(session, model, number)
-        statement = artifacts.stored_files(version, artifacts.recorded_damage())
+        statement = artifacts.stored_files(version, artifacts.recorded_damage().label("damage"), *file_formats.COLUMNS)
+        statement = statement.outerjoin(BlobFormat, BlobFormat.sha256 == VersionFile.sha256)
         if after is not None:
             statement = statement.where(VersionFile.path > after[0])
         rows = records.page(session, statement.order_by(VersionFile.path), by=(VersionFile.path,), limit=limit)
-        return Page(
-            [FileRecord(file.path, file.size, file.sha256, file.media_type, damage) for file, damage in rows.items],
-            rows.next_after,
-        )
+        return Page([_file_record(row) for row in rows.items], rows.next_after)
+
+
+def _file_record(row: Sequence[Any]) -> FileRecord:
+    file, damage, *columns = row
+    known = file_formats.known_format(file.path, file.sha256, columns)
+    return FileRecord(file.path, file.size, file.sha256, file.media_type, damage, known.format, known.executes_code)
 
 
 def manifest(model: str, number: int) -> list[File]:

@@ -36,6 +36,7 @@ from registry.rules.policies.facts import (
     CodeFact,
     DatasetFact,
     EnvironmentFact,
+    FormatFact,
     GateFacts,
     HolderFacts,
     MetricFact,
@@ -44,6 +45,7 @@ from registry.rules.policies.facts import (
     StagingFacts,
 )
 from registry.rules.policies.rule import Rule
+from registry.services.integrity import file_formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,23 @@ def _newer(scope: Scope, query: Query) -> tuple[int, ...]:
     return tuple(row.number for row in query.rows)
 
 
+_EXECUTES = {"yes": True, "no": False}  # anything else is not decided
+
+
+def _file_facts(scope: Scope, query: Query) -> tuple[FormatFact, ...]:
+    return tuple(
+        FormatFact(
+            file.path,
+            file.size,
+            file.sha256,
+            file.known.format,
+            _EXECUTES.get(file.known.executes_code or ""),
+            file.known.detail if file.known.format else file_formats.NOT_YET,
+        )
+        for file in file_formats.of_version(query.rows)
+    )
+
+
 PARTS: Mapping[Need, Part] = {
     Need.TAGS: Part(lambda scope: Query(_TAGS, owner=scope.version.id), _values),
     Need.MODEL_TAGS: Part(lambda scope: Query(_MODEL_TAGS, owner=scope.model.id), _values),
@@ -234,6 +253,7 @@ PARTS: Mapping[Need, Part] = {
     ),
     Need.HOLDER: Part(lambda scope: Query(_HOLDER, model=scope.model.id, metrics=scope.metrics), _holder),
     Need.LINEAGE: Part(lambda scope: Query(_LINEAGE, version=scope.version.id), _lineage),
+    Need.FILES: Part(lambda scope: Query(file_formats.OF_VERSION, version=scope.version.id), _file_facts),
     Need.STAGING: Part(lambda scope: Query(_STAGING, version=scope.version.id), _staging),
     Need.NEWER: Part(lambda scope: Query(_NEWER, model=scope.model.id, number=scope.version.number), _newer),
 }

@@ -21,6 +21,7 @@ from registry.domain.states import VersionState
 from registry.services import audit, holds
 from registry.services.catalog import authority, tenures
 from registry.services.gates import assignments, verdicts
+from registry.services.gates.awaited_formats import with_known_formats
 from registry.services.idempotency import Claim
 from registry.services.integrity import precheck
 from registry.services.stages import break_glass, move_counts
@@ -66,7 +67,12 @@ def move(
             warnings = [unchecked] if unchecked else []
         if change.dry_run:
             return replace(_rehearse_move(model, number, target, change, actor=actor), warnings=warnings)
-        return _change_stage(model, number, target, change, warnings, actor=actor, claim=claim)
+        return with_known_formats(
+            store,
+            model,
+            number,
+            lambda: _change_stage(model, number, target, change, warnings, actor=actor, claim=claim),
+        )
 
 
 def _change_stage(

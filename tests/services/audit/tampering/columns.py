@@ -38,6 +38,7 @@ UNREAD: Mapping[str, Mapping[str, str] | str] = {
         "checked_at": "says only when the scrubber reads it next",
         "unreferenced_since": "says only from when on the collector looks whether anything needs it",
     },
+    "blob_formats": dict.fromkeys(("attempts", "attempted_at"), _LEASE),
     "uploads": {
         **_WORK,
         "reason": _PROGRESS,
