@@ -27,7 +27,8 @@ PARTS = {"model": "unknown", "number": "1", "other": "2", "alias": "champion", "
          "session": "000000000000",
          "job_id": "00000000-0000-0000-0000-000000000000",
          "file": "swagger-ui.css", "webhook": "none", "release": "2.0", "rest": "nothing",
-         "directory": "x", "tile": "0/000", "entry": "00000000-0000-0000-0000-000000000000"}  # fmt: skip
+         "directory": "x", "tile": "0/000",
+         "digest": f"sha256:{'0' * 64}", "entry": "00000000-0000-0000-0000-000000000000"}  # fmt: skip
 
 EVERYONE = "reader writer promoter approver admin auditor responder"
 READING_FILES = "reader writer promoter approver admin"

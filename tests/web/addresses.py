@@ -2,7 +2,8 @@
 
 ``{model}`` is a model with a hostile name, whose version 2 is in production and version 3 in staging; ``{digest}`` is
 the digest of the data that version 3 was trained on; ``{token}`` is the id of a token with a hostile name, ``{entry}``
-that of the latest audit entry, ``{edge}`` that of a lineage edge that was retracted and reinstated.
+that of the latest audit entry, ``{edge}`` that of a lineage edge that was retracted and reinstated;
+``{policy}`` is the digest of the policy of the model.
 """
 
 from __future__ import annotations
@@ -45,6 +46,13 @@ PAGES = {
     "web.model_history": "/models/{model}/history",
     "web.new_model": "/new/model",
     "web.notes": "/models/{model}/versions/2/notes",
+    "web.policy": "/models/{model}/policy",
+    "web.set_policy": "/models/{model}/policy/set",
+    "web.remove_policy": "/models/{model}/policy/remove",
+    "web.default_policy": "/policy",
+    "web.set_default_policy": "/policy/set",
+    "web.remove_default_policy": "/policy/remove",
+    "web.policy_document": "/policies/{policy}",
     "web.restore_model": "/models/{model}/restore",
     "web.restore_version": "/models/{model}/versions/2/restore",
     "web.status": "/status",

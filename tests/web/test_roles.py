@@ -104,6 +104,8 @@ ACTS = {
     "web.delete_model": "model:delete", "web.lifecycle": "model:lifecycle", "web.edit_version": "version:edit",
     "web.delete_version": "version:delete", "web.move": "version:stage", "web.rollback": "version:rollback",
     "web.add_lineage": "lineage:add", "web.add_data": "lineage:add", "web.state_edge": "lineage:retract",
+    "web.set_policy": "policy:set", "web.set_default_policy": "policy:set", "web.remove_policy": "policy:set",
+    "web.remove_default_policy": "policy:set",
 }  # fmt: skip
 
 

@@ -25,9 +25,11 @@ class World:
     token: str = ""
     entry: str = "00000000-0000-0000-0000-000000000000"
     edge: int = 1
+    policy: str = ""
 
     def fill(self, address: str) -> str:
-        parts = {"digest": f"sha256:{self.digest}", "token": self.token, "entry": self.entry, "edge": self.edge}
+        parts = {"digest": f"sha256:{self.digest}", "token": self.token, "entry": self.entry, "edge": self.edge,
+                 "policy": self.policy}  # fmt: skip
         return address.format(model=quote(self.model, safe=""), **parts)
 
 
@@ -57,5 +59,13 @@ def build(site: RegistryBuilder) -> World:
     token = expect(
         201, site.transport.call("POST", "/tokens", {"owner": "<b>&amp;'", "roles": ["reader"], "name": TEXT})
     )
+    policy = {"policy": 1, "description": TEXT, "production": [
+        {"rule": "metric", "metric": "auc", "at_least": 0.99, "explanation": TEXT},
+        {"rule": "required", "tags": {"<b>": TEXT}},
+        {"rule": "lineage", "datasets": True},
+    ]}  # fmt: skip
+    own = f"/models/{quote(MODEL, safe='')}/policy"
+    expect(200, site.client.put("/policy", {"document": {"policy": 1, "staging": []}, "reason": TEXT}))
+    digest = expect(200, site.client.put(own, {"document": policy, "reason": TEXT}))["digest"]
     (latest,) = expect(200, site.client.get("/audit?limit=1"))["items"]
-    return World(MODEL, DATA, token["id"], latest["id"], edge)
+    return World(MODEL, DATA, token["id"], latest["id"], edge, digest)

@@ -14,10 +14,12 @@ ROLES: Mapping[Role, str] = {
     Role.READER: "reads models, versions and history, and downloads files",
     Role.WRITER: "creates and edits models, registers versions, uploads files, and moves versions outside production",
     Role.PROMOTER: "does what a writer does, promotes to production, rolls back, and deletes versions",
-    Role.ADMIN: "does what a writer does, deletes models, imports and purges versions, reads the audit log, and "
-    "manages tokens and jobs; does not promote",
+    Role.APPROVER: "reads models, approves and rejects requests, places and releases holds, and downloads files",
+    Role.ADMIN: "does what a writer does, deletes models, imports and purges versions, sets policies, reads "
+    "the audit log, and manages tokens and jobs; does not promote",
     Role.AUDITOR: "reads everything, including the audit log and the list of tokens, but downloads no files",
-    Role.RESPONDER: "reads models, moves versions outside production, and rolls back, also when the store is down",
+    Role.RESPONDER: "reads models, moves versions outside production, rolls back, also when the store is down, "
+    "promotes past the gates, and places holds",
     Role.BOOTSTRAP: "creates the token of the first administrator, and nothing else",
 }
 

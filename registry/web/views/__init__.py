@@ -23,6 +23,7 @@ MODULES = (
     "model_acts",
     "models",
     "notes",
+    "policies",
     "reproducibility",
     "search",
     "settings",

@@ -1,0 +1,82 @@
+"""Policies in the pages: set with their mistakes by place, and what they refuse with every verdict."""
+
+from __future__ import annotations
+
+from flask.testing import FlaskClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry.rules.policies import parse
+from registry.web.text import policy_text
+from tests.support.pages import Seen, browse, submit
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
+
+OWN, SET, REMOVE = "/models/fraud/policy", "/models/fraud/policy/set", "/models/fraud/policy/remove"
+DOCUMENT = """\
+policy: 1
+description: agreed with risk
+groups: {risk-board: [ann, bo]}
+checks: {bias: {reporters: [group:risk-board]}}
+protected_aliases: [champion]
+production:
+  - rule: metric
+    metric: auc
+    at_least: 0.9
+    explanation: ask risk
+  - rule: check
+    name: bias
+"""
+
+
+def test_a_policy_is_set_with_its_mistakes_shown_and_kept_in_the_history(
+    visitor: FlaskClient, site: RegistryBuilder
+) -> None:
+    site.model("fraud").version("staging")
+    nothing, opened = browse(visitor, OWN), browse(visitor, SET)
+    wrong = {"document": DOCUMENT.replace("at_least: 0.9", "at_leest: 0.9"), "reason": "agreed"}
+
+    refused = Seen(submit(visitor, SET, wrong, status=422))
+    submit(visitor, SET, {"document": DOCUMENT, "reason": "agreed"}, seen=refused)
+    shown = browse(visitor, OWN)
+    late = Seen(submit(visitor, SET, {"document": DOCUMENT, "reason": "again"}, seen=opened))
+    stale = Seen(submit(visitor, REMOVE, {"reason": "x", "row_version": "99"}, status=412))
+    submit(visitor, REMOVE, {"reason": "too strict"}, seen=stale)
+    removed = browse(visitor, OWN)
+
+    assert "No policy guards fraud" in nothing.text
+    assert "production[0].at_leest unknown key; did you mean at_least? (line 9)" in refused.text
+    assert refused.one("textarea", name="document").get("aria-invalid") == "true"
+    assert "at_leest" in "".join(refused.one("textarea", name="document").itertext())
+    assert "Set just now by local-dev: “agreed”." in shown.text
+    for words in ("auc >= 0.9", "ask risk", "ann, bo", "reported by group:risk-board", "@champion"):
+        assert words in shown.text
+    assert late.response.headers["Location"] == OWN
+    assert "Refused: the resource has changed since you opened it." in stale.text
+    assert [row.get("class") for row in removed.all("th", scope="row")] == ["num", "num"]
+    assert "too strict" in removed.text
+    digest = parse(DOCUMENT).digest
+    assert "auc >= 0.9" in browse(visitor, f"/policies/{digest}").text
+
+
+def test_a_move_that_a_policy_refuses_shows_every_verdict(visitor: FlaskClient, site: RegistryBuilder) -> None:
+    site.model("fraud").version("staging", metrics={"auc": 0.95})
+    move = "/models/fraud/versions/1/stage"
+    opened = browse(visitor, move)
+    expect(200, site.client.put(OWN, {"document": DOCUMENT, "reason": "agreed"}))
+
+    refused = Seen(submit(visitor, move, {"to": "production", "reason": "now"}, status=409, seen=opened))
+
+    assert refused.text.startswith("Move fraud:1 Refused: gates are not met.")
+    verdicts = ["".join(cell.itertext()).strip() for cell in refused.all("span") if "badge" in cell.get("class", "")]
+    assert verdicts[:2] == ["met", "not met"]
+    assert "auc >= 0.9" in refused.text
+    assert site.model("fraud").stages() == {1: "staging"}
+
+
+@settings(max_examples=30)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20))
+def test_a_document_as_yaml_is_read_as_the_same_document(text: str) -> None:
+    document = {"policy": 1, "description": text, "production": [{"rule": "required", "tags": {"team": text}}]}
+
+    assert parse(document).digest == parse(policy_text.as_yaml(document)).digest
