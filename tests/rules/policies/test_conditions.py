@@ -103,7 +103,7 @@ def test_metric_against_production() -> None:
 
 def test_required() -> None:
     check("required", [
-        Row({"tags": ["team"]}, {}, True),
+        Row({"tags": ["team"]}, {"description": "", "has_signature": False, "model_tags": {}}, True),
         Row({"tags": {"team": "risk"}, "params": {"depth": ["5", "6"]}}, {}, True),
         Row({"tags": {"team": "Risk"}}, {}, False, "'risk', not Risk"),
         Row({"tags": {"team": None}}, {"tags": {"team": " "}}, False, "no tag team"),
@@ -132,6 +132,8 @@ def test_lineage() -> None:
         Row(every, {"lineage": None}, False, "cannot be evaluated"),
         Row(every, {"lineage": OriginFacts()}, False, "no dataset; no repository with a commit; neither"),
         Row({"datasets": True}, {"lineage": OriginFacts(LINEAGE.datasets)}, True),
+        Row({"clean_commit": True}, {"lineage": OriginFacts((), (CODE,))}, True),
+        Row({"pinned_environment": True}, {"lineage": OriginFacts((), (), LINEAGE.environments)}, True),
         Row(every, lineage(datasets=(*LINEAGE.datasets, DatasetFact("notes"))), False, "without a digest: notes"),
         Row(every, lineage(codes=(replace(CODE, commit=None),)), False, "no repository with a commit"),
         Row(every, lineage(codes=(replace(CODE, dirty=None),)), False, "not recorded whether"),
@@ -220,7 +222,9 @@ def test_licence() -> None:
         Row(rule, licence("GPL-2.0-only"), False),
         Row(rule, licence("mit, apache-2.0"), False, "no SPDX expression"),
         Row(rule, licence("(MIT"), False, "a ) is missing"),
-        Row(rule, licence("MIT MIT"), False, "no SPDX expression"),
+        *(Row(rule, licence(text), False, "no SPDX expression")
+          for text in ("MIT MIT", "MIT OR", "OR MIT", "MIT AND AND MIT", "MIT WITH", "MIT WITH (MIT)", "MIT WITH OR",
+                       "()", ")", "MIT)", "MIT OR )", "MIT/X11")),
         Row(rule, licence("(" * 150 + "MIT" + ")" * 150), False, "200 characters"),
         Row(rule, licence(" "), False, "no tag license"),
         Row(rule, {"tags": {}, "model_tags": {"license": "MIT"}}, True),
@@ -362,3 +366,5 @@ def test_a_verdict_names_its_input_and_where_it_came_from() -> None:
     assert gate.input == [{"id": 1, "value": 0.93, "dataset": "holdout", "dataset_digest": HOLDOUT}]
     assert gate.source == "metric auc, dataset holdout, recorded 2026-11-29T12:00:01.000000Z by ci"
     assert (gate.description, gate.explanation) == ("auc >= 0.9", "ask #risk")
+    named = Row({"metric": "auc", "at_least": 0.9, "dataset": HOLDOUT, "slice": "a=b"}, {}, True)
+    assert verdict("metric", named).description == "auc >= 0.9 on sha256:aaaaaaaaaaaa, slice a=b"

@@ -96,6 +96,15 @@ def test_each_mistake_says_what_to_write() -> None:
         (rule("metric", metric="auc", at_least=float("nan")), "production[0].at_least", "finite number, not nan"),
         (rule("metric", metric="auc", at_least=2, at_most=1), "production[0].at_least", "must not be above at_most, 1"),
         (rule("metric", at_most=1), "production[0].metric", "is required"),
+        (rule("time_in_staging"), "production[0].at_least", "is required"),
+        (rule("size"), "production[0].at_most", "is required"),
+        (rule("licence"), "production[0].allowed", "is required"),
+        (rule("check"), "production[0].name", "is required"),
+        (rule("approvals"), "production[0].from", "is required"),
+        (rule("required", tags={}), "production[0].tags", "a list of names, or a mapping of names to values"),
+        (rule("required", tags=5), "production[0].tags", "a list of names, or a mapping of names to values"),
+        (rule("file_formats", except_=["sha256:" + "A" * 64]), "production[0].except[0]", "64 lower-case hex digits"),
+        (rule("file_formats", except_=["md5:" + "0" * 67]), "production[0].except[0]", "64 lower-case hex digits"),
         (rule("metric", metric="auc"), "production[0]", "needs at_least or at_most"),
         (rule("metric", metric=5, at_most=1), "production[0].metric", "must be a text, not 5; write it in quotes"),
         (rule("metric", metric="a", at_most=1, slice="x"), "production[0].slice", "must be key=value"),
@@ -123,6 +132,9 @@ def test_each_mistake_says_what_to_write() -> None:
         (rule("approvals", from_=["group:bord"]), "production[0].from[0]", "did you mean group:board?"),
         (rule("approvals", from_=["user:ann"]), "production[0].from[0]", "account, role:NAME or group:NAME"),
         (rule("approvals", from_=["group:board"], count=3), "production[0].count", "has 2 accounts only"),
+        (rule("approvals", from_=["an/n"]), "production[0].from[0]", "the name of the account must not contain"),
+        (rule("approvals", from_=["role:a b"]), "production[0].from[0]", "the name of the role must have"),
+        (rule("approvals", from_=["Ann Lee", "ann lee", "ann"], count=4), "production[0].count", "3 accounts only"),
         (rule("approvals", from_=["ann"], count="2"), "production[0].count", "from 1 to 20, not '2'"),
         (rule("time_window", timezone="Europe/Berlni", days=["mon"]), "production[0].timezone", "'Europe/Berlin'?"),
         (rule("time_window", days=["mon"]), "production[0].timezone", "is required"),
@@ -194,6 +206,7 @@ def test_a_policy_is_weaker_unless_it_is_known_not_to_be() -> None:
         with_rule("formats", allowed=["json"]), with_rule("size", at_most="1 MB"),
         with_rule("licence", allowed=["mit"]),
         with_rule("approvals", **{"from": ["ann", "bo"]}), with_rule("window", days=["mon"], until="15:00"),
+        with_rule("window", **{"from": "10:00"}), with_rule("tags", tags=rules["tags"]["tags"], signature=True),
         with_rule("window", **{"except": ["2026-12-24"]}), with_rule("metric", explanation="another text"),
     ]  # fmt: skip
     looser = [
@@ -212,6 +225,18 @@ def test_a_policy_is_weaker_unless_it_is_known_not_to_be() -> None:
         weaker(old, changed(production=list(rules.values()), weakening="free")),
         weaker(old, changed(production=list(rules.values()), protected_aliases=["other"])),
         weaker(old, changed(staging=[rules["approvals"]], production=[])),
+        weaker(
+            parse({**FRAME, "production": [{**rules["better"], "first_promotion": "refused"}]}),
+            parse({**FRAME, "production": [rules["better"]]}),
+        ),
+        weaker(
+            parse({**FRAME, "production": [{"rule": "required", "signature": True, "owner": True}]}),
+            parse({**FRAME, "production": [{"rule": "required", "description": True, "owner": True}]}),
+        ),
+        weaker(
+            parse({**FRAME, "production": [{"rule": "lineage", "datasets": True, "clean_commit": True}]}),
+            parse({**FRAME, "production": [{"rule": "lineage", "datasets": True, "pinned_environment": True}]}),
+        ),
     ]  # fmt: skip
 
     assert [(index, one) for index, one in enumerate(stricter) if one] == []
