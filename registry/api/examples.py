@@ -237,6 +237,7 @@ PROMOTED = {
     "version": _VERSION | _MEASURED | _PROMOTED,
     "warnings": [],
     "entry": PROMOTION_ENTRY_ID,
+    "gates": None,
 }
 HOLDER = {
     "model": "fraud",
@@ -281,7 +282,7 @@ WAYS_BACK = {
     "earlier": [{"number": 1, "tenure": _EARLIER_TENURE, "refusal": None}],
     "more": False,
 }
-_MOVABLE = {"allowed": True, "leave_vacant": False, "refusal": None, "forbidden": None}
+_MOVABLE = {"allowed": True, "leave_vacant": False, "refusal": None, "forbidden": None, "gates": None}
 OPTIONS = {
     "model": "fraud",
     "number": 2,
@@ -329,6 +330,7 @@ ROLLED_BACK = {
     "version": _EARLIER,
     "warnings": [],
     "entry": "0c7d2f0e-6f0f-4e0b-9f57-3c4b8d0b2f11",
+    "gates": None,
 }
 ISSUED = {
     "id": "EOuE2hW2teM9",

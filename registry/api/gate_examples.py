@@ -28,3 +28,32 @@ POLICY_SET: dict[str, Any] = {
     "entry": "5fbb0b1c-6a0d-4d6c-8f4b-9c7f0f5f2b31",
     "changed": True,
 }
+EVALUATION: dict[str, Any] = {
+    "policy": _POLICY.digest,
+    "number": 1,
+    "is_default": False,
+    "passed": False,
+    "gates": [
+        {
+            "rule": 0,
+            "kind": "metric",
+            "description": "auc >= 0.9 on payments-test",
+            "passed": False,
+            "reason": "auc on payments-test was not measured",
+            "input": None,
+            "source": None,
+            "remedy": "record an evaluation with auc >= 0.9 on payments-test: "
+            "registry version measure fraud:2 auc=VALUE --data payments-test",
+            "explanation": None,
+        }
+    ],
+}
+GATES: dict[str, Any] = {
+    "model": "fraud",
+    "number": 2,
+    "stage": "production",
+    "at": "2026-11-21T13:06:11.070000Z",
+    "passed": False,
+    "evaluation": EVALUATION,
+}
+TRIAL = {"document": _TEXT, "against": "staging"}

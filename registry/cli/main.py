@@ -38,6 +38,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "demote": "commands.stages:demote",
         "archive": "commands.stages:archive",
         "hold": "commands.hold:hold",
+        "gates": "commands.gates:gates",
         "gate": "commands.gate:gate",
         "check": "commands.checks:check",
         "checks": "commands.checks:checks",

@@ -11,6 +11,7 @@ from typing import Self
 
 from registry.client.api.aliases import Aliases
 from registry.client.api.audit import Audit
+from registry.client.api.gates import Gates
 from registry.client.api.holds import Holds
 from registry.client.api.imports import Imports
 from registry.client.api.jobs import Jobs
@@ -79,6 +80,7 @@ class Connection:
         self.uploads = Uploads(self._transport)
         self.imports = Imports(self._transport)
         self.jobs = Jobs(self._transport)
+        self.gates = Gates(self._transport)
         self.stages = Stages(self._transport)
         self.aliases = Aliases(self._transport)
         self.audit = Audit(self._transport)

@@ -12,8 +12,13 @@ from registry.http.fields import Instant, Strict, View, about, output, reason
 from registry.rules.policies import MAX_BYTES
 
 
-class _PolicyDocument(fields.Field[Any]):
+class PolicyDocumentField(fields.Field[Any]):
     """A document as an object, or as a text in YAML or JSON; its content is for the service to judge."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        text = f"The document, as an object or as a text in YAML or JSON, of {MAX_BYTES // 1024} KiB at most."
+        forms = [{"type": "object", "additionalProperties": True}, {"type": "string"}]
+        super().__init__(metadata=about(text, oneOf=forms), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if not isinstance(value, str | dict):
@@ -24,13 +29,7 @@ class _PolicyDocument(fields.Field[Any]):
 class PolicyBody(Strict):
     """A policy that is to guard promotions."""
 
-    document = _PolicyDocument(
-        required=True,
-        metadata=about(
-            f"The document, as an object or as a text in YAML or JSON, of {MAX_BYTES // 1024} KiB at most.",
-            oneOf=[{"type": "object", "additionalProperties": True}, {"type": "string"}],
-        ),
-    )
+    document = PolicyDocumentField(required=True)
     reason = reason(required=True)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
+from registry.api.schemas.gates import GateEvaluationView
 from registry.api.schemas.hold_notices import holds_of
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.api.schemas.versions import VersionView, break_glass
@@ -95,7 +96,6 @@ class MovedView(View):
     source = fields.String(attribute="move.source", **output("The stage that the version leaves."))
     target = fields.String(attribute="move.target", **output("The stage that it enters."))
     changed = fields.Boolean(
-        attribute="move.changed",
         **output("False where the version is in the stage already; in a dry run, whether it would move."),
     )
     displaced = fields.Integer(
@@ -109,6 +109,10 @@ class MovedView(View):
         **output("The audit entry of the move; null where there is none, as for one that an earlier release made.",
                  null=True)
     )  # fmt: skip
+    gates = fields.Nested(
+        GateEvaluationView,
+        **output("In a dry run, the verdicts on the move; null where no policy guards it, and for a move.", null=True),
+    )
 
 
 class HolderView(View):
@@ -204,6 +208,9 @@ class StageOptionView(View):
     )
     forbidden = fields.Nested(
         OptionRefusalView, **output("The refusal for a missing permission; null without one.", null=True)
+    )
+    gates = fields.Nested(
+        GateEvaluationView, **output("The verdicts on the move; null where no policy guards it.", null=True)
     )
 
 

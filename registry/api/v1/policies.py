@@ -6,7 +6,8 @@ from typing import Any
 
 from registry.api import gate_examples as examples
 from registry.api.blueprint import Blueprint
-from registry.api.operation_docs import conditional
+from registry.api.operation_docs import conditional, reads
+from registry.api.schemas.gates import PolicyTrialBody, PolicyTrialPage
 from registry.api.schemas.paging import PageQuery, paged
 from registry.api.schemas.policies import (
     PolicyBody,
@@ -19,7 +20,7 @@ from registry.domain.access import Permission
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, if_match
 from registry.http.database_position import replicable
-from registry.services.gates import policies
+from registry.services.gates import policies, trials
 from registry.services.gates.policies import DocumentRecord, PolicyRecord
 
 blueprint = Blueprint("policies", __name__, url_prefix="/api/v1", description="Rules that promotions must meet.")
@@ -117,3 +118,18 @@ def list_default_policies(query: dict[str, Any]) -> dict[str, Any]:
 def get_policy_document(digest: str) -> DocumentRecord:
     """Show the document of a policy that was ever set, by its digest."""
     return policies.document(digest)
+
+
+@blueprint.route("/policies/test", methods=["POST"])
+@blueprint.arguments(PolicyTrialBody, example=examples.TRIAL)
+@blueprint.response(200, PolicyTrialPage)
+@reads
+@requires(Permission.MODEL_READ)
+@replicable
+def test_policy(body: dict[str, Any]) -> dict[str, Any]:
+    """Show what a policy that is not set says of past promotions, or of the versions in staging now.
+
+    Changes nothing and needs no Idempotency-Key. A past promotion is evaluated on the facts that were stored with it,
+    where they suffice; otherwise on what was recorded until then. What is not known for that time is named.
+    """
+    return paged(trials.try_policy(**body))

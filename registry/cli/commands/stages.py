@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli.support import output
+from registry.cli.support import gate_lines, output
+from registry.cli.support.exit_codes import Exit
 from registry.cli.support.options import connected, expected_current, reason
 from registry.cli.support.parsing import MODEL, REFERENCE
 from registry.cli.support.session import Session
@@ -122,11 +123,31 @@ def rollback(session: Session, name: str, **terms: Any) -> None:
 
 
 def _move_version(session: Session, ref: Reference, stage: Stage, **options: Any) -> None:
+    from registry.client.errors import GatesUnmet
+
     number = session.number(ref)
-    _show_move(session, session.registry.stages.move(ref.model, number, stage, **options))
+    try:
+        move = session.registry.stages.move(ref.model, number, stage, **options)
+    except GatesUnmet as error:
+        if not session.as_json:
+            for line in gate_lines.lines(error.extras.get("gates", ())):
+                output.note(line)
+        raise
+    _show_move(session, move)
 
 
 def _show_move(session: Session, move: MovedView) -> None:
     for warning in move.get("warnings", ()):  # an older registry omits it
         output.note(f"warning: {warning}")
-    session.show(move, lambda: output.line(output.moved(move)))
+    session.show(move, lambda: _print_move(move))
+    gates = move.get("gates")
+    if gates and not gates["passed"]:
+        click.get_current_context().exit(Exit.REFUSED)
+
+
+def _print_move(move: MovedView) -> None:
+    output.line(output.moved(move))
+    if gates := move.get("gates"):  # an older registry omits it
+        output.line(f"{'it would be refused: ' if not gates['passed'] else ''}{gate_lines.summary(gates)}")
+        for line in gate_lines.lines(gates["gates"]):
+            output.line(line)

@@ -35,6 +35,14 @@ from registry.client.types.comparison import (
     MetricPointView,
     SectionView,
 )
+from registry.client.types.gates import (
+    PastEvaluationView,
+    PolicyDocumentView,
+    PolicyTrialView,
+    PolicyView,
+    StageGatesView,
+    StoredEvaluationView,
+)
 from registry.client.types.holds import (
     DepartureView,
     HeldVersionView,
@@ -78,6 +86,8 @@ from registry.client.types.notes import NoteView
 from registry.client.types.overview import AttentionView, ConcernView, ServingView
 from registry.client.types.search import CompletionView, SuggestionView
 from registry.client.types.stages import (
+    GateEvaluation,
+    GateVerdict,
     HolderView,
     MovedView,
     OptionMove,
@@ -152,6 +162,8 @@ __all__ = [
     "EvaluationView",
     "FileComparisonView",
     "FileView",
+    "GateEvaluation",
+    "GateVerdict",
     "GraphEdgeView",
     "GraphNodeView",
     "GraphView",
@@ -186,9 +198,13 @@ __all__ = [
     "Parent",
     "PartView",
     "PartsView",
+    "PastEvaluationView",
     "PathStepView",
     "PipelineEventView",
     "PlacedHoldView",
+    "PolicyDocumentView",
+    "PolicyTrialView",
+    "PolicyView",
     "ProtectionView",
     "RecallView",
     "RefusalView",
@@ -205,9 +221,11 @@ __all__ = [
     "SessionView",
     "SpanView",
     "Stage",
+    "StageGatesView",
     "StageOption",
     "StageOptionsView",
     "StagesView",
+    "StoredEvaluationView",
     "SuggestionView",
     "Target",
     "TenureView",

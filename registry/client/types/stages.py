@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from registry.client.types.versions import BrokenGlassView, HoldNoticeView, Stage, VersionView
+
+
+class GateVerdict(TypedDict):
+    """The verdict on one rule of a policy; ``remedy`` is None where it passed."""
+
+    rule: int
+    kind: str
+    description: str
+    passed: bool
+    reason: str
+    input: Any
+    source: str | None
+    remedy: str | None
+    explanation: str | None
+
+
+class GateEvaluation(TypedDict):
+    """The verdicts of the policy with the digest ``policy`` on a move."""
+
+    policy: str
+    number: int
+    is_default: bool
+    passed: bool
+    gates: list[GateVerdict]
 
 
 class MovedView(TypedDict):
     """One move; ``displaced`` is the version that had to leave, ``changed`` is False when there was nothing to do.
 
-    ``warnings`` list the checks that were left out. ``entry`` is the audit entry; older registries omit it.
+    ``gates`` has the verdicts on a dry run that a policy guards. ``warnings`` list the checks that were left out.
+    ``entry`` is the audit entry; older registries omit both.
     """
 
     model: str
@@ -25,6 +50,7 @@ class MovedView(TypedDict):
     version: VersionView
     warnings: list[str]
     entry: str | None
+    gates: GateEvaluation | None
 
 
 class HolderView(TypedDict):
@@ -78,6 +104,7 @@ class StageOption(TypedDict):
     move: OptionMove | None
     refusal: OptionRefusal | None
     forbidden: OptionRefusal | None
+    gates: GateEvaluation | None
 
 
 class StageOptionsView(TypedDict):

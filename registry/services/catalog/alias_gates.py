@@ -14,7 +14,7 @@ from registry.db.write_session import writing
 from registry.domain.stages import Stage
 from registry.rules import names
 from registry.services.gates import assignments, documents, verdicts
-from registry.services.gates.verdicts import Evaluation
+from registry.services.gates.verdicts import PolicyEvaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def rules_of(session: Session, model: Model, protected: Collection[str]) -> Alia
     return rules(session, asked, protected)
 
 
-def decide(session: Session, model: Model, alias: str, version: Version, rules: AliasRules) -> Evaluation | None:
+def decide(session: Session, model: Model, alias: str, version: Version, rules: AliasRules) -> PolicyEvaluation | None:
     """Return the evaluation of a move of the alias to the version; None where no policy guards it.
 
     A version in production met the rules when it entered. Raises GatesUnmet with every verdict.

@@ -5,11 +5,12 @@ How many statements there are depends on the parts that the rules need, not on h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.orm import Session, aliased
 
 from registry.db import times
@@ -23,6 +24,7 @@ from registry.db.models import (
     ModelTag,
     Tenure,
     Version,
+    VersionCheck,
     VersionMetric,
     VersionParam,
     VersionTag,
@@ -30,9 +32,13 @@ from registry.db.models import (
 from registry.db.queries.lineage_edges import is_in_force
 from registry.db.write_session import writing
 from registry.domain.lineage import EdgeKind
-from registry.domain.stages import SERVING, Stage
+from registry.domain.stages import Stage
+from registry.rules.policies.conditions.contents import LICENCE_TAG, LicenceRule
 from registry.rules.policies.conditions.metrics import MetricRule, ProductionMetricRule
+from registry.rules.policies.conditions.people import CheckRule
+from registry.rules.policies.conditions.records import OWNER, RequiredRule
 from registry.rules.policies.facts import (
+    CheckFact,
     CodeFact,
     DatasetFact,
     EnvironmentFact,
@@ -47,55 +53,106 @@ from registry.rules.policies.facts import (
 from registry.rules.policies.rule import Rule
 from registry.services.integrity import file_formats
 
+NOW = datetime.max.replace(tzinfo=UTC)  # what is recorded in this transaction is after its beginning
+DESCRIBED = "(there is one)"  # the text itself may be redacted later, which an evaluation cannot
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFacts:
+    """What the rules name: only that is gathered, so that evaluations keep no other value, and stay small."""
+
+    metrics: tuple[str, ...]
+    tags: tuple[str, ...]
+    params: tuple[str, ...]
+    checks: tuple[str, ...]
+    description: bool
+
+    @classmethod
+    def by(cls, rules: Sequence[Rule]) -> NamedFacts:
+        """Return what the rules name."""
+        required = [rule for rule in rules if isinstance(rule, RequiredRule)]
+        tags = {key for rule in required for key in (*rule.tags, *([OWNER] if rule.owner else []))}
+        tags |= {LICENCE_TAG for rule in rules if isinstance(rule, LicenceRule)}
+        measured = {rule.measured.metric for rule in rules if isinstance(rule, MetricRule | ProductionMetricRule)}
+        return cls(
+            tuple(sorted(measured)),
+            tuple(sorted(tags)),
+            tuple(sorted({key for rule in required for key in rule.params})),
+            tuple(sorted({rule.name for rule in rules if isinstance(rule, CheckRule)})),
+            any(rule.description for rule in required),
+        )
+
+    def covers(self, other: NamedFacts) -> bool:
+        """Return whether facts that were gathered for these rules have all that *other* names."""
+        parts = ("metrics", "tags", "params", "checks")
+        return (self.description or not other.description) and all(
+            set(getattr(self, part)) >= set(getattr(other, part)) for part in parts
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What facts are gathered for: a version, the ``target`` of the move, and the metrics that the rules name."""
+    """What facts are gathered for: a version, the ``target`` of the move, what the rules name, and as of when."""
 
     model: Model
     version: Version
     target: str
-    metrics: tuple[str, ...]
+    named: NamedFacts
+    until: datetime = NOW
+
+    def query(self, statement: FixedStatement, **values: Any) -> Query:
+        """Return a query for what was recorded before the instant."""
+        return Query(statement, until=self.until, **values)
 
 
-class Part(NamedTuple):
+class FactPart(NamedTuple):
     """A part of the facts: its query, and the reading of the rows."""
 
     ask: Callable[[Scope], Query]
     read: Callable[[Scope, Query], Any]
 
 
-def gather(session: Session, model: Model, version: Version, target: str, rules: Iterable[Rule]) -> GateFacts:
+def gather(
+    session: Session,
+    model: Model,
+    version: Version,
+    target: str,
+    rules: Sequence[Rule],
+    *,
+    until: datetime = NOW,
+    unknown: Collection[Need] = (),
+) -> GateFacts:
     """Return the facts that *rules* read, in one round trip on PostgreSQL.
 
-    The caller has locked the model, or reads a snapshot. A part that the registry does not record is left out.
+    The caller has locked the model, or reads a snapshot. A part that the registry does not record is left out. With
+    *until* they are those before that instant, without the parts that are *unknown* for it. Tags, params, lineage,
+    files and description are read as they are now.
     """
-    rules = [*rules]
-    scope = Scope(model, version, target, tuple(sorted({name for rule in rules for name in _metrics(rule)})))
-    needs = sorted({need for rule in rules for need in rule.needs} & PARTS.keys())
+    scope = Scope(model, version, target, NamedFacts.by(rules), until)
+    needs = sorted(({need for rule in rules for need in rule.needs} & PARTS.keys()) - {*unknown})
     queries = {need: PARTS[need].ask(scope) for need in needs}
     if queries:
         writing(session).ask(*queries.values())
     return GateFacts(
         target=target,
-        at=times.now(),
+        at=times.now() if until is NOW else until,
         model=model.name,
         version=version.number,
         manifest_digest=version.manifest_digest,
-        description=version.description,
+        description=DESCRIBED if scope.named.description and version.description.strip() else "",
         has_signature=version.signature is not None,
         total_size=version.size if version.manifest_digest else None,
         **{need.value: PARTS[need].read(scope, query) for need, query in queries.items()},
     )
 
 
-def _metrics(rule: Rule) -> Iterable[str]:
-    return [rule.measured.metric] if isinstance(rule, MetricRule | ProductionMetricRule) else []
-
-
-_VERSION = bindparam("version", type_=Version.id.type)
+_VERSION, _UNTIL = bindparam("version", type_=Version.id.type), bindparam("until", type_=Tenure.started_at.type)
 _TAGS, _MODEL_TAGS, _PARAMS = (
-    FixedStatement(select(table.key, table.value).where(owner == bindparam("owner", type_=owner.type)))
+    FixedStatement(
+        select(table.key, table.value)
+        .where(owner == bindparam("owner", type_=owner.type), table.key.in_(bindparam("names", expanding=True)))
+        .order_by(table.key)
+    )
     for table, owner in (
         (VersionTag, VersionTag.version_id),
         (ModelTag, ModelTag.model_id),
@@ -113,7 +170,9 @@ def _newest(version_id: Any) -> Any:
     own = aliased(VersionMetric)
     kinds = (own.key, own.dataset_digest, own.dataset_name, own.slice)
     named = own.key.in_(bindparam("metrics", expanding=True))
-    return select(func.max(own.id)).where(own.version_id == version_id, named).group_by(*kinds)
+    return (
+        select(func.max(own.id)).where(own.version_id == version_id, named, own.recorded_at < _UNTIL).group_by(*kinds)
+    )
 
 
 def _select_measured(version_id: Any) -> Any:
@@ -134,18 +193,24 @@ def _select_measured(version_id: Any) -> Any:
     )
 
 
+def _covers(tenure: Any) -> ColumnElement[bool]:
+    """Return the condition that a tenure lasted until the instant."""
+    condition: ColumnElement[bool] = tenure.ended_at.is_(None) | (tenure.ended_at >= _UNTIL)
+    return condition
+
+
 _METRICS = FixedStatement(_select_measured(_VERSION))
 _held = aliased(Tenure)
 _LATEST_HOLDER = (
-    select(_held.version_id, _held.ended_at)
-    .where(_held.model_id == bindparam("model"), _held.stage == Stage.PRODUCTION.value)
-    .order_by(_held.ended_at.is_not(None), _held.started_at.desc(), _held.id.desc())
+    select(_held.version_id, _covers(_held).label("is_present"))
+    .where(_held.model_id == bindparam("model"), _held.stage == Stage.PRODUCTION.value, _held.started_at < _UNTIL)
+    .order_by(_covers(_held).desc(), _held.started_at.desc(), _held.id.desc())
     .limit(1)
     .subquery("holder")
 )
 _measured = _select_measured(select(_LATEST_HOLDER.c.version_id).correlate(None).scalar_subquery()).subquery("measured")
 _HOLDER = FixedStatement(
-    select(Version.number, _LATEST_HOLDER.c.ended_at, *_measured.c)
+    select(Version.number, _LATEST_HOLDER.c.is_present, *_measured.c)
     .select_from(_LATEST_HOLDER)
     .join(Version, Version.id == _LATEST_HOLDER.c.version_id)
     .outerjoin(_measured, Version.id.is_not(None))
@@ -162,9 +227,8 @@ def _holder(scope: Scope, query: Query) -> HolderFacts:
     if not query.rows:
         return HolderFacts(None)
     first = query.rows[0]
-    return HolderFacts(
-        first.number, first.ended_at is None, tuple(_metric(row) for row in query.rows if row.id is not None)
-    )
+    measured = tuple(_metric(row) for row in query.rows if row.id is not None)
+    return HolderFacts(first.number, bool(first.is_present), measured)
 
 
 _own, _target = aliased(LineageNode), aliased(LineageNode)
@@ -201,15 +265,18 @@ def _picked(attributes: Mapping[str, Any], names: Iterable[str]) -> dict[str, An
 
 _STAGING = FixedStatement(
     select(Tenure.started_at, Tenure.ended_at)
-    .where(Tenure.version_id == _VERSION, Tenure.stage == Stage.STAGING.value)
+    .where(Tenure.version_id == _VERSION, Tenure.stage == Stage.STAGING.value, Tenure.started_at < _UNTIL)
     .order_by(Tenure.started_at.desc(), Tenure.id.desc())
     .limit(1)
 )
 _NEWER = FixedStatement(
     select(Version.number)
+    .join(Tenure, Tenure.version_id == Version.id)
     .where(
-        Version.model_id == bindparam("model"),
-        Version.stage == Stage.STAGING.value,
+        Tenure.model_id == bindparam("model"),
+        Tenure.stage == Stage.STAGING.value,
+        Tenure.started_at < _UNTIL,
+        _covers(Tenure),
         Version.number > bindparam("number"),
     )
     .order_by(Version.number)
@@ -217,13 +284,54 @@ _NEWER = FixedStatement(
 
 
 def _staging(scope: Scope, query: Query) -> StagingFacts:
-    if scope.version.stage not in SERVING or not query.rows:
+    if not query.rows:
         return StagingFacts()
-    return StagingFacts(query.rows[0].started_at, query.rows[0].ended_at)
+    since, ended = query.rows[0].started_at, query.rows[0].ended_at
+    if ended is None or ended >= scope.until:
+        return StagingFacts(since)
+    return StagingFacts(since, ended) if scope.version.stage == Stage.PRODUCTION else StagingFacts()
 
 
 def _newer(scope: Scope, query: Query) -> tuple[int, ...]:
     return tuple(row.number for row in query.rows)
+
+
+_later = aliased(VersionCheck)
+_CHECKS = FixedStatement(
+    select(
+        VersionCheck.entry_uid,
+        VersionCheck.name,
+        VersionCheck.status,
+        VersionCheck.roles,
+        VersionCheck.reported_at,
+        Account.name.label("reporter"),
+    )
+    .join(Version, Version.id == VersionCheck.version_id)
+    .join(Account, Account.id == VersionCheck.reported_by)
+    .where(
+        VersionCheck.version_id == _VERSION,
+        VersionCheck.name.in_(bindparam("names", expanding=True)),
+        VersionCheck.reported_at < _UNTIL,
+        VersionCheck.manifest_digest == Version.manifest_digest,
+        ~select(_later.id)
+        .where(
+            _later.version_id == _VERSION,
+            _later.name == VersionCheck.name,
+            _later.id > VersionCheck.id,
+            _later.reported_at < _UNTIL,
+        )
+        .exists(),
+    )
+    .order_by(VersionCheck.name)
+)
+
+
+def _checks(scope: Scope, query: Query) -> Mapping[str, CheckFact]:
+    # Without the URL and the summary: these may be redacted later, which an evaluation cannot.
+    return {
+        row.name: CheckFact(row.entry_uid, row.status, row.reporter, row.reported_at, tuple(row.roles))
+        for row in query.rows
+    }
 
 
 _EXECUTES = {"yes": True, "no": False}  # anything else is not decided
@@ -243,18 +351,23 @@ def _file_facts(scope: Scope, query: Query) -> tuple[FormatFact, ...]:
     )
 
 
-PARTS: Mapping[Need, Part] = {
-    Need.TAGS: Part(lambda scope: Query(_TAGS, owner=scope.version.id), _values),
-    Need.MODEL_TAGS: Part(lambda scope: Query(_MODEL_TAGS, owner=scope.model.id), _values),
-    Need.PARAMS: Part(lambda scope: Query(_PARAMS, owner=scope.version.id), _values),
-    Need.METRICS: Part(
-        lambda scope: Query(_METRICS, version=scope.version.id, metrics=scope.metrics),
+PARTS: Mapping[Need, FactPart] = {
+    Need.TAGS: FactPart(lambda scope: Query(_TAGS, owner=scope.version.id, names=scope.named.tags), _values),
+    Need.MODEL_TAGS: FactPart(lambda scope: Query(_MODEL_TAGS, owner=scope.model.id, names=scope.named.tags), _values),
+    Need.PARAMS: FactPart(lambda scope: Query(_PARAMS, owner=scope.version.id, names=scope.named.params), _values),
+    Need.METRICS: FactPart(
+        lambda scope: scope.query(_METRICS, version=scope.version.id, metrics=scope.named.metrics),
         lambda scope, query: tuple(map(_metric, query.rows)),
     ),
-    Need.HOLDER: Part(lambda scope: Query(_HOLDER, model=scope.model.id, metrics=scope.metrics), _holder),
-    Need.LINEAGE: Part(lambda scope: Query(_LINEAGE, version=scope.version.id), _lineage),
-    Need.FILES: Part(lambda scope: Query(file_formats.OF_VERSION, version=scope.version.id), _file_facts),
-    Need.STAGING: Part(lambda scope: Query(_STAGING, version=scope.version.id), _staging),
-    Need.NEWER: Part(lambda scope: Query(_NEWER, model=scope.model.id, number=scope.version.number), _newer),
+    Need.HOLDER: FactPart(
+        lambda scope: scope.query(_HOLDER, model=scope.model.id, metrics=scope.named.metrics), _holder
+    ),
+    Need.LINEAGE: FactPart(lambda scope: Query(_LINEAGE, version=scope.version.id), _lineage),
+    Need.FILES: FactPart(lambda scope: Query(file_formats.OF_VERSION, version=scope.version.id), _file_facts),
+    Need.STAGING: FactPart(lambda scope: scope.query(_STAGING, version=scope.version.id), _staging),
+    Need.NEWER: FactPart(lambda scope: scope.query(_NEWER, model=scope.model.id, number=scope.version.number), _newer),
+    Need.CHECKS: FactPart(
+        lambda scope: scope.query(_CHECKS, version=scope.version.id, names=scope.named.checks), _checks
+    ),
 }
 """How each part of the facts is gathered. A rule that needs a part without an entry here fails."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.batch import Query
 from registry.db.bulk_insert import insert_rows
 from registry.db.models import GateEvaluation, Model, Version
+from registry.db.queries import catalog
+from registry.db.session import reading
+from registry.db.write_session import writing
 from registry.domain import canonical_json
 from registry.domain.errors import GatesUnmet
 from registry.domain.manifest import canonical_digest
@@ -19,14 +24,14 @@ from registry.rules.policies import evaluation
 from registry.rules.policies.facts import GateFacts
 from registry.rules.policies.verdicts import GateVerdict, Verdicts
 from registry.services import audit
-from registry.services.gates import documents, gathering
+from registry.services.gates import assignments, documents, gathering
 
 GUARDED = frozenset({Stage.STAGING, Stage.PRODUCTION})
 NAMED = 3  # of the unmet gates, in the sentence of a refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class PolicyEvaluation:
     """The verdicts of the policy with the number ``number`` (of the model, or of the default) and what they rest on.
 
     ``target`` is the stage, or ``@`` and the alias.
@@ -65,6 +70,22 @@ class Evaluation:
         return {"policy": self.policy, "gates": self.digest}
 
 
+@dataclass(frozen=True, slots=True)
+class StageGates:
+    """The gates of a stage for a version; ``evaluation`` is None where no policy guards the model."""
+
+    model: str
+    number: int
+    stage: Stage
+    at: datetime
+    evaluation: PolicyEvaluation | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rule passed, if there are any."""
+        return self.evaluation is None or self.evaluation.passed
+
+
 def digest_of(facts: Any, gates: Any) -> str:
     """Return the digest of an evaluation's facts and verdicts."""
     return canonical_digest({"facts": facts, "verdicts": gates})
@@ -72,7 +93,7 @@ def digest_of(facts: Any, gates: Any) -> str:
 
 def decide(
     session: Session, model: Model, version: Version, stage: Stage, current: Query, *, target: str | None = None
-) -> Evaluation | None:
+) -> PolicyEvaluation | None:
     """Return the evaluation of a move under the rules of *stage*, for :func:`keep`; None where no policy guards it.
 
     *current* is the query of ``assignments.ask_for_current``, which was executed after the lock of the model.
@@ -86,7 +107,7 @@ def decide(
 
 def evaluate(
     session: Session, model: Model, version: Version, stage: Stage, current: Query, *, target: str | None = None
-) -> Evaluation | None:
+) -> PolicyEvaluation | None:
     """Return the evaluation as :func:`decide` does, also where the move is refused."""
     if stage not in GUARDED or not current.rows:
         return None
@@ -94,10 +115,27 @@ def evaluate(
     policy = documents.stored(session, assigned.digest)
     facts = gathering.gather(session, model, version, target or stage.value, policy.rules(stage.value))
     verdicts = evaluation.evaluate(policy, stage.value, facts)
-    return Evaluation(assigned.id, assigned.number, assigned.model_id is None, facts.target, facts, verdicts)
+    return PolicyEvaluation(assigned.id, assigned.number, assigned.model_id is None, facts.target, facts, verdicts)
 
 
-def keep(session: Session, found: Evaluation, model: Model, version: Version, event: audit.Event) -> None:
+def rehearse(session: Session, model: Model, version: Version, stage: Stage) -> PolicyEvaluation | None:
+    """Return the evaluation of a move as it would be now, also where it would be refused; for a session that reads."""
+    current = assignments.ask_for_current(model.name)
+    if stage in GUARDED:
+        writing(session).ask(current)
+    return evaluate(session, model, version, stage, current)
+
+
+def show(model: str, number: int, stage: Stage) -> StageGates:
+    """Return what the policy of the model says of the version under the rules of *stage*. Raises NotFound."""
+    with reading(snapshot=True) as session:
+        model_row = catalog.model(session, model)
+        version = catalog.version(session, model_row, number)
+        found = rehearse(session, model_row, version, stage)
+        return StageGates(model_row.name, version.number, stage, times.now(), found)
+
+
+def keep(session: Session, found: PolicyEvaluation, model: Model, version: Version, event: audit.Event) -> None:
     """Store what a move was decided on, under the entry of the move; that has ``found.recorded``."""
     row = {
         "entry_uid": event.uid,
@@ -113,7 +151,7 @@ def keep(session: Session, found: Evaluation, model: Model, version: Version, ev
     insert_rows(session, GateEvaluation, [row])
 
 
-def refusal(model: Model, version: Version, found: Evaluation) -> GatesUnmet:
+def refusal(model: Model, version: Version, found: PolicyEvaluation) -> GatesUnmet:
     """Return the error for a move that is not allowed; its sentence names the first unmet gates."""
     failed, reference = found.verdicts.failed, f"{model.name}:{version.number}"
     named = "; ".join(map(_named, failed[:NAMED]))

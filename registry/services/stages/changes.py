@@ -20,6 +20,7 @@ from registry.domain.errors import Conflict, Invalid
 from registry.domain.stages import SERVING, Move, Stage, TransitionKind
 from registry.services import audit
 from registry.services.catalog import versions
+from registry.services.gates.verdicts import PolicyEvaluation
 from registry.services.idempotency import Outcome
 from registry.services.stages import move_counts
 from registry.services.unit_of_work import UnitOfWork
@@ -64,7 +65,8 @@ class StageChange:
 class Moved:
     """The result of a move, or of its dry run. ``at`` is None when nothing was written.
 
-    ``warnings`` list the checks that were left out. ``entry`` is the id of the audit entry of the move.
+    ``warnings`` list the checks that were left out. ``entry`` is the id of the audit entry of the move. ``gates`` has
+    the verdicts on a rehearsed move that a policy guards.
     """
 
     move: Move
@@ -73,6 +75,12 @@ class Moved:
     dry_run: bool = False
     warnings: Sequence[str] = ()
     entry: str | None = None
+    gates: PolicyEvaluation | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the version moved, or in a dry run would move."""
+        return self.move.changed and (self.gates is None or self.gates.passed)
 
 
 def recall(outcome: Outcome) -> Moved:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
+from sqlalchemy.orm import Session
+
+from registry.db.batch import Query
 from registry.db.models import Model, Version
 from registry.db.queries import catalog, governance
 from registry.db.records import TenureRecord
 from registry.db.session import reading
+from registry.db.write_session import writing
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import Conflict, Forbidden, IllegalTransition
 from registry.domain.holds import HoldNotice
@@ -21,6 +25,8 @@ from registry.domain.stages import SERVING, Move, ProductionTenure, Stage, Trans
 from registry.domain.states import VersionState
 from registry.services import holds
 from registry.services.catalog import authority
+from registry.services.gates import assignments, verdicts
+from registry.services.gates.verdicts import PolicyEvaluation
 from registry.services.stages import past, rollback, transitions
 from registry.services.stages.changes import StageChange
 
@@ -34,6 +40,7 @@ class StageOption:
     """A stage that the version could enter: the ``move``, or the first ``refusal``.
 
     ``forbidden`` is the refusal for a missing permission, in any state. ``leave_vacant``: the move needs that option.
+    ``gates`` has the verdicts on a move that a policy guards.
     """
 
     stage: Stage
@@ -41,6 +48,7 @@ class StageOption:
     leave_vacant: bool
     refusal: Conflict | None
     forbidden: Forbidden | None
+    gates: PolicyEvaluation | None = None
 
     @property
     def allowed(self) -> bool:
@@ -96,10 +104,13 @@ def options(model: str, number: int, *, actor: Actor) -> Options:
     with reading(snapshot=True) as session:
         model_row = catalog.model(session, model)
         version = catalog.version(session, model_row, number)
-        holder = governance.production_holder(session, model_row)
+        incumbent, policy = governance.ask_for_holder(model), assignments.ask_for_current(model)
+        writing(session).ask(incumbent, policy)
+        holder = governance.holder_of(session, incumbent)
         held = holds.of(session, [version.id]).get(version.id, ())
-    others = [stage for stage in Stage if stage != version.stage]
-    found = [_option(model_row, version, holder, stage, held=held, actor=actor) for stage in others]
+        others = [stage for stage in Stage if stage != version.stage]
+        planned = [_option(model_row, version, holder, stage, held=held, actor=actor) for stage in others]
+        found = [_through_gates(session, model_row, version, option, policy) for option in planned]
     return Options(model, number, Stage(version.stage), holder.number if holder else None, found)
 
 
@@ -121,6 +132,13 @@ def _option(
         except IllegalTransition:
             pass  # the first text says more
     return StageOption(target, move, vacating, refusal, _lack(actor, model, version, target))
+
+
+def _through_gates(session: Session, model: Model, version: Version, option: StageOption, policy: Query) -> StageOption:
+    gates = verdicts.evaluate(session, model, version, option.stage, policy) if option.move else None
+    if gates is None or gates.passed:
+        return replace(option, gates=gates)
+    return replace(option, gates=gates, move=None, refusal=verdicts.refusal(model, version, gates))
 
 
 def _lack(actor: Actor, model: Model, version: Version, target: Stage) -> Forbidden | None:

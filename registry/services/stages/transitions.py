@@ -149,7 +149,7 @@ def move_in(
 
 
 def _rehearse_move(model: str, number: int, target: Stage, change: StageChange, *, actor: Actor) -> Moved:
-    with reading() as session:
+    with reading(snapshot=True) as session:
         model_row = catalog.model(session, model)
         version = catalog.version(session, model_row, number)
         incumbent = governance.production_holder(session, model_row) if _concerns_holder(target, change) else None
@@ -157,7 +157,8 @@ def _rehearse_move(model: str, number: int, target: Stage, change: StageChange, 
         if decided.changed and target in verdicts.GUARDED:
             held = holds.of(session, [version.id]).get(version.id, ())
             holds.refuse_noticed(held, model_row.name, version.number, target)
-        return Moved(decided, None, records.version_record(session, version), dry_run=True)
+        gates = verdicts.rehearse(session, model_row, version, target) if decided.changed else None
+        return Moved(decided, None, records.version_record(session, version), dry_run=True, gates=gates)
 
 
 def _concerns_holder(target: Stage, change: StageChange) -> bool:
