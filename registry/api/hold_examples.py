@@ -6,7 +6,7 @@ from registry.api.examples import TRAINING
 from registry.api.lineage_examples import AFFECTED
 
 _ENTRY = "8f0b6f0e-4a4e-4c1c-9b53-6a1d1b7a9c21"
-HOLD = {"data": TRAINING, "reason": "the export had the test customers in it"}
+HOLD = {"kind": "data", "target": TRAINING, "reason": "the export had the test customers in it"}
 _HELD = {
     "id": 4,
     "kind": "data",
@@ -25,20 +25,11 @@ _HELD = {
 PLACED = {"hold": _HELD, "left": False, "successor": None, "move_entry": None}
 RECALL = {
     "hold": _HELD,
-    "downstream": 41,
+    "downstream": 1,
     "live": 1,
-    "staging": 2,
+    "staging": 0,
     "complete": False,
-    "departures": [
-        {
-            "model": "churn",
-            "number": 7,
-            "at": "2026-11-22T09:14:03.250000Z",
-            "kind": "rollback",
-            "entry": "c1a2f7a4-53a5-4be5-b0b4-6a0b0ce2d2f6",
-            "actor": "ben",
-        }
-    ],
+    "departures": [],
 }
 VERSIONS = {
     "items": [{"affected": AFFECTED, "aliases": ["champion"], "promoted_by": "ann"}],

@@ -97,6 +97,26 @@ ELSEWHERE = {
     ("get_tile", "conflict"): "api/test_sealed_log.py",
     ("list_audit", "position_lost"): "api/test_audit_incremental.py",
     ("put_edge", "cycle"): "api/test_lineage_additions.py",
+    **dict.fromkeys(
+        [
+            *(
+                (name, "held")
+                for name in (
+                    "change_stage",
+                    "roll_back",
+                    "set_alias",
+                    "register_version",
+                    "restore_model",
+                    "place_hold",
+                )
+            ),
+            *(
+                ("place_hold", code)
+                for code in ("no_previous", "illegal_transition", "not_ready", "stale", "blobs_missing")
+            ),
+        ],
+        "api/test_holds.py",
+    ),
     ("complete_upload", "upload_mismatch"): "api/test_uploads.py",
     ("complete_upload", "upload_expired"): "api/test_uploads.py",
     ("sign_upload_parts", "upload_expired"): "api/test_uploads_in_parts.py",

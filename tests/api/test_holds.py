@@ -21,8 +21,8 @@ def data(name: str) -> dict[str, Any]:
     return {"name": name, "digests": [f"sha256:{name[0] * 64}"]}
 
 
-def place(api: Api, **target: Any) -> dict[str, Any]:
-    hold: dict[str, Any] = expect(201, api.post("/holds", {**target, **REASON}))["hold"]
+def place(api: Api, kind: str, target: str) -> dict[str, Any]:
+    hold: dict[str, Any] = expect(201, api.post("/holds", {"kind": kind, "target": target, **REASON}))["hold"]
     return hold
 
 
@@ -51,7 +51,7 @@ def test_a_held_version_enters_no_stage_and_no_protected_alias(api: Api, registr
     expect(200, api.put("/models/fraud/aliases/champion/protection", {}))
     before = api.get("/models/fraud/versions/3").headers["ETag"]
 
-    hold = place(api, version="fraud:3")
+    hold = place(api, "version", "fraud:3")
 
     for refused in (move(api, 3, "staging"), move(api, 3, "staging", dry_run=True),
                     api.put("/models/fraud/aliases/champion", {"version": 3})):  # fmt: skip
@@ -64,7 +64,7 @@ def test_a_held_version_enters_no_stage_and_no_protected_alias(api: Api, registr
     expect(201, api.put("/models/fraud/aliases/other", {"version": 3}))
     assert api.get("/models/fraud/versions/3").headers["ETag"] != before
 
-    earlier = place(api, version="fraud:1")
+    earlier = place(api, "version", "fraud:1")
     assert expect(409, api.post("/models/fraud/rollback", REASON))["code"] == "held"
     ways = expect(200, api.get("/models/fraud/rollback"))
     assert (ways["target"], ways["refusal"]["code"], ways["earlier"][0]["refusal"]["code"]) == (None, "held", "held")
@@ -105,10 +105,10 @@ def test_a_hold_is_shown_wherever_its_version_is_resolved(api: Api, registry: Re
     poll = {"If-None-Match": etag}
     assert api.get(STAGES, headers=poll).status_code == 304
 
-    hold = place(api, version="fraud:1")
+    hold = place(api, "version", "fraud:1")
     assert api.get(STAGES, headers=poll).status_code == 200
-    recalled = place(api, data=digest)
-    other = place(api, data=data("b")["digests"][0])  # no version used it
+    recalled = place(api, "data", digest)
+    other = place(api, "data", data("b")["digests"][0])  # no version used it
     assert shown() == [["fraud:1", digest]] * len(reads)
     with_holds = api.get(STAGES).headers["ETag"]
     assert api.get(STAGES, headers={"If-None-Match": with_holds}).status_code == 304
@@ -132,7 +132,7 @@ def test_a_hold_on_data_recalls_every_version_downstream(api: Api, registry: Reg
     edges = expect(200, api.post("/lineage/datasets", {"dataset": clean, "transformed_from": [raw]}))["edges"]
     expect(200, api.post("/lineage/datasets", {"dataset": shard, "part_of": [raw]}))
 
-    hold = place(api, data=raw["digests"][0])
+    hold = place(api, "data", raw["digests"][0])
 
     assert live(api, hold) == ["pricing:1 production", "fraud:1 production", "pricing:2 staging"]
     assert [held(api, 1), held(api, 2), held(api, 1, "pricing"), held(api, 2, "pricing")] == [
@@ -140,7 +140,7 @@ def test_a_hold_on_data_recalls_every_version_downstream(api: Api, registry: Reg
     ]  # fmt: skip
     assert expect(409, move(api, 2, "production", "pricing"))["code"] == "held"
     # A version that is registered later is held, too. What a whole is made into depends on a part, another part not.
-    part = place(api, data=shard["digests"][0])
+    part = place(api, "data", shard["digests"][0])
     fraud.version(datasets=[clean])
     assert held(api, 3) == [hold["id"], part["id"]]
     fraud.version(datasets=[data("e-shard")])
@@ -177,13 +177,13 @@ def test_a_base_model_is_held_by_its_uri_or_as_a_version(api: Api, registry: Reg
     base = {"uri": "hf://org/name@0a1b2c", "relation": "finetune"}
     registry.model("base").version(base_models=[base])
     registry.model("fraud").version(parents=[{"model": "base", "version": 1, "relation": "distill"}])
-    uri = place(api, base_model="hf://org/name")
+    uri = place(api, "base_model", "hf://org/name")
     assert (held(api, 1, "base"), held(api, 1)) == ([uri["id"]], [uri["id"]])
     release(api, uri)
-    version = place(api, base_version="base:1")
+    version = place(api, "base_version", "base:1")
     assert (version["kind"], version["target"], version["number"]) == ("model", "base:1", 1)
     assert (held(api, 1, "base"), held(api, 1)) == ([version["id"]], [version["id"]])
-    own = place(api, version="base:1")  # on this version alone
+    own = place(api, "version", "base:1")  # on this version alone
     assert (held(api, 1, "base"), held(api, 1)) == ([version["id"], own["id"]], [version["id"]])
     listed = expect(200, api.get("/holds?state=all"))["items"]
     assert [(one["id"], one["live"]) for one in listed] == [(own["id"], 0), (version["id"], 0), (uri["id"], None)]
@@ -194,19 +194,19 @@ def test_a_base_model_is_held_by_its_uri_or_as_a_version(api: Api, registry: Reg
 def test_a_version_in_production_is_held_and_rolled_back_in_one_act(api: Api, registry: RegistryBuilder) -> None:
     fraud = registry.model("fraud")
     fraud.version(stage="production")
-    body = {"version": "fraud:1", "rollback": True, **REASON}
+    body = {"kind": "version", "target": "fraud:1", "rollback": True, **REASON}
     refused = expect(409, api.post("/holds", body))
     assert refused["code"] == "no_previous"
     assert "--leave-vacant" in refused["detail"]
     assert held(api, 1) == []  # neither was done
 
     fraud.version(stage="production")
-    placed = expect(201, api.post("/holds", {**body, "version": "fraud:2"}))
+    placed = expect(201, api.post("/holds", {**body, "target": "fraud:2"}))
     assert (placed["left"], placed["successor"]) == (True, 1)
     assert expect(200, api.get(STAGES))["number"] == 1
     assert expect(200, api.get(STAGES))["entry"] == placed["move_entry"]
     assert held(api, 2) == [placed["hold"]["id"]]
-    assert "is not in production" in expect(409, api.post("/holds", {**body, "version": "fraud:2"}))["detail"]
+    assert "is not in production" in expect(409, api.post("/holds", {**body, "target": "fraud:2"}))["detail"]
 
     vacant = expect(201, api.post("/holds", {**body, "leave_vacant": True}))
     assert (vacant["left"], vacant["successor"]) == (True, None)
@@ -216,9 +216,10 @@ def test_a_version_in_production_is_held_and_rolled_back_in_one_act(api: Api, re
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"version": "fraud:1", "data": "sha256:" + "a" * 64}, "version"),
-        ({"data": "nonsense"}, "digest"),
-        ({"data": "sha256:" + "a" * 64, "rollback": True}, "rollback"),
+        ({"kind": "base_version", "target": "hf://org/name"}, "target"),
+        ({"kind": "data", "target": "nonsense"}, "target"),
+        ({"kind": "data", "target": "sha256:" + "a" * 64, "rollback": True}, "rollback"),
+        ({"kind": "version", "target": "fraud:1", "leave_vacant": True}, "leave_vacant"),
     ],
 )
 def test_a_hold_on_what_is_no_target_is_refused(api: Api, body: dict[str, Any], field: str) -> None:

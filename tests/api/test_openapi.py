@@ -39,8 +39,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-TAGS = ["models", "versions", "notes", "checks", "stages", "aliases", "uploads", "files", "imports", "jobs", "search",
-        "lineage", "audit", "comparison",
+TAGS = ["models", "versions", "notes", "checks", "stages", "aliases", "holds", "uploads", "files", "imports", "jobs",
+        "search", "lineage", "audit", "comparison",
         "overview", "sealed_log", "tiles", "refusals", "downloads", "evidence", "tokens"]  # fmt: skip
 IDS = {
     "list_inventory": "GET /api/v1/inventory",
@@ -75,6 +75,11 @@ IDS = {
     "add_lineage": "POST /api/v1/models/{model}/versions/{number}/lineage",
     "add_data_lineage": "POST /api/v1/lineage/datasets",
     "add_event": "POST /api/v1/lineage/events",
+    "place_hold": "POST /api/v1/holds",
+    "list_holds": "GET /api/v1/holds",
+    "get_hold": "GET /api/v1/holds/{hold}",
+    "list_held_versions": "GET /api/v1/holds/{hold}/versions",
+    "release_hold": "POST /api/v1/holds/{hold}/release",
     "get_edge": "GET /api/v1/lineage/edges/{edge}",
     "put_edge": "PUT /api/v1/lineage/edges/{edge}",
     "get_log_keys": "GET /audit/keys",

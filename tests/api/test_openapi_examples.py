@@ -103,6 +103,10 @@ def story(api: Api, app: Flask, registry: RegistryBuilder, as_role: Callable[[st
     tell("search_versions_by_body")
     tell("complete_filter")
     tell("list_impact")
+    placed = tell("place_hold")["hold"]["id"]
+    tell("get_hold", hold=placed)
+    tell("list_held_versions", hold=placed)
+    tell("release_hold", hold=placed)
     tell("export_lineage")
     seal_all(app, signer=None)
     tell("list_model_history", limit=1)

@@ -22,7 +22,7 @@ from tests.support.replies import expect
 IDENTITIES = [None, *sorted(role.value for role in GRANTABLE), "revoked", "expired"]
 # No model of this name exists: a caller that is let in gets 404, and nothing changes.
 PARTS = {"model": "unknown", "number": "1", "other": "2", "alias": "champion", "stage": "production", "edge": "1",
-         "path": "model.bin",
+         "hold": "1", "path": "model.bin",
          "upload": "00000000-0000-0000-0000-000000000000", "import_id": "00000000-0000-0000-0000-000000000000",
          "session": "000000000000",
          "job_id": "00000000-0000-0000-0000-000000000000",
@@ -84,6 +84,11 @@ TABLE: dict[str, str] = {
     "GET /attention": EVERYONE,
     "GET /search/complete": EVERYONE,
     "GET /lineage/impact": EVERYONE,
+    "POST /holds": "promoter approver responder",
+    "GET /holds": EVERYONE,
+    "GET /holds/1": EVERYONE,
+    "GET /holds/1/versions": EVERYONE,
+    "POST /holds/1/release": "promoter approver",
     "GET /audit": "admin auditor",
     "GET /audit/00000000-0000-0000-0000-000000000000": "admin auditor",
     "GET /models/unknown/history/verification": "admin auditor",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Any
 
@@ -19,42 +18,33 @@ from registry.services.holds.recall import MOST_DEPARTURES, HoldState
 from registry.services.lineage.impact import MOST_DIGESTS
 
 _VERSION = re.compile(r"(.+):([1-9][0-9]{0,8})\Z", re.DOTALL)
-_TARGETS = ("version", "data", "base_model", "base_version")
-
-
-def _is_version(text: str) -> None:
-    if not _VERSION.match(text):
-        raise ValidationError("must be MODEL:NUMBER, for example fraud:3")
+_KINDS = {
+    "version": HoldKind.VERSION,
+    "data": HoldKind.DATA,
+    "base_model": HoldKind.MODEL,
+    "base_version": HoldKind.MODEL,
+}
 
 
 class HoldBody(Strict):
-    """What is to be held, which is exactly one of four, and why."""
+    """What is to be held, and why."""
 
-    version = Text(
-        least=3,
-        most=names.MODEL_NAME_LENGTH + 11,
-        validate=[_is_version],
-        metadata=about("A version, as MODEL:NUMBER.", example="fraud:3"),
-    )
-    data = Text(
-        least=1,
-        most=MOST_DIGESTS * 161,
+    kind = fields.String(
+        required=True,
+        validate=Choice([*_KINDS]),
         metadata=about(
-            "A digest of data, as `GET /lineage/impact` takes it: every version downstream is held. Several of the "
-            f"same data have spaces between them, {MOST_DIGESTS} at most.",
-            example=f"sha256:{hashlib.sha256(b'payments').hexdigest()}",
+            "`version`: one version. The others hold every version downstream: of `data`, of a `base_model` outside of "
+            "this registry, or of a `base_version`, which is held itself."
         ),
     )
-    base_model = Text(
+    target = Text(
+        required=True,
         least=1,
-        most=lineage_limits.URI_LENGTH,
-        metadata=about("The URI of a base model, without a revision of all its revisions: as `data`."),
-    )
-    base_version = Text(
-        least=3,
-        most=names.MODEL_NAME_LENGTH + 11,
-        validate=[_is_version],
-        metadata=about("A version of this registry, as MODEL:NUMBER: it is held with every version downstream."),
+        most=max(MOST_DIGESTS * 161, lineage_limits.URI_LENGTH, names.MODEL_NAME_LENGTH + 11),
+        metadata=about(
+            "A version as MODEL:NUMBER; digests of the same data as `GET /lineage/impact` takes them, with spaces "
+            "between them; or the URI of the base model, without a revision for all its revisions."
+        ),
     )
     reason = reason(required=True)
     rollback = Flag(
@@ -68,22 +58,20 @@ class HoldBody(Strict):
     )
 
     @validates_schema
-    def _require_one(self, data: dict[str, Any], **_: Any) -> None:
-        if sum(name in data for name in _TARGETS) != 1:
-            raise ValidationError(f"give exactly one of {', '.join(_TARGETS)}", "version")
-        if data.get("rollback") and "version" not in data:
+    def _check(self, data: dict[str, Any], **_: Any) -> None:
+        if data["kind"].endswith("version") and not _VERSION.match(data["target"]):
+            raise ValidationError("must be MODEL:NUMBER, for example fraud:3", "target")
+        if data.get("rollback") and data["kind"] != "version":
             raise ValidationError("applies to the hold of a version", "rollback")
         if data.get("leave_vacant") and not data.get("rollback"):
             raise ValidationError("applies to rollback only", "leave_vacant")
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        name = next(name for name in _TARGETS if name in data)
-        text = data.pop(name)
-        kind = {"version": HoldKind.VERSION, "data": HoldKind.DATA}.get(name, HoldKind.MODEL)
-        target = HoldTarget(kind, text=text)
-        if name.endswith("version") and (match := _VERSION.match(text)):
-            target = HoldTarget(kind, model=match[1], number=int(match[2]))
+        named, text = data.pop("kind"), data.pop("target")
+        target = HoldTarget(_KINDS[named], text=text)
+        if named.endswith("version") and (match := _VERSION.match(text)):
+            target = HoldTarget(_KINDS[named], model=match[1], number=int(match[2]))
         return data | {"target": target}
 
 

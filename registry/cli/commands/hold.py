@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from registry.client import Reference
-    from registry.client.types import HeldVersionView, HoldView, ListedHoldView, PlacedHoldView, RecallView
+    from registry.client.types import HeldVersionView, HoldTarget, HoldView, ListedHoldView, PlacedHoldView, RecallView
 
 COLUMNS = ("hold", "on", "live", "placed", "by", "released", "because")
 VERSION_COLUMNS = ("version", "stage", "state", "aliases", "by way of", "promoted by", ("in production since", "until"))
@@ -63,7 +63,7 @@ def place(session: Session, ref: Reference, reason: str, rollback: bool, leave_v
     if leave_vacant and not rollback:
         raise click.UsageError("--leave-vacant applies to --rollback.")
     version = f"{ref.model}:{session.number(ref)}"
-    done = session.registry.holds.place(version=version, reason=reason, rollback=rollback, leave_vacant=leave_vacant)
+    done = session.registry.holds.place("version", version, reason=reason, rollback=rollback, leave_vacant=leave_vacant)
     session.show(done, lambda: _show_placed(done))
 
 
@@ -84,7 +84,7 @@ def data(session: Session, data: str, reason: str) -> None:
     sought = version_facts.sought_data(data)
     if "digest" not in sought:
         raise click.UsageError(f"A hold is on content: give a digest of it, not the address {data}.")
-    done = session.registry.holds.place(data=sought["digest"], reason=reason)
+    done = session.registry.holds.place("data", sought["digest"], reason=reason)
     session.show(done, lambda: _show_placed(done))
 
 
@@ -100,8 +100,8 @@ def base(session: Session, model: str, reason: str) -> None:
       registry hold base hf://org/name --reason "the licence was withdrawn"
       registry hold base embeddings:4 --reason "leaks its training data"
     """
-    uri, version = (None, model) if _VERSION.match(model) else (model, None)
-    done = session.registry.holds.place(base_model=uri, base_version=version, reason=reason)
+    kind: HoldTarget = "base_version" if _VERSION.match(model) else "base_model"
+    done = session.registry.holds.place(kind, model, reason=reason)
     session.show(done, lambda: _show_placed(done))
 
 

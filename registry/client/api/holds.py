@@ -9,6 +9,7 @@ from registry.client.http.transport import Transport, path
 from registry.client.types import (
     HeldVersionView,
     HoldState,
+    HoldTarget,
     HoldView,
     ListedHoldView,
     PlacedHoldView,
@@ -25,26 +26,23 @@ class Holds:
 
     def place(
         self,
+        kind: HoldTarget,
+        target: str,
         *,
         reason: str,
-        version: str | None = None,
-        data: str | None = None,
-        base_model: str | None = None,
-        base_version: str | None = None,
         rollback: bool = False,
         leave_vacant: bool = False,
         idempotency_key: str | None = None,
     ) -> PlacedHoldView:
-        """Place a hold on one of a *version* like ``fraud:3``, digests of *data*, a *base_model* and a *base_version*.
+        """Hold a ``version``, or what is downstream of ``data``, a ``base_model`` or a ``base_version``.
 
-        All but the first hold every version downstream. *rollback* takes the version out of production in the same
-        act; with *leave_vacant*, without a successor. Raises NotFound, Held, NoPrevious or Conflict.
+        *target* is the version, digests of the data, or the URI of the model. *rollback* takes a version out of
+        production in the same act; with *leave_vacant*, without a successor. Raises NotFound, Held, NoPrevious or
+        Conflict.
         """
         body = given(
-            version=version,
-            data=data,
-            base_model=base_model,
-            base_version=base_version,
+            kind=kind,
+            target=target,
             reason=reason,
             rollback=rollback or None,
             leave_vacant=leave_vacant or None,

@@ -7,6 +7,7 @@ from typing import Literal, TypedDict
 from registry.client.types.lineage import AffectedView
 
 HoldKind = Literal["version", "data", "model"]
+HoldTarget = Literal["version", "data", "base_model", "base_version"]
 HoldState = Literal["active", "released", "all"]
 
 

@@ -141,8 +141,13 @@ def _stored(session: Session, target: HoldTarget) -> tuple[int | None, str]:
     if target.model is not None and target.number is not None:
         return catalog.any_version(session, target.model, target.number).id, ""
     if not is_storable(target.text):
-        raise Invalid.field(target.kind, "must have no characters that a database cannot hold")
-    return None, " ".join(impact.stored_digests(target.text)) if target.kind is HoldKind.DATA else target.text
+        raise Invalid.field("target", "must have no characters that a database cannot hold")
+    if target.kind is HoldKind.MODEL:
+        return None, target.text
+    try:
+        return None, " ".join(impact.stored_digests(target.text))
+    except Invalid as error:
+        raise Invalid.field("target", error.detail.partition(": ")[2]) from error
 
 
 def _insert(session: Session, kind: HoldKind, version_id: int | None, target: str, event: audit.Event) -> Hold:

@@ -15,6 +15,7 @@ from marshmallow import Schema, fields
 
 from registry.api.schemas.aliases import AliasBody
 from registry.api.schemas.checks import CheckBody
+from registry.api.schemas.holds import HoldBody, ReleaseBody
 from registry.api.schemas.imports import ImportBody
 from registry.api.schemas.lineage_edges import DataLineageBody, EdgeStateBody, LineageAdditionBody
 from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
@@ -142,6 +143,9 @@ OPERATIONS = [
         "run": {"runId": NIL, "facets": {"own": [1]}}, "job": {"namespace": "airflow", "name": "clean", "facets": {}},
         "dataset": EVENT_DATA, "inputs": [EVENT_DATA], "outputs": [EVENT_DATA | {"name": "clean"}],
     }, values=100_000, size=8 * 1024 * 1024, is_open=True),
+    Operation("POST", "/holds", HoldBody, {"kind": "version", "target": "fraud:4", "reason": "why", "rollback": False,
+                                           "leave_vacant": False}),
+    Operation("POST", "/holds/1/release", ReleaseBody, {"reason": "why"}),
     Operation("PUT", "/lineage/edges/1", EdgeStateBody, {"retracted": True, "reason": "why"}),
     Operation("PUT", "/models/fraud/versions/4/stage", StageChangeBody,
               {"stage": "staging", "reason": "why", "expected_current": 2, "leave_vacant": False, "dry_run": False,

@@ -13,7 +13,7 @@ LISTS = [
     "/jobs",
     "/search/models", "/search/versions", "/audit/chains", "/audit/entries", "/models/fraud/tenures",
     "/inventory", "/changes",
-    "/lineage/impact?version=fraud:1",
+    "/lineage/impact?version=fraud:1", "/holds", "/holds/1/versions",
 ]  # fmt: skip
 HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit", "/changes"]
 UNPAGED = [
@@ -23,7 +23,7 @@ UNPAGED = [
     "/audit/00000000-0000-0000-0000-000000000000/proof", "/audit/00000000-0000-0000-0000-000000000000",
     "/models/fraud/history/verification",
     "/models/fraud/versions/2/stage", "/models/fraud/rollback",
-    "/attention", "/lineage/edges/1", "/models/fraud/versions/2/reproducibility",
+    "/attention", "/lineage/edges/1", "/models/fraud/versions/2/reproducibility", "/holds/1",
     "/attention", "/lineage/edges/1", "/models/fraud/versions/2/lineage/export?format=prov",
 ]  # fmt: skip
 

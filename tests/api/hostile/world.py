@@ -56,6 +56,7 @@ def build(app: Flask, database: Database) -> World:
     expect(200, responder.put("/models/fraud/versions/3/stage", move))
     expect(200, api.delete("/models/fraud/versions/5"))
     expect(201, api.put("/models/fraud/aliases/champion", {"version": 2}))
+    expect(201, api.post("/holds", {"kind": "data", "target": f"sha256:{'f' * 64}", "reason": "arranged"}))
     registry.create_model("empty")
     registry.create_model("gone")
     registry.model("buried").version()

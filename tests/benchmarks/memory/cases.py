@@ -86,6 +86,9 @@ def fill(app: Flask, registry: RegistryBuilder) -> dict[str, Any]:
     for _ in range(90):
         expect(201, registry.client.post("/models/big/versions/1/notes", {"text": "\x01" * NOTE_LENGTH}))
         expect(201, registry.client.post("/models/big/versions/1/checks", _REPORT))
+    for _ in range(3):
+        held = {"kind": "version", "target": "big:8", "reason": "\x01" * 2000}
+        expect(201, registry.client.post("/holds", held))
     for number in range(2):
         content = lock_file(number)
         registry.model("locked").version(files=[registry.file(content, "requirements.txt")])
@@ -296,6 +299,13 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "lineage.export_lineage": Case("GET", "/api/v1/models/wide/versions/1/lineage/export?format=cyclonedx-1.7"),
         "lineage.get_edge": Case("GET", "/api/v1/lineage/edges/1"),
         "lineage.put_edge": Case("PUT", "/api/v1/lineage/edges/1", {"retracted": True, "reason": "x" * 2000}),
+        "holds.place_hold": Case(
+            "POST", "/api/v1/holds", {"kind": "base_model", "target": "x" * 2000, "reason": "\x01" * 2000}
+        ),
+        "holds.list_holds": Case("GET", "/api/v1/holds?limit=200&state=all"),
+        "holds.get_hold": Case("GET", "/api/v1/holds/1"),
+        "holds.list_held_versions": Case("GET", "/api/v1/holds/1/versions?limit=200"),
+        "holds.release_hold": Case("POST", "/api/v1/holds/2/release", {"reason": "\x01" * 2000}),
         "versions.get_version": Case("GET", f"{BIG}/versions/1"),
         "checks.list_checks": Case("GET", f"{BIG}/versions/1/checks?limit=200&all=true"),
         "checks.report_check": Case("POST", f"{BIG}/versions/2/checks", _REPORT),

@@ -24,7 +24,7 @@ SAMPLES: dict[str, Any] = {
 }  # fmt: skip
 FIELDS = ["number", "model"]
 GROUPS = ("models", "versions", "stages", "aliases", "audit", "tokens", "jobs", "search", "overview",
-          "lineage")  # fmt: skip
+          "lineage", "holds")  # fmt: skip
 OWN = ("move", "promote", "rollback")
 NOT_SENT = {"on_warning", "on_order", "mine", "reference"}  # mine changes the address, a reference is resolved first
 WITH_OTHERS = {

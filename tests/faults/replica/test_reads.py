@@ -133,6 +133,9 @@ READS: dict[str, Any] = {
     "lineage.get_reproducibility": "/models/whole/versions/1/reproducibility",
     "lineage.export_lineage": "/models/whole/versions/1/lineage/export?format=cyclonedx-1.7",
     "lineage.get_edge": "/lineage/edges/1",
+    "holds.list_holds": "/holds",
+    "holds.get_hold": "/holds/1",
+    "holds.list_held_versions": "/holds/1/versions",
     "stages.get_stages": "/models/whole/stages",
     "stages.get_stage_holder": "/models/whole/stages/production",
     "stages.list_tenures": "/models/whole/tenures",
@@ -176,6 +179,7 @@ def test_every_read_of_the_replica_is_done_again_from_the_primary_when_it_fails(
     registry.create_model("whole")
     registry.model("whole").version(stage="production", aliases=["champion"], run=named_run("1"))
     registry.model("whole").version()
+    expect(201, registry.client.post("/holds", {"kind": "version", "target": "whole:2", "reason": "arranged"}))
 
     for name in READS:
         assert shared.examine() == USED

@@ -42,6 +42,7 @@ BLOB = f"(SELECT sha256 FROM version_files WHERE version_id = {V1})"
 CHURN = "(SELECT id FROM models WHERE name = 'churn')"
 LAST = f"(SELECT max(seq) FROM audit_entries WHERE model_id = {CHURN})"
 NODE = "(SELECT min(id) FROM lineage_nodes WHERE kind = 'code')"
+UID = "00000000-0000-4000-8000-000000000001"
 DIGEST = "'sha256:" + "0" * 64 + "'"
 COLUMNS = (
     "model_id, version_id, stage, exclusive, started_at, started_kind, started_entry, ended_at, ended_kind, ended_entry"
@@ -196,6 +197,10 @@ ATTACKS = [
         "DELETE FROM versions WHERE model_id = (SELECT id FROM models WHERE name = 'empty')",
         "DELETE FROM models WHERE name = 'empty'",
     ), "the chain and its owner are gone", REFUSED),
+    both("a hold is released", "the hold", f"UPDATE holds SET released_at = {PAST} WHERE released_at IS NULL"),
+    both("a hold is made up", "was placed by no entry", "INSERT INTO holds (kind, version_id, target, placed_at, "
+         f"placed_entry) SELECT 'version', {V1}, '', {PAST}, '{UID}'"),
+    denied("a hold on data is on other data", "the hold", f"UPDATE holds SET target = {DIGEST} WHERE kind = 'data'"),
     both("a path names other bytes", "the artifact", "UPDATE artifacts SET size = size + 1"),
     both("a path is free though its file was never registered", "was not registered at",
          f"UPDATE artifacts SET registered_at = {FUTURE} WHERE registered_at IS NULL"),

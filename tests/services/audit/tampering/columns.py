@@ -76,6 +76,7 @@ UNREAD: Mapping[str, Mapping[str, str] | str] = {
         "created_at": "until when a worker looks; what it finds is recorded when it is added",
         "created_by": "whose registration it was is in the history of the model",
     },
+    "holds": {"id": _KEY},
     "lineage_nodes": {"created_at": _DATED},
     "lineage_edges": {"id": _KEY, "created_at": _DATED},
     "lineage_statements": {"id": _KEY},

@@ -215,9 +215,20 @@ def _fraud(api: Api, registry: RegistryBuilder) -> None:
     expect(200, api.delete(f"{path}/versions/{fourth}"))
     expect(200, api.post(f"{path}/versions/{fourth}/restore", {}))
     _add_lineage(api, f"{path}/versions/{fourth}/lineage")
+    _hold(api, fourth)
     gone = registry.model("fraud").version()
     expect(200, api.delete(f"{path}/versions/{gone}"))
     expect(200, api.post(f"{path}/versions/{gone}/purge", REASON))
+
+
+def _hold(api: Api, number: int) -> None:
+    """Holds on a version, on data and on base models; the first is released."""
+    targets = {"version": f"fraud:{number}", "data": f"sha256:{'9' * 64}", "base_model": "hf://org/other",
+               "base_version": f"fraud:{number}"}  # fmt: skip
+    for kind, target in targets.items():
+        expect(201, api.post("/holds", {"kind": kind, "target": target, **REASON}))
+    expect(200, api.post("/holds/1/release", REASON))
+    expect(201, api.post("/holds", {"kind": "version", "target": f"fraud:{number}", **REASON}))
 
 
 def _add_lineage(api: Api, path: str) -> None:
