@@ -140,7 +140,9 @@ def list_(session: Session, state: Any, model: str | None, live: bool, limit: in
       registry hold list --live
     """
     holds = session.registry.holds.list(state=state, model=model, live=live or None)
-    session.list(holds, COLUMNS, _row, empty="no hold is active" if state == "active" else "no hold", limit=limit)
+    session.list(
+        holds, COLUMNS, _listed_row, empty="no hold is active" if state == "active" else "no hold", limit=limit
+    )
 
 
 @hold.command()
@@ -200,7 +202,7 @@ def _show_placed(done: PlacedHoldView) -> None:
         output.line(f"  registry hold show {held['id']} lists the versions that are live")
 
 
-def _row(one: ListedHoldView) -> list[object]:
+def _listed_row(one: ListedHoldView) -> list[object]:
     released = one["released_at"]
     return [
         Whole(str(one["id"])),

@@ -21,7 +21,7 @@ from registry.domain.lineage import EdgeKind, NodeKind
 MOST_ANCESTORS = 20_000  # nodes of one walk
 
 
-class Target(NamedTuple):
+class AncestorTarget(NamedTuple):
     """What a version may depend on: data by any of its digests, a base model by its URI, or a version by its id."""
 
     id: int
@@ -41,7 +41,7 @@ class Ancestry:
     is_cut: bool = False
 
 
-class _State(NamedTuple):
+class _WalkState(NamedTuple):
     """A node, and whether it counts however a walk from a target came to it.
 
     Otherwise it counts as a part or as itself only: a whole that was reached from its part has other parts, which do
@@ -53,14 +53,14 @@ class _State(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Walk:
+class _AncestorWalk:
     """``below`` has, of each state, those that a walk from a target would reach from it."""
 
-    below: dict[_State, list[_State]] = field(default_factory=dict)
+    below: dict[_WalkState, list[_WalkState]] = field(default_factory=dict)
 
-    def add(self, arrivals: Iterable[tuple[_State, _State]]) -> list[_State]:
+    def add(self, arrivals: Iterable[tuple[_WalkState, _WalkState]]) -> list[_WalkState]:
         """Note where the arrivals came from; return the states that are new."""
-        new: list[_State] = []
+        new: list[_WalkState] = []
         for state, origin in arrivals:
             if state not in self.below:
                 self.below[state] = []
@@ -70,7 +70,9 @@ class _Walk:
 
     def downstream(self, nodes: Iterable[int]) -> set[int]:
         """Return the nodes that depend on *nodes*, and these."""
-        waiting = [state for node in nodes for whole in (True, False) if (state := _State(node, whole)) in self.below]
+        waiting = [
+            state for node in nodes for whole in (True, False) if (state := _WalkState(node, whole)) in self.below
+        ]
         reached = set(waiting)
         for state in waiting:
             fresh = [one for one in self.below[state] if one not in reached]
@@ -79,7 +81,7 @@ class _Walk:
         return {state.node for state in reached}
 
 
-def ancestry(session: Session, versions: Collection[int], targets: Sequence[Target]) -> Ancestry:
+def ancestry(session: Session, versions: Collection[int], targets: Sequence[AncestorTarget]) -> Ancestry:
     """Return which of the *targets* each of the versions depends on, or is; one walk for all of them.
 
     An edge that is retracted does not count. At most ``MOST_ANCESTORS`` nodes are read.
@@ -89,9 +91,9 @@ def ancestry(session: Session, versions: Collection[int], targets: Sequence[Targ
     return Ancestry({roots[node]: held for node, held in found.targets.items()}, found.is_cut)
 
 
-def of_nodes(session: Session, roots: Collection[int], targets: Sequence[Target]) -> Ancestry:
+def of_nodes(session: Session, roots: Collection[int], targets: Sequence[AncestorTarget]) -> Ancestry:
     """Return as :func:`ancestry` does which of the targets each of the nodes depends on, or is."""
-    walk = _Walk({_State(node, True): [] for node in roots})
+    walk = _AncestorWalk({_WalkState(node, True): [] for node in roots})
     frontier, is_cut = [*walk.below], False
     while frontier and not is_cut:
         try:
@@ -108,7 +110,7 @@ def of_nodes(session: Session, roots: Collection[int], targets: Sequence[Target]
     return Ancestry(found, is_cut)
 
 
-def _same(session: Session, states: Sequence[_State]) -> Iterator[tuple[_State, _State]]:
+def _same(session: Session, states: Sequence[_WalkState]) -> Iterator[tuple[_WalkState, _WalkState]]:
     """Yield the other nodes that are the same data as those of the states."""
     groups: dict[int, list[int]] = {}
     for node, first in walking.same_data(session, {state.node for state in states}).items():
@@ -117,23 +119,25 @@ def _same(session: Session, states: Sequence[_State]) -> Iterator[tuple[_State, 
     for state in states:
         for node in group_of.get(state.node, ()):
             if node != state.node:
-                yield _State(node, state.counts_as_whole), state
+                yield _WalkState(node, state.counts_as_whole), state
 
 
-def _up(session: Session, states: Sequence[_State]) -> Iterator[tuple[_State, _State]]:
+def _up(session: Session, states: Sequence[_WalkState]) -> Iterator[tuple[_WalkState, _WalkState]]:
     """Yield what the nodes of the states depend on, each with the state that depends on it."""
-    by_node: dict[int, list[_State]] = {}
+    by_node: dict[int, list[_WalkState]] = {}
     for state in states:
         by_node.setdefault(state.node, []).append(state)
     for edge in walking.edges_from(session, by_node):
         for state in by_node[edge.source]:
-            yield _State(edge.target, edge.kind != EdgeKind.PART_OF), state
+            yield _WalkState(edge.target, edge.kind != EdgeKind.PART_OF), state
     wholes = {state.node: state for state in states if state.counts_as_whole}
     for edge in walking.edges_to(session, wholes, [EdgeKind.PART_OF]):
-        yield _State(edge.source, True), wholes[edge.target]
+        yield _WalkState(edge.source, True), wholes[edge.target]
 
 
-def _reached(session: Session, nodes: Collection[int], targets: Sequence[Target]) -> Mapping[int, Sequence[int]]:
+def _reached(
+    session: Session, nodes: Collection[int], targets: Sequence[AncestorTarget]
+) -> Mapping[int, Sequence[int]]:
     """Return the nodes that each of the targets is, of those that were reached."""
     reached: dict[int, list[int]] = {}
     by_digest: dict[str, list[int]] = {}

@@ -14,9 +14,9 @@ from registry.db.batch import Query
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, AuditEntry, AuditText, Hold, Model, Tenure, Version
 from registry.db.queries import catalog, pages, walking
-from registry.db.queries.ancestry import Ancestry, Target, ancestry
+from registry.db.queries.ancestry import AncestorTarget, Ancestry, ancestry
 from registry.db.queries.cached_fragments import Fixed
-from registry.db.queries.json_columns import Listed
+from registry.db.queries.json_columns import ListedRows
 from registry.db.records.holds import HoldRecord
 from registry.db.session import joined
 from registry.domain.holds import HoldKind, HoldNotice
@@ -40,7 +40,7 @@ class Listing(NamedTuple):
 
 def of_version(version: Any = Version) -> ColumnElement[Any]:
     """Return the ``Listing`` of each active hold on *version*, and of each on data and models, as a JSON list."""
-    rows = select(Listed(version.id, Hold.id, Hold.kind)).where(_concerns(version.id))
+    rows = select(ListedRows(version.id, Hold.id, Hold.kind)).where(_concerns(version.id))
     name = "version_holds" if version is Version else "version_holds_of_another"
     return Fixed(name, rows.correlate(version).scalar_subquery()).label("version_holds")
 
@@ -84,7 +84,7 @@ def notices(session: Session, listings: Iterable[Sequence[Any]]) -> Mapping[int,
         else:
             candidates[version] = upstream[hold] = None
     described = {
-        row.id: row for row in _described(session, {*upstream, *(one for held in own.values() for one in held)})
+        row.id: row for row in _hold_rows(session, {*upstream, *(one for held in own.values() for one in held)})
     }
     found = _ancestry(session, [*candidates], [described[hold] for hold in upstream if hold in described])
     result: dict[int, list[HoldNotice]] = {}
@@ -131,11 +131,15 @@ def _ancestry(session: Session, versions: Sequence[int], rows: Sequence[Any]) ->
     return ancestry(session, versions, [target_of(row) for row in rows])
 
 
-def target_of(row: Any) -> Target:
+def target_of(row: Any) -> AncestorTarget:
     """Return what a hold on data or a model is on."""
     if row.version_id is not None:
-        return Target(row.id, version=row.version_id)
-    return Target(row.id, digests=row.target.split()) if row.kind == HoldKind.DATA else Target(row.id, uri=row.target)
+        return AncestorTarget(row.id, version=row.version_id)
+    return (
+        AncestorTarget(row.id, digests=row.target.split())
+        if row.kind == HoldKind.DATA
+        else AncestorTarget(row.id, uri=row.target)
+    )
 
 
 def _notice(row: Any, certain: bool) -> HoldNotice:
@@ -182,7 +186,7 @@ def select_holds() -> Rows:
 _DESCRIBED = FixedStatement(select_holds().where(Hold.id.in_(bindparam("holds", expanding=True))))
 
 
-def _described(session: Session, holds: Collection[int]) -> list[Any]:
+def _hold_rows(session: Session, holds: Collection[int]) -> list[Any]:
     return [row for chunk in walking.chunks(holds) for row in pages.rows(session, _DESCRIBED, {"holds": chunk})]
 
 
@@ -250,8 +254,10 @@ def live(session: Session, *, most: int) -> Mapping[int, Sequence[HoldNotice]]:
     Without an active hold on data or a model, the versions are found from the holds. Otherwise *most* of the versions
     in production are looked at, the latest entrants first.
     """
-    upstream = any(count for kind, count in active_counts(session).items() if kind != HoldKind.VERSION)
-    statement = _IN_PRODUCTION if upstream else _HELD_IN_PRODUCTION
+    counts = active_counts(session)
+    if not counts:
+        return {}
+    statement = _HELD_IN_PRODUCTION if counts.keys() == {HoldKind.VERSION.value} else _IN_PRODUCTION
     return of(session, [row[0] for row in pages.rows(session, statement, {"most": most})])
 
 

@@ -54,7 +54,7 @@ LATEST = (
 )  # fmt: skip
 
 
-class Listed(GenericFunction[Any]):
+class ListedRows(GenericFunction[Any]):
     """The rows as one JSON list of lists, in no order; NULL or empty without any."""
 
     name = "registry_listed"
@@ -70,13 +70,13 @@ class _Exact(GenericFunction[str]):
     inherit_cache = True
 
 
-@compiles(Listed, "postgresql")
-def _listed_postgresql(element: Listed, compiler: Any, **options: Any) -> str:
+@compiles(ListedRows, "postgresql")
+def _listed_postgresql(element: ListedRows, compiler: Any, **options: Any) -> str:
     return f"json_agg(json_build_array({compiler.process(element.clauses, **options)}))"
 
 
-@compiles(Listed, "sqlite")
-def _listed_sqlite(element: Listed, compiler: Any, **options: Any) -> str:
+@compiles(ListedRows, "sqlite")
+def _listed_sqlite(element: ListedRows, compiler: Any, **options: Any) -> str:
     values = ((one, compiler.process(one, **options)) for one in element.clauses)
     rows = (f"json({text})" if isinstance(one.type, JSON) else text for one, text in values)
     return f"json_group_array(json_array({', '.join(rows)}))"
@@ -95,7 +95,7 @@ def _exact_sqlite(element: _Exact, compiler: Any, **options: Any) -> str:
 def version_tags() -> ColumnElement[Any]:
     """Return ``[key, value]`` of the tags of ``Version``."""
     return _list_column(
-        "version_tags", select(Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == Version.id)
+        "version_tags", select(ListedRows(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == Version.id)
     )
 
 
@@ -105,8 +105,10 @@ def model_latest(newest: Rows, holds: Callable[[Any], ColumnElement[Any]]) -> Co
     *holds* returns the column of the holds of a version.
     """
     own, creator = aliased(Version), aliased(Account)
-    tags = select(Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == own.id)
-    aliases = select(Listed(AliasTenure.alias)).where(AliasTenure.version_id == own.id, AliasTenure.ended_at.is_(None))
+    tags = select(ListedRows(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == own.id)
+    aliases = select(ListedRows(AliasTenure.alias)).where(
+        AliasTenure.version_id == own.id, AliasTenure.ended_at.is_(None)
+    )
     lists = {
         "tags": tags.correlate(own).scalar_subquery(),
         "aliases": aliases.correlate(own).scalar_subquery(),
@@ -114,7 +116,7 @@ def model_latest(newest: Rows, holds: Callable[[Any], ColumnElement[Any]]) -> Co
         "holds": holds(own),
     }
     columns = [creator.name if name == "created_by" else lists.get(name, getattr(own, name, None)) for name in LATEST]
-    rows = select(Listed(*columns)).select_from(own).join(creator, creator.id == own.created_by)
+    rows = select(ListedRows(*columns)).select_from(own).join(creator, creator.id == own.created_by)
     return _list_column("model_latest", rows.where(own.id.in_(newest.correlate(Model))))
 
 
@@ -122,7 +124,7 @@ def version_params() -> ColumnElement[Any]:
     """Return ``[key, value]`` of the params of ``Version``."""
     return _list_column(
         "version_params",
-        select(Listed(VersionParam.key, VersionParam.value)).where(VersionParam.version_id == Version.id),
+        select(ListedRows(VersionParam.key, VersionParam.value)).where(VersionParam.version_id == Version.id),
     )
 
 
@@ -135,7 +137,7 @@ def version_metrics() -> ColumnElement[Any]:
     latest = select(func.max(measured.id)).where(measured.version_id == Version.id)
     latest = latest.group_by(measured.key, measured.dataset_digest, measured.slice)
     data = (VersionMetric.dataset_digest, VersionMetric.dataset_name, VersionMetric.slice)
-    rows = select(Listed(VersionMetric.id, VersionMetric.key, _Exact(VersionMetric.value), *data))
+    rows = select(ListedRows(VersionMetric.id, VersionMetric.key, _Exact(VersionMetric.value), *data))
     return _list_column(
         "version_metrics", rows.where(VersionMetric.id.in_(latest.correlate(Version).scalar_subquery()))
     )
@@ -143,7 +145,7 @@ def version_metrics() -> ColumnElement[Any]:
 
 def version_aliases() -> ColumnElement[Any]:
     """Return ``[alias]`` of those that point at ``Version``."""
-    rows = select(Listed(AliasTenure.alias))
+    rows = select(ListedRows(AliasTenure.alias))
     return _list_column(
         "version_aliases", rows.where(AliasTenure.version_id == Version.id, AliasTenure.ended_at.is_(None))
     )
@@ -179,7 +181,7 @@ def _glass_of(owner: Any) -> Rows:
     """Return ``[at, by, reason, entry]`` of the move past the gates that is not acknowledged, for the version."""
     entry, breaker, text = aliased(AuditEntry), aliased(Account), aliased(AuditText)
     return (
-        select(Listed(entry.at, breaker.name, text.text, cast(entry.uid, Text())))
+        select(ListedRows(entry.at, breaker.name, text.text, cast(entry.uid, Text())))
         .select_from(entry)
         .join(breaker, breaker.id == entry.actor_id)
         .outerjoin(text, (text.entry_uid == entry.uid) & (text.field == literal_column("'reason'")))
@@ -194,7 +196,9 @@ def version_lineage() -> ColumnElement[Any]:
     """
     own, target, parent, its_model = aliased(LineageNode), aliased(LineageNode), aliased(Version), aliased(Model)
     rows = (
-        select(Listed(LineageEdge.id, target.kind, LineageEdge.role, target.attributes, parent.number, its_model.name))
+        select(
+            ListedRows(LineageEdge.id, target.kind, LineageEdge.role, target.attributes, parent.number, its_model.name)
+        )
         .select_from(own)
         .join(LineageEdge, LineageEdge.source_id == own.id)
         .join(target, target.id == LineageEdge.target_id)
@@ -207,20 +211,22 @@ def version_lineage() -> ColumnElement[Any]:
 
 def model_tags() -> ColumnElement[Any]:
     """Return ``[key, value]`` of the tags of ``Model``."""
-    return _list_column("model_tags", select(Listed(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == Model.id))
+    return _list_column(
+        "model_tags", select(ListedRows(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == Model.id)
+    )
 
 
 def model_aliases() -> ColumnElement[Any]:
     """Return ``[alias, number]`` of the aliases of ``Model``."""
     pointed = aliased(Version)
-    rows = select(Listed(AliasTenure.alias, pointed.number)).join(pointed, pointed.id == AliasTenure.version_id)
+    rows = select(ListedRows(AliasTenure.alias, pointed.number)).join(pointed, pointed.id == AliasTenure.version_id)
     return _list_column("model_aliases", rows.where(AliasTenure.model_id == Model.id, AliasTenure.ended_at.is_(None)))
 
 
 def model_holders() -> ColumnElement[Any]:
     """Return ``[stage, number]`` of the versions of ``Model`` that serve."""
     holder = aliased(Version)
-    rows = select(Listed(holder.stage, holder.number))
+    rows = select(ListedRows(holder.stage, holder.number))
     return _list_column(
         "model_holders",
         rows.where(

@@ -62,7 +62,7 @@ def place(target: HoldTarget, *, reason: str, actor: Actor, claim: Claim | None 
 def place_on_version(unit: UnitOfWork, model: Model, version: Version, *, reason: str, actor: Actor) -> Hold:
     """Place a hold on a version of the locked model, within the caller's unit of work."""
     session = unit.session
-    _require_room(session, Hold.version_id == version.id)
+    _require_room_for_hold(session, Hold.version_id == version.id)
     event = audit.begin(model)
     hold = _insert(session, HoldKind.VERSION, version.id, "", event)
     catalog.touch(version, event.at, revises=False)
@@ -86,7 +86,7 @@ def release(id: int, *, reason: str, actor: Actor, claim: Claim | None = None) -
         found = session.scalars(select(Hold).where(Hold.id == id)).first()
         if found is None:
             raise NotFound(f"there is no hold {id}")
-        chain, version = _lock(session, found)
+        chain, version = _lock_chain_of(session, found)
         session.refresh(found)
         if found.released_at is not None:
             raise Conflict(f"hold {id} was released at {clock.wire(found.released_at)}")
@@ -121,8 +121,8 @@ def _place_upstream(unit: UnitOfWork, target: HoldTarget, *, reason: str, actor:
     session = unit.session
     writing(session).ask(*governance.change_rules(session))
     chain = audit.lock_chain(session, audit.REGISTRY)
-    version_id, text = _stored(session, target)
-    _require_room(session, Hold.kind != HoldKind.VERSION, most=MOST_UPSTREAM)
+    version_id, text = _target_columns(session, target)
+    _require_room_for_hold(session, Hold.kind != HoldKind.VERSION, most=MOST_UPSTREAM)
     event = audit.begin(chain)
     hold = _insert(session, target.kind, version_id, text, event)
     recorded = text if version_id is None else f"version {version_id}"
@@ -136,7 +136,7 @@ def _place_upstream(unit: UnitOfWork, target: HoldTarget, *, reason: str, actor:
     return hold
 
 
-def _stored(session: Session, target: HoldTarget) -> tuple[int | None, str]:
+def _target_columns(session: Session, target: HoldTarget) -> tuple[int | None, str]:
     """Return the version, or the text, that the row of a hold has. Raises NotFound or Invalid."""
     if target.model is not None and target.number is not None:
         return catalog.any_version(session, target.model, target.number).id, ""
@@ -161,14 +161,14 @@ def _insert(session: Session, kind: HoldKind, version_id: int | None, target: st
     return insert_whole(session, Hold, row)
 
 
-def _require_room(session: Session, *conditions: Any, most: int = MOST_OF_ONE) -> None:
+def _require_room_for_hold(session: Session, *conditions: Any, most: int = MOST_OF_ONE) -> None:
     """Raise Conflict unless there may be one more active hold: each answer about a version lists its own."""
     active = select(func.count()).select_from(Hold).where(Hold.released_at.is_(None), *conditions)
     if (session.scalar(active) or 0) >= most:
         raise Conflict(f"there are {most} active holds already; release some first (registry hold list)")
 
 
-def _lock(session: Session, hold: Hold) -> tuple[Chained, Version | None]:
+def _lock_chain_of(session: Session, hold: Hold) -> tuple[Chained, Version | None]:
     """Lock the chain that a hold is recorded in; return it with the version, if it is one of a model."""
     if hold.kind == HoldKind.VERSION:
         version = session.get_one(Version, hold.version_id)

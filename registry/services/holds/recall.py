@@ -108,7 +108,7 @@ def show(id: int) -> Recall:
     with reading(snapshot=True) as session:
         hold = placing.record_of(session, id)
         try:
-            ranked = [*_versions(session, hold)[0]]
+            ranked = [*_ranked_versions(session, hold)[0]]
         except Conflict:  # too much depends on it
             return Recall(hold, None, None, None, [])
         stages = Counter(one.stage for one in ranked)
@@ -124,15 +124,15 @@ def versions(
     Raises NotFound, and Conflict where too much depends on its target.
     """
     with reading(snapshot=True) as session:
-        ranked, found = _versions(session, placing.record_of(session, id), stage)
+        ranked, found = _ranked_versions(session, placing.record_of(session, id), stage)
         shown, last = impact.page_of(ranked, after, limit)
-        return Page(_described(session, shown, found), last)
+        return Page(_held_versions(session, shown, found), last)
 
 
 def table(id: int, *, stage: Stage | None = None) -> Iterator[Sequence[Any]]:
     """Return all of :func:`versions` as rows of ``COLUMNS``. Raises as it does, before there is a row."""
     with reading(snapshot=True) as session:
-        ranked, found = _versions(session, placing.record_of(session, id), stage)
+        ranked, found = _ranked_versions(session, placing.record_of(session, id), stage)
         in_order = sorted(ranked)
     return _table(in_order, found)
 
@@ -145,7 +145,7 @@ def live_notices(session: Session) -> Mapping[int, Sequence[HoldNotice]]:
 def _table(in_order: Sequence[RankedVersion], found: Mapping[int, ReachedNode]) -> Iterator[Sequence[Any]]:
     for group in walking.chunks(in_order):
         with reading() as session:
-            described = _described(session, group, found)
+            described = _held_versions(session, group, found)
         for one in described:
             version = one.affected
             path = " > ".join(step.name for step in version.path)
@@ -159,7 +159,7 @@ def _live_counts(session: Session) -> Counter[int]:
     return Counter(notice.id for held in live_notices(session).values() for notice in held)
 
 
-def _versions(
+def _ranked_versions(
     session: Session, hold: HoldRecord, stage: Stage | None = None
 ) -> tuple[Iterator[RankedVersion], Mapping[int, ReachedNode]]:
     found = _downstream(session, hold)
@@ -181,7 +181,7 @@ def _downstream(session: Session, hold: HoldRecord) -> Mapping[int, ReachedNode]
         return {}
 
 
-def _described(
+def _held_versions(
     session: Session, ranked: Sequence[RankedVersion], found: Mapping[int, ReachedNode]
 ) -> Sequence[HeldVersion]:
     ids = [-one.place[1] for one in ranked]

@@ -112,15 +112,15 @@ def _roll_back(
     while True:
         rehearsed = rollback.rehearse(model, change, actor=actor, store=store, to=None)
         with suppress(rollback.LeadsElsewhere), unit_of_work(claim) as unit:
-            hold = _place(unit, model, number, change, actor=actor)
+            hold = _place_first(unit, model, number, change, actor=actor)
             moved = rollback.roll_back_in(unit, rehearsed.move.number, model, change, None, actor=actor)
-            return _finish(unit, hold, moved, successor=rehearsed.move.number)
+            return _finish_withdrawal(unit, hold, moved, successor=rehearsed.move.number)
 
 
 def _archive(model: str, number: int, change: StageChange, *, actor: Actor, claim: Claim | None) -> Placed:
     actor.require(Permission.VERSION_STAGE)
     with unit_of_work(claim) as unit:
-        hold = _place(unit, model, number, change, actor=actor)
+        hold = _place_first(unit, model, number, change, actor=actor)
         locked_model, version = catalog.lock_version(unit.session, model, number)
         holder = governance.production_holder(unit.session, locked_model)
         moved = transitions.move_in(
@@ -135,16 +135,16 @@ def _archive(model: str, number: int, change: StageChange, *, actor: Actor, clai
             actor=actor,
         )
         others = holder.number if holder and holder.number != number else None
-        return _finish(unit, hold, moved, successor=others)
+        return _finish_withdrawal(unit, hold, moved, successor=others)
 
 
-def _place(unit: UnitOfWork, model: str, number: int, change: StageChange, *, actor: Actor) -> HoldRecord:
+def _place_first(unit: UnitOfWork, model: str, number: int, change: StageChange, *, actor: Actor) -> HoldRecord:
     locked_model, version = catalog.lock_version(unit.session, model, number)
     placed = holds.placing.place_on_version(unit, locked_model, version, reason=change.reason, actor=actor)
     return holds.placing.record_of(unit.session, placed.id)
 
 
-def _finish(unit: UnitOfWork, hold: HoldRecord, moved: Answer[Moved], *, successor: int | None) -> Placed:
+def _finish_withdrawal(unit: UnitOfWork, hold: HoldRecord, moved: Answer[Moved], *, successor: int | None) -> Placed:
     entry = unit.outcome.get("entry")
     unit.remember(hold=hold.id, move=[True, successor, entry])
     return Placed(hold, True, successor, entry)

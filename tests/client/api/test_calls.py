@@ -19,7 +19,7 @@ THEN = datetime(2026, 11, 20, 13, tzinfo=UTC)
 SAMPLES: dict[str, Any] = {
     "bool": True, "int": 7, "str | Reference": "fraud:1", "str": "text", "When": THEN, "Expected": 5,
     "Mapping[str, Any]": {"key": 1}, "Sequence[": ["text"], "Iterable[": ["text"], "Stage": "staging",
-    "HeldStage": "staging", "Direction": "up",
+    "HeldStage": "staging", "Direction": "up", "HoldTarget": "data", "HoldState": "all",
     "Dataset": {"key": 1}, "DataJob": {"key": 1}, "Lifecycle": "open", "JobState": "parked",
 }  # fmt: skip
 FIELDS = ["number", "model"]

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from registry.db.queries import ancestry
-from registry.db.queries.ancestry import Target
+from registry.db.queries.ancestry import AncestorTarget
 from registry.db.session import reading
 from tests.support.lineage_graphs import random_graph, store
 
@@ -16,7 +16,7 @@ def test_the_walk_up_finds_what_a_walk_down_reaches(app: Flask, seed: int) -> No
     graph = random_graph(seed, 60)
     ids = store(app, graph)
     digests = sorted({digest for own in graph.digests.values() for digest in own})
-    targets = [Target(number, digests=[digest]) for number, digest in enumerate(digests)]
+    targets = [AncestorTarget(number, digests=[digest]) for number, digest in enumerate(digests)]
 
     with app.app_context(), reading() as session:
         found = ancestry.of_nodes(session, [*ids.values()], targets)
