@@ -7,6 +7,7 @@ import re
 import yaml
 
 from registry.domain.access import GRANTABLE
+from registry.rules import file_format_names as names
 from registry.rules.policies import parse
 from registry.rules.policies.conditions import KINDS
 from registry.rules.policies.reading import DocumentKeys
@@ -37,6 +38,13 @@ def test_each_rule_has_a_section_with_its_keys() -> None:
         assert sorted(re.findall(r"`(\w+)`", rows)) == sorted(keys.known)
         assert all(one["rule"] == kind for block in re.findall(r"```yaml\n(.*?)```", sections[kind], re.DOTALL)
                    for one in yaml.load(block, yaml.BaseLoader))  # fmt: skip
+
+
+def test_every_file_format_is_on_the_page() -> None:
+    lists = re.findall(r"^- (.*(?:\n  .*)*)", PAGE.read_text().partition("### `file_formats`")[2], re.MULTILINE)
+
+    expected = [names.DATA, names.CONTAINERS, (*names.CODE, *names.UNDECIDED)]
+    assert [re.findall(r"`(\w+)`", text) for text in lists[:3]] == [[*one] for one in expected]
 
 
 def test_the_keys_of_the_document_are_on_the_page() -> None:

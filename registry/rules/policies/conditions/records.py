@@ -54,7 +54,7 @@ class RequiredRule(Rule):
         return frozenset(need for need, is_read in parts.items() if is_read)
 
     def describe(self) -> str:
-        parts = [*_described("tag", self.tags), *_described("param", self.params)]
+        parts = [*_value_texts("tag", self.tags), *_value_texts("param", self.params)]
         parts += [name for name in ("description", "signature", "owner") if getattr(self, name)]
         return f"required: {listed(parts)}"
 
@@ -214,7 +214,7 @@ def _read_values(value: Any) -> Values:
     return values
 
 
-def _described(noun: str, values: Values) -> list[str]:
+def _value_texts(noun: str, values: Values) -> list[str]:
     return [f"{noun} {key}{'=' if accepted else ''}{' or '.join(accepted)}" for key, accepted in values.items()]
 
 
