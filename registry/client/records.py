@@ -158,8 +158,8 @@ def _describe_version(version: Record) -> str:
 
 
 def _describe_file(file: Record) -> str:
-    damage = [file["damage"]] if file.get("damage") else []
-    return ", ".join([file["path"], size(file["size"]), f"sha256:{file['sha256'][:12]}…", *damage])
+    known = [file[key] for key in ("format", "damage") if file.get(key)]
+    return ", ".join([file["path"], size(file["size"]), f"sha256:{file['sha256'][:12]}…", *known])
 
 
 def _describe_model(model: Record) -> str:

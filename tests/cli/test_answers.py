@@ -91,12 +91,13 @@ def test_damage_is_shown_with_the_version_and_its_files(run_cli: CommandLine, ne
     network.get(version, json=known)
     missing = {"code": "not_found", "detail": "there is no such address", "status": 404}  # before it had the report
     network.get(f"{version}/reproducibility", status=404, json=missing, content_type=PROBLEM_TYPE)
-    network.get(f"{version}/files", json={"items": [file, file | {"damage": None}], "next_cursor": None})
+    pickled = file | {"damage": None, "format": "pickle", "executes_code": "yes"}
+    network.get(f"{version}/files", json={"items": [file, file | {"damage": None}, pickled], "next_cursor": None})
 
     shown, files = run_cli("show", "fraud:3"), run_cli("version", "files", "fraud:3")
 
     assert "stored bytes are missing or corrupt: registry version files fraud:3" in shown.out
-    assert [line.split()[-1] for line in files.out.splitlines()[-2:]] == ["missing", "ab" * 32]
+    assert [line.split()[-1] for line in files.out.splitlines()[-3:]] == ["missing", "ab" * 32, "!"]
 
 
 def test_a_closed_port_ends_with_8_and_advice(run_cli: CommandLine) -> None:

@@ -122,14 +122,19 @@ def restore(session: Session, ref: Reference, reason: str | None) -> None:
 @limit(0)
 @connected
 def files(session: Session, ref: Reference, limit: int) -> None:
-    """List a version's files with their sizes and digests, and those whose stored bytes are missing or corrupt.
+    """List a version's files with their sizes, digests and formats, and those whose bytes are missing or corrupt.
+
+    The format is that of the content, whatever the name. "pickle !" can execute code when it is loaded; what "zstd ?"
+    executes is not decided. Workers recognise it shortly after the upload.
 
     \b
     Example:
       registry version files fraud#production
     """
     listed = session.registry.versions.files(ref.model, session.registry.number(ref))
-    session.list(listed, ("path", "bytes", "sha256", "damage"), _file_row, empty=f"{ref} has no files", limit=limit)
+    session.list(
+        listed, ("path", "bytes", "sha256", "format", "damage"), _file_row, empty=f"{ref} has no files", limit=limit
+    )
 
 
 @version.command()
@@ -311,7 +316,10 @@ def _say_import(import_view: ImportView) -> None:
 
 
 def _file_row(file: Any) -> list[object]:
-    return [file["path"], file["size"], Digest(file["sha256"]), file.get("damage")]  # an older registry omits it
+    marks = {"yes": " !", "unknown": " ?"}
+    known = file.get("format")  # an older registry omits it, and the damage
+    known = known and known + marks.get(file["executes_code"], "")
+    return [file["path"], file["size"], Digest(file["sha256"]), known, file.get("damage")]
 
 
 def _metric_row(metric: Any) -> list[object]:

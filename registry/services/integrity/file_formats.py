@@ -95,7 +95,7 @@ def recognise_next(*, store: Store) -> bool:
     Any number of workers may do this at once. An attempt is counted before it begins: after ``leases.MOST_ATTEMPTS``
     that ended without a result, as by the death of the worker, the blob counts as unreadable.
     """
-    content = _take()
+    content = _take_content()
     if content is None:
         return False
     if isinstance(content, str):
@@ -186,7 +186,7 @@ def _is_lacking() -> Any:
     return or_(BlobFormat.sha256.is_(None), BlobFormat.recognizer < file_formats.VERSION, BlobFormat.format.is_(None))
 
 
-def _take() -> _Content | str | None:
+def _take_content() -> _Content | str | None:
     """Count an attempt at a blob and return it; the digest alone of one that had all its attempts."""
     lacking = (
         select(Blob.sha256, Blob.size, Blob.key, Blob.etag)
