@@ -178,7 +178,7 @@ class GateFacts:
     model: str
     version: int
     manifest_digest: str | None
-    description: str = ""
+    has_description: bool = False
     has_signature: bool = False
     tags: Mapping[str, str] | None = None
     model_tags: Mapping[str, str] | None = None

@@ -54,7 +54,6 @@ from registry.rules.policies.rule import Rule
 from registry.services.integrity import file_formats
 
 NOW = datetime.max.replace(tzinfo=UTC)  # what is recorded in this transaction is after its beginning
-DESCRIBED = "(there is one)"  # the text itself may be redacted later, which an evaluation cannot
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def gather(
         model=model.name,
         version=version.number,
         manifest_digest=version.manifest_digest,
-        description=DESCRIBED if scope.named.description and version.description.strip() else "",
+        has_description=scope.named.description and bool(version.description.strip()),
         has_signature=version.signature is not None,
         total_size=version.size if version.manifest_digest else None,
         **{need.value: PARTS[need].read(scope, query) for need, query in queries.items()},

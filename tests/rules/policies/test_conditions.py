@@ -103,7 +103,7 @@ def test_metric_against_production() -> None:
 
 def test_required() -> None:
     check("required", [
-        Row({"tags": ["team"]}, {"description": "", "has_signature": False, "model_tags": {}}, True),
+        Row({"tags": ["team"]}, {"has_description": False, "has_signature": False, "model_tags": {}}, True),
         Row({"tags": {"team": "risk"}, "params": {"depth": ["5", "6"]}}, {}, True),
         Row({"tags": {"team": "Risk"}}, {}, False, "'risk', not Risk"),
         Row({"tags": {"team": None}}, {"tags": {"team": " "}}, False, "no tag team"),
@@ -112,7 +112,7 @@ def test_required() -> None:
         Row({"params": ["seed", "depth"]}, {}, False, "no param seed"),
         Row({"params": {"depth": "6.0"}}, {}, False),
         Row({"description": True, "signature": True, "owner": True}, {}, True),
-        Row({"description": True}, {"description": " \n"}, False, "no description"),
+        Row({"description": True}, {"has_description": False}, False, "no description"),
         Row({"signature": True}, {"has_signature": False}, False, "no signature"),
         Row({"owner": True}, {"model_tags": {}}, False, "no owner"),
         Row({"owner": True}, {"model_tags": {}, "tags": {"owner": "ann"}}, True),

@@ -66,7 +66,7 @@ class RequiredRule(Rule):
             *_value_gaps("param", self.params, facts.params, lambda key, value: (
                 f"register the version with --param {key}={value}: parameters do not change later")),
         ]  # fmt: skip
-        if self.description and not facts.description.strip():
+        if self.description and not facts.has_description:
             gaps.append(("no description", f"registry version edit {reference} --description TEXT"))
         if self.signature and not facts.has_signature:
             gaps.append(("no signature", "register the version with its MLmodel or with --signature"))
