@@ -64,6 +64,12 @@ class WebPage:
         return self.refusal is not None and self.refusal.status == HTTPStatus.SERVICE_UNAVAILABLE
 
     @property
+    def missing(self) -> Sequence[str]:
+        """Return the SHA-256 of the files that the store lacks, after a refusal for missing bytes."""
+        found: Sequence[str] = self.refusal.extras.get("missing", ()) if self.refusal else ()
+        return found
+
+    @property
     def fresh(self) -> bool:
         """Return whether the form keeps the choice: False after another change came first."""
         return self.refusal is None or self.refusal.code != "stale"

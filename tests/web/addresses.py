@@ -3,7 +3,7 @@
 ``{model}`` is a model with a hostile name, whose version 2 is in production and version 3 in staging; ``{digest}`` is
 the digest of the data that version 3 was trained on; ``{token}`` is the id of a token with a hostile name, ``{entry}``
 that of the latest audit entry, ``{edge}`` that of a lineage edge that was retracted and reinstated;
-``{policy}`` is the digest of the policy of the model.
+``{policy}`` is the digest of the policy of the model, ``{hold}`` the id of a hold on that data.
 """
 
 from __future__ import annotations
@@ -53,6 +53,13 @@ PAGES = {
     "web.set_default_policy": "/policy/set",
     "web.remove_default_policy": "/policy/remove",
     "web.policy_document": "/policies/{policy}",
+    "web.holds": "/holds?state=all",
+    "web.hold": "/holds/{hold}",
+    "web.new_hold": "/holds/new?data={digest}",
+    "web.hold_version": "/models/{model}/versions/2/hold",
+    "web.release_hold": "/holds/{hold}/release",
+    "web.break_glass": "/models/{model}/versions/3/break-glass",
+    "web.acknowledge_break_glass": "/models/{model}/versions/2/break-glass/acknowledge",
     "web.restore_model": "/models/{model}/restore",
     "web.restore_version": "/models/{model}/versions/2/restore",
     "web.status": "/status",

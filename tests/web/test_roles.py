@@ -105,7 +105,9 @@ ACTS = {
     "web.delete_version": "version:delete", "web.move": "version:stage", "web.rollback": "version:rollback",
     "web.add_lineage": "lineage:add", "web.add_data": "lineage:add", "web.state_edge": "lineage:retract",
     "web.set_policy": "policy:set", "web.set_default_policy": "policy:set", "web.remove_policy": "policy:set",
-    "web.remove_default_policy": "policy:set",
+    "web.remove_default_policy": "policy:set", "web.new_hold": "hold:place", "web.hold_version": "hold:place",
+    "web.release_hold": "hold:release", "web.break_glass": "version:break_glass",
+    "web.acknowledge_break_glass": "request:approve",
 }  # fmt: skip
 
 

@@ -311,7 +311,7 @@ def test_each_form_and_block_asks_as_often_as_it_did(visitor: FlaskClient, dev_a
             assert visitor.get(path, headers=headers).status_code == 200
         asked[name] = sum(not text.startswith("BEGIN") for text in statements)
 
-    assert asked == {"move": 5, "rollback": 5, "archive older": 2, "tenures": 2, "timeline": 3}
+    assert asked == {"move": 7, "rollback": 5, "archive older": 2, "tenures": 2, "timeline": 3}
 
 
 def test_an_act_that_needs_another_role_is_explained_and_not_offered(

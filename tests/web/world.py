@@ -26,10 +26,11 @@ class World:
     entry: str = "00000000-0000-0000-0000-000000000000"
     edge: int = 1
     policy: str = ""
+    hold: int = 1
 
     def fill(self, address: str) -> str:
         parts = {"digest": f"sha256:{self.digest}", "token": self.token, "entry": self.entry, "edge": self.edge,
-                 "policy": self.policy}  # fmt: skip
+                 "policy": self.policy, "hold": self.hold}  # fmt: skip
         return address.format(model=quote(self.model, safe=""), **parts)
 
 
@@ -67,5 +68,9 @@ def build(site: RegistryBuilder) -> World:
     own = f"/models/{quote(MODEL, safe='')}/policy"
     expect(200, site.client.put("/policy", {"document": {"policy": 1, "staging": []}, "reason": TEXT}))
     digest = expect(200, site.client.put(own, {"document": policy, "reason": TEXT}))["digest"]
+    hold = expect(201, site.client.post("/holds", {"kind": "data", "target": f"sha256:{DATA}", "reason": TEXT}))[
+        "hold"
+    ]["id"]
+    expect(201, site.client.post("/holds", {"kind": "version", "target": f"{MODEL}:3", "reason": TEXT}))
     (latest,) = expect(200, site.client.get("/audit?limit=1"))["items"]
-    return World(MODEL, DATA, token["id"], latest["id"], edge, digest)
+    return World(MODEL, DATA, token["id"], latest["id"], edge, digest, hold)

@@ -49,12 +49,6 @@ class ActOnStages(WebPage):
         self.chosen = query["to"]
         self.checks = bool(query["check"])
 
-    @property
-    def missing(self) -> Sequence[str]:
-        """Return the SHA-256 of the files that the store lacks, after a refusal for missing bytes."""
-        found: Sequence[str] = self.refusal.extras.get("missing", ()) if self.refusal else ()
-        return found
-
     @cached_property
     def holder(self) -> HolderRecord | None:
         """Return the holder of production, None without one."""
@@ -170,7 +164,7 @@ def move(model: str, number: int) -> Response:
             model, number, Stage(form["to"]), _asked_change(form), actor=current_actor(), store=store(), claim=claim
         ),
         recall=changes.recall,
-        done=_done,
+        done=moved_to,
     )
 
 
@@ -185,7 +179,7 @@ def roll_back(model: str) -> Response:
             model, _return(form), actor=current_actor(), store=store(), to=form["to"], claim=claim
         ),
         recall=changes.recall,
-        done=_done,
+        done=moved_to,
     )
 
 
@@ -202,7 +196,8 @@ def _return(form: dict[str, Any]) -> StageChange:
     return StageChange(form["reason"], expected_current=form["expected_current"], without_store_check=without)
 
 
-def _done(moved: Moved) -> Done:
+def moved_to(moved: Moved) -> Done:
+    """Return the page of the model, with what a move did."""
     model = moved.version.model
     links = []
     if moved.entry:

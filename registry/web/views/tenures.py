@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields as fields_of
+from dataclasses import is_dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -91,5 +92,13 @@ def _document(held: TenureRecord) -> dict[str, Any]:
 
 def _values(held: TenureRecord) -> Iterator[tuple[str, Any]]:
     for name in COLUMNS:
-        value = getattr(held, name)
-        yield name, clock.wire(value) if isinstance(value, datetime) else value
+        yield name, _plain(getattr(held, name))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as the JSON of the API has it."""
+    if isinstance(value, datetime):
+        return clock.wire(value)
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields_of(value)}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value

@@ -147,7 +147,7 @@ class VersionTab(WebPage):
     @property
     def tag(self) -> str:
         """Return the ETag of the state of the version; while it is pending, verified files change it, too."""
-        facts = [self.version.row_version, self.version.damaged, self.verified_files if self.is_live else ""]
+        facts = [self.version.row_version, *self.version.facts, self.verified_files if self.is_live else ""]
         return f'"v{"-".join(map(str, facts))}"'
 
 
