@@ -59,6 +59,7 @@ TRIED: list[tuple[str, str, str, Any]] = [
     ("download_file", "conflict", "/models/fraud/versions/5/files/model.bin", None),
     ("download_file", "not_ready", "/models/fraud/versions/6/files/model.bin", None),
     ("list_impact", "not_found", "/lineage/impact?dataset=nothing", None),
+    ("place_hold", "not_found", "/holds", {"kind": "version", "target": "fraud:99", "reason": "why"}),
     ("add_lineage", "cycle", "/models/fraud/versions/1/lineage", {"parents": [{"model": "fraud", "version": 1}]}),
     ("add_data_lineage", "cycle", "/lineage/datasets", {"dataset": DATA, "part_of": [DATA]}),
     ("compare_versions", "not_found", "/compare?v=fraud:1&v=fraud:99", None),

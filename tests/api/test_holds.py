@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.api import Api
+from tests.support.mlflow_api import MlflowApi
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
 
@@ -112,6 +113,11 @@ def test_a_hold_is_shown_wherever_its_version_is_resolved(api: Api, registry: Re
     assert shown() == [["fraud:1", digest]] * len(reads)
     with_holds = api.get(STAGES).headers["ETag"]
     assert api.get(STAGES, headers={"If-None-Match": with_holds}).status_code == 304
+    mlflow = MlflowApi(api.client, api.token)
+    model = mlflow.make("GET", "/registered-models/get", name="fraud")["registered_model"]
+    (shown_to_mlflow,) = model["latest_versions"]
+    assert shown_to_mlflow == mlflow.make("GET", "/model-versions/get", name="fraud", version="1")["model_version"]
+    assert (shown_to_mlflow["status"], "wrong labels" in shown_to_mlflow["status_message"]) == ("READY", True)
     concerns = [one for one in expect(200, api.get("/attention"))["items"] if one["kind"] == "held"]
     assert [(one["model"], one["version"]) for one in concerns] == [("fraud", 1)]
     assert "wrong labels" in concerns[0]["text"]
@@ -189,6 +195,25 @@ def test_a_base_model_is_held_by_its_uri_or_as_a_version(api: Api, registry: Reg
     assert [(one["id"], one["live"]) for one in listed] == [(own["id"], 0), (version["id"], 0), (uri["id"], None)]
     assert len(expect(200, api.get("/holds?model=base&limit=1"))["items"]) == 1
     assert expect(200, api.get("/holds?live=true"))["items"] == []
+
+
+def test_a_registration_and_a_restoration_cannot_bring_a_held_version_into_use(
+    api: Api, registry: RegistryBuilder
+) -> None:
+    registry.create_model("fraud")
+    registry.create_model("open", lifecycle="open")
+    registry.model("open").version(stage="production")
+    expect(200, api.put("/models/fraud/aliases/champion/protection", {}))
+    place(api, "data", data("a")["digests"][0])
+    hold = place(api, "version", "open:1")
+    body = {"files": [registry.file()], "datasets": [data("a")], "aliases": ["champion"]}
+
+    assert expect(409, api.post("/models/fraud/versions", body))["code"] == "held"
+    expect(201, api.post("/models/fraud/versions", {**body, "aliases": ["other"]}))
+    expect(200, api.delete("/models/open"))
+    assert expect(409, api.post("/models/open/restore", {}))["code"] == "held"
+    release(api, hold)
+    expect(200, api.post("/models/open/restore", {}))
 
 
 def test_a_version_in_production_is_held_and_rolled_back_in_one_act(api: Api, registry: RegistryBuilder) -> None:
