@@ -37,7 +37,7 @@ READS: dict[str, tuple[int, Call]] = {
     "get model": (1, lambda api: api.get("/models/fraud")),
     "stages": (1, lambda api: api.get("/models/fraud/stages")),
     "tenures": (1, lambda api: api.get("/models/fraud/tenures?limit=200")),
-    "stage options": (4, lambda api: api.get(f"{VERSION}/stage")),
+    "stage options": (5, lambda api: api.get(f"{VERSION}/stage")),
     "rollback targets": (3, lambda api: api.get("/models/fraud/rollback")),
     "list models": (1, lambda api: api.get("/models?limit=200")),
     "list versions": (2, lambda api: api.get("/models/fraud/versions?limit=200")),
