@@ -33,6 +33,8 @@ UNKNOWN = "tags.nothing = 'x'"
 TRIED: list[tuple[str, str, str, Any]] = [
     ("create_model", "already_exists", "/models", {"name": "Fraud"}),
     ("list_models", "unknown_value", "/models?name=nothing", None),
+    ("get_default_policy", "not_found", "/policy", None),
+    ("remove_default_policy", "not_found", "/policy?reason=why", None),
     ("delete_model", "in_use", "/models/fraud", None),
     ("register_version", "blobs_missing", "/models/fraud/versions",
      {"files": [{"path": "a", "size": 1, "sha256": "ef" * 32}]}),

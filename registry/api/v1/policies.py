@@ -7,6 +7,7 @@ from typing import Any
 from registry.api import gate_examples as examples
 from registry.api.blueprint import Blueprint
 from registry.api.operation_docs import conditional, reads
+from registry.api.refusal_docs import refuses
 from registry.api.schemas.gates import PolicyTrialBody, PolicyTrialPage
 from registry.api.schemas.paging import PageQuery, paged
 from registry.api.schemas.policies import (
@@ -17,6 +18,7 @@ from registry.api.schemas.policies import (
     PolicyView,
 )
 from registry.domain.access import Permission
+from registry.domain.errors import NotFound
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, if_match
 from registry.http.database_position import replicable
@@ -83,6 +85,7 @@ def set_default_policy(body: dict[str, Any]) -> PolicyRecord:
 
 
 @blueprint.route(DEFAULT)
+@refuses(NotFound)
 @blueprint.response(200, PolicyView)
 @requires(Permission.MODEL_READ)
 @replicable
@@ -92,6 +95,7 @@ def get_default_policy() -> PolicyRecord:
 
 
 @blueprint.route(DEFAULT, methods=["DELETE"])
+@refuses(NotFound)
 @conditional
 @blueprint.arguments(PolicyReasonQuery, location="query")
 @blueprint.response(200, PolicyView, recall=policies.recall)
