@@ -30,6 +30,7 @@ from registry.services.imports.import_kinds import Kind
 from registry.services.integrity import file_formats, scrubbing, store_ownership
 from registry.services.maintenance import cleanup, garbage_collection, heartbeats, secret_keys
 from registry.services.monitoring import health, table_counts
+from registry.services.requests import waiting
 from registry.services.uploads import verification
 
 log = structlog.get_logger(__name__)
@@ -212,6 +213,9 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
     def refresh_runs() -> bool:
         return run_refreshes.refresh_next(upstreams=adapters.upstreams)
 
+    def apply_requests() -> bool:
+        return waiting.apply_next(store=store, protected=settings.protected_aliases)
+
     def keep_up() -> bool:
         done = cleanup.run(store=store)
         log.info("upkeep", uploads_expired=done.uploads, keys_forgotten=done.keys, files_swept=done.files)
@@ -247,6 +251,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
         [Round("artifacts", IDLE_SECONDS, hash_artifacts)],
         [Round("file_formats", FORMATS_SECONDS, recognise_formats)],
         [Round("run_refreshes", REFRESH_SECONDS, refresh_runs)],
+        [Round("requests", IDLE_SECONDS, apply_requests)],
         [
             Round("upkeep", UPKEEP_SECONDS, keep_up),
             Round("census", UPKEEP_SECONDS, count),

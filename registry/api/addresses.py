@@ -20,3 +20,7 @@ def of_version(model: str, number: int) -> str:
 
 def of_import(import_id: str) -> str:
     return f"/api/v1/imports/{import_id}"
+
+
+def of_request(request: str) -> str:
+    return f"/api/v1/requests/{request}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from registry.api.examples import MANIFEST
 from registry.rules.policies import parse
 
 _TEXT = """\
@@ -57,3 +58,25 @@ GATES: dict[str, Any] = {
     "evaluation": EVALUATION,
 }
 TRIAL = {"document": _TEXT, "against": "staging"}
+REQUEST = {"model": "fraud", "version": 2, "target": "production", "reason": "AUC 0.93 on payments-test"}
+APPROVAL = {"comment": "the report of the bias audit is fine"}
+REQUESTED: dict[str, Any] = {
+    "id": "0d0ce5ab-3a6c-4c8e-9d10-62a6a1f0b6c4",
+    **REQUEST,
+    "policy": None,
+    "state": "open",
+    "void": None,
+    "requester": "ann",
+    "manifest_digest": MANIFEST,
+    "apply_when_ready": False,
+    "last_refusal": None,
+    "opened_at": "2026-11-21T13:08:04.530000Z",
+    "expires_at": "2026-11-28T13:08:04.530000Z",
+    "closed_at": None,
+    "entry": "a5e8f2a2-0f55-4a2e-8d1f-9f0e6a3d7b11",
+    "approved_by": [],
+    "acts": [],
+    "excluded": [],
+    "gates": [],
+    "document": None,
+}

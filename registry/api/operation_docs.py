@@ -115,6 +115,7 @@ PATH_PARAMETERS: Mapping[str, tuple[str, Any]] = {
     "job_id": ("The id of the job.", "0b7c1f7e-4d3a-4c52-9a55-2f1d6a8c9e10"),
     "token": ("The id of the token, which is no secret.", "4fTq81LmZc0X"),
     "entry": ("The id of the audit entry.", "35a3bd7f-7aa4-4a9b-8cae-26643292bc1f"),
+    "request": ("The id of the request.", "0d0ce5ab-3a6c-4c8e-9d10-62a6a1f0b6c4"),
     "tile": (
         "The path of the tile: its level, or `entries`, and its number; `.p/` and a width for a partial one.",
         "0/000.p/17",

@@ -42,6 +42,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "gate": "commands.gate:gate",
         "check": "commands.checks:check",
         "checks": "commands.checks:checks",
+        "request": "commands.request:request",
     },
     "Catalogue": {
         "search": "commands.search:search",

@@ -18,6 +18,7 @@ from registry.client.api.jobs import Jobs
 from registry.client.api.lineage import Lineage
 from registry.client.api.models import Models
 from registry.client.api.overview import Overview
+from registry.client.api.requests import Requests
 from registry.client.api.search import Search
 from registry.client.api.stages import Stages
 from registry.client.api.tokens import Tokens
@@ -81,6 +82,7 @@ class Connection:
         self.imports = Imports(self._transport)
         self.jobs = Jobs(self._transport)
         self.gates = Gates(self._transport)
+        self.requests = Requests(self._transport)
         self.stages = Stages(self._transport)
         self.aliases = Aliases(self._transport)
         self.audit = Audit(self._transport)

@@ -67,6 +67,8 @@ RESTRICTED: Mapping[str, Rights] = {
     "lineage_statements": NUMBERED,
     "policies": APPEND,
     "policy_assignments": NUMBERED,
+    "request_acts": NUMBERED,
+    "requests": Rights(update=("state", "closed_at", "closed_entry", "due_at", "last_refusal")),
     "tenures": Rights(given=("id",), update=("exclusive", "ended_at", "ended_kind", "ended_entry")),
     "alias_tenures": Rights(given=("id",), update=("ended_at", "ended_entry")),
     "uncertain_times": Rights(given=("id",), update=("until",)),

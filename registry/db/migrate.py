@@ -35,6 +35,7 @@ FROZEN = (
     "lineage_statements",
     "policies",
     "policy_assignments",
+    "request_acts",
     "version_checks",
     "version_files",
     "version_metrics",

@@ -37,6 +37,7 @@ class UnitOfWork:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._outcome: Outcome | None = None
+        self._more: dict[str, Any] = {}
         self._followers: list[Callable[[], object]] = []
 
     def remember(self, **outcome: Any) -> None:
@@ -51,6 +52,10 @@ class UnitOfWork:
         """What it remembers so far."""
         return self._outcome or {}
 
+    def remember_also(self, **outcome: Any) -> None:
+        """Add to what :meth:`remember` sets, before or after that is called."""
+        self._more |= outcome
+
     def after_commit(self, follower: Callable[[], object]) -> None:
         """Call *follower* when the transaction is committed; never when it is rolled back, or its end is uncertain.
 
@@ -61,7 +66,7 @@ class UnitOfWork:
     def _use_up(self, claim: Claim) -> None:
         if self._outcome is None:
             raise LookupError("a unit of work with an idempotency key must remember its outcome")
-        idempotency.keep(self.session, claim, self._outcome, self.session.info.get(RECORDED))
+        idempotency.keep(self.session, claim, {**self._outcome, **self._more}, self.session.info.get(RECORDED))
 
     def _follow(self) -> None:
         for follower in self._followers:

@@ -88,6 +88,8 @@ TRIED: list[tuple[str, str, str, Any]] = [
 # What needs more than a request is brought about by these tests.
 ELSEWHERE = {
     ("register_version", "facts_differ"): "api/test_repeated_registrations.py",
+    ("open_request", "already_exists"): "api/test_requests.py",
+    ("apply_request", "gates_unmet"): "api/test_requests.py",
     ("register_version", "gates_unmet"): "api/test_ways_past_policies.py",
     ("set_alias", "gates_unmet"): "api/test_ways_past_policies.py",
     ("register_version", "upload_mismatch"): "api/test_deliveries.py",

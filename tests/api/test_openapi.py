@@ -39,8 +39,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-TAGS = ["models", "versions", "notes", "checks", "stages", "aliases", "holds", "uploads", "files", "imports", "jobs",
-        "search", "lineage", "audit", "comparison",
+TAGS = ["models", "versions", "notes", "checks", "stages", "aliases", "holds", "requests", "uploads", "files",
+        "imports", "jobs", "search", "lineage", "audit", "comparison",
         "overview", "sealed_log", "tiles", "refusals", "downloads", "evidence", "tokens"]  # fmt: skip
 IDS = {
     "list_inventory": "GET /api/v1/inventory",
@@ -75,6 +75,14 @@ IDS = {
     "add_lineage": "POST /api/v1/models/{model}/versions/{number}/lineage",
     "add_data_lineage": "POST /api/v1/lineage/datasets",
     "add_event": "POST /api/v1/lineage/events",
+    "open_request": "POST /api/v1/requests",
+    "list_requests": "GET /api/v1/requests",
+    "get_request": "GET /api/v1/requests/{request}",
+    "approve_request": "POST /api/v1/requests/{request}/approve",
+    "reject_request": "POST /api/v1/requests/{request}/reject",
+    "withdraw_request": "POST /api/v1/requests/{request}/withdraw",
+    "comment_request": "POST /api/v1/requests/{request}/comment",
+    "apply_request": "POST /api/v1/requests/{request}/apply",
     "place_hold": "POST /api/v1/holds",
     "list_holds": "GET /api/v1/holds",
     "get_hold": "GET /api/v1/holds/{hold}",

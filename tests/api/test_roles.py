@@ -22,7 +22,7 @@ from tests.support.replies import expect
 IDENTITIES = [None, *sorted(role.value for role in GRANTABLE), "revoked", "expired"]
 # No model of this name exists: a caller that is let in gets 404, and nothing changes.
 PARTS = {"model": "unknown", "number": "1", "other": "2", "alias": "champion", "stage": "production", "edge": "1",
-         "hold": "1", "path": "model.bin",
+         "hold": "1", "path": "model.bin", "request": "00000000-0000-0000-0000-000000000000",
          "upload": "00000000-0000-0000-0000-000000000000", "import_id": "00000000-0000-0000-0000-000000000000",
          "session": "000000000000",
          "job_id": "00000000-0000-0000-0000-000000000000",
@@ -84,6 +84,14 @@ TABLE: dict[str, str] = {
     "GET /attention": EVERYONE,
     "GET /search/complete": EVERYONE,
     "GET /lineage/impact": EVERYONE,
+    "POST /requests": "writer promoter admin",
+    "GET /requests": EVERYONE,
+    "GET /requests/00000000-0000-0000-0000-000000000000": EVERYONE,
+    "POST /requests/00000000-0000-0000-0000-000000000000/approve": "approver",
+    "POST /requests/00000000-0000-0000-0000-000000000000/reject": "approver",
+    "POST /requests/00000000-0000-0000-0000-000000000000/withdraw": EVERYONE,
+    "POST /requests/00000000-0000-0000-0000-000000000000/comment": EVERYONE,
+    "POST /requests/00000000-0000-0000-0000-000000000000/apply": "writer promoter admin responder",
     "POST /holds": "promoter approver responder",
     "GET /holds": EVERYONE,
     "GET /holds/1": EVERYONE,

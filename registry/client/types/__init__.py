@@ -85,6 +85,7 @@ from registry.client.types.lineage import (
 from registry.client.types.models import Lifecycle, ModelView
 from registry.client.types.notes import NoteView
 from registry.client.types.overview import AttentionView, ConcernView, ServingView
+from registry.client.types.requests import RequestActView, RequestState, RequestView
 from registry.client.types.search import CompletionView, SuggestionView
 from registry.client.types.stages import (
     GateEvaluation,
@@ -214,6 +215,9 @@ __all__ = [
     "RegisteredView",
     "ReproducibilityCheckView",
     "ReproducibilityView",
+    "RequestActView",
+    "RequestState",
+    "RequestView",
     "Role",
     "Run",
     "SealedEntryView",

@@ -15,6 +15,7 @@ from registry.db.models.refreshes import RunRefresh
 from registry.db.models.refusals import Download, LoginFailure, Refusal
 from registry.db.models.registry import Registry
 from registry.db.models.releases import CompatibleRelease
+from registry.db.models.requests import Request, RequestAct
 from registry.db.models.sealed_log import Leaf, PendingEntry, SignedCheckpoint, TileRow, Tree
 
 __all__ = [
@@ -50,6 +51,8 @@ __all__ = [
     "PolicyAssignment",
     "Refusal",
     "Registry",
+    "Request",
+    "RequestAct",
     "RunRefresh",
     "SignedCheckpoint",
     "StoredPolicy",

@@ -17,6 +17,7 @@ from registry.db.records.jobs import ImportRecord, JobRecord, UploadRecord
 from registry.db.records.lineage import EdgeEnd, EdgeRecord, EdgeStatement
 from registry.db.records.metrics import MeasuredVersionRecord, MetricPointRecord, MetricRecord
 from registry.db.records.paging import Page
+from registry.db.records.requests import RequestActRecord, RequestRecord
 from registry.db.records.tenures import AliasRecord, BrokenGlass, HolderRecord, ServingRecord, TenureRecord
 
 __all__ = [
@@ -42,6 +43,8 @@ __all__ = [
     "ModelRecord",
     "NoteRecord",
     "Page",
+    "RequestActRecord",
+    "RequestRecord",
     "ServingRecord",
     "SessionRecord",
     "TenureRecord",

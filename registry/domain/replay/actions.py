@@ -9,6 +9,7 @@ from registry.domain.replay import access, holds, model, storage
 from registry.domain.replay.checkpoints import CHECKPOINT
 from registry.domain.replay.entry import BASELINE, ERASED
 from registry.domain.replay.gates import OF_POLICIES
+from registry.domain.replay.requests import OF_REQUESTS
 from registry.domain.replay.restorations import CLOCK_ACCEPTED, EPOCH_BEGUN, KEY_REPLACED, KEY_ROTATED, RESTORED
 
 ACTIONS = frozenset(
@@ -26,6 +27,7 @@ ACTIONS = frozenset(
         KEY_ROTATED,
         *LINEAGE_OF_DATA,
         *OF_POLICIES,
+        *OF_REQUESTS,
         RESTORED,
     }
 )

@@ -17,6 +17,7 @@ from registry.domain.replay.replayed import (
     ReplayedVersion,
     Tags,
 )
+from registry.domain.replay.requests import OF_REQUESTS
 from registry.domain.stages import SERVING, Lifecycle, Stage, TransitionKind, kind_of
 from registry.domain.states import VersionState
 
@@ -237,6 +238,9 @@ class _Replay:
     def protected(self, entry: Entry) -> None:
         self.model.protected_aliases = entry.after["protected_aliases"]
 
+    def requested(self, entry: Entry) -> None:
+        self.model.requests.apply(entry)
+
     def governed(self, entry: Entry) -> None:
         self.model.policies.append(gates.assigned(entry))
 
@@ -369,6 +373,7 @@ ACTIONS: Mapping[str, Callable[[_Replay, Entry], None]] = {
     "alias.protected": _Replay.protected,
     "alias.unprotected": _Replay.protected,
     **dict.fromkeys(gates.OF_POLICIES, _Replay.governed),
+    **dict.fromkeys(OF_REQUESTS, _Replay.requested),
     "import.requested": _Replay.unchanged,
     "import.failed": _Replay.unchanged,
     "import.parked": _Replay.unchanged,

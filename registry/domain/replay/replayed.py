@@ -8,6 +8,7 @@ from typing import Any
 
 from registry.domain.replay.entry import UNKNOWN, Unknown
 from registry.domain.replay.gates import Assigned, Decided
+from registry.domain.replay.requests import ReplayedRequests
 from registry.domain.stages import Stage
 
 Text = str | None | Unknown
@@ -134,4 +135,5 @@ class ReplayedModel:
     origins: dict[int, int] = field(default_factory=dict)
     baseline: str | None = None
     policies: list[Assigned] = field(default_factory=list)
+    requests: ReplayedRequests = field(default_factory=ReplayedRequests)
     decisions: dict[str, Decided] = field(default_factory=dict)

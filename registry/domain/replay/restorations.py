@@ -10,6 +10,7 @@ from registry.domain.replay import gates, holds
 from registry.domain.replay.entry import BASELINE, ERASED, Entry, Unreplayable
 from registry.domain.replay.gates import Assigned
 from registry.domain.replay.replayed import ReplayedHold
+from registry.domain.replay.requests import OF_REQUESTS, ReplayedRequests
 
 CLOCK_ACCEPTED = "clock.accepted"
 RESTORED = "registry.restored"
@@ -24,7 +25,7 @@ class Restorations:
     ``uncertain`` has the spans that acceptances of the clock made: their least end by their :func:`span`.
     ``secret_keys`` has the fingerprints of the keys, the newest first; None before the key was first changed.
     ``origin`` is the name of the sealed log in its latest epoch; None before the second one.
-    ``policies`` are those that were the default one.
+    ``policies`` are those that were the default one, ``requests`` those for another one.
     ``unsealed_until`` is the end of the time in which rows without a seal act, as the latest ``baseline`` accepted it.
     """
 
@@ -39,6 +40,7 @@ class Restorations:
     origin: str | None = None
     policies: list[Assigned] = field(default_factory=list)
     holds: dict[str, ReplayedHold] = field(default_factory=dict)
+    requests: ReplayedRequests = field(default_factory=ReplayedRequests)
 
 
 def replay(entries: Iterable[Entry]) -> Restorations:
@@ -50,7 +52,7 @@ def replay(entries: Iterable[Entry]) -> Restorations:
             restorations = Restorations(
                 entry.after["first_number"], entry.after["epoch"], entry.at, backup and backup.removeprefix("sha256:"),
                 restorations.uncertain, restorations.secret_keys, restorations.unsealed_until, restorations.baseline,
-                restorations.origin, restorations.policies, restorations.holds,
+                restorations.origin, restorations.policies, restorations.holds, restorations.requests,
             )  # fmt: skip
         elif entry.action in {KEY_ROTATED, KEY_REPLACED}:
             restorations.secret_keys = entry.after["secret_keys"]
@@ -66,6 +68,8 @@ def replay(entries: Iterable[Entry]) -> Restorations:
             restorations.policies.append(gates.assigned(entry))
         elif entry.action in holds.ACTIONS:
             holds.apply(restorations.holds, entry)
+        elif entry.action in OF_REQUESTS:
+            restorations.requests.apply(entry)
         elif entry.action not in {ERASED, *LINEAGE_OF_DATA}:
             raise Unreplayable(f"this release cannot replay the action {entry.action!r}")
     return restorations

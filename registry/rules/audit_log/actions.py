@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _EVERYWHERE = frozenset({"audit.baselined", "text.erased"})
+_REQUESTS = frozenset(
+    f"request.{done}"
+    for done in ("applied", "approval_withdrawn", "approved", "commented", "opened", "rejected", "withdrawn")
+)
 
 ACTIONS: Mapping[str, frozenset[str]] = {
     "model": _EVERYWHERE
+    | _REQUESTS
     | {
         "alias.deleted", "alias.dropped", "alias.protected", "alias.set", "alias.unprotected", "hold.placed",
         "hold.released", "import.failed",
@@ -32,6 +37,7 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     },
     "log": _EVERYWHERE | {"log.checkpointed"},
     "registry": _EVERYWHERE
+    | _REQUESTS
     | {
         "clock.accepted", "hold.placed", "hold.released", "lineage.added", "lineage.reinstated", "lineage.retracted",
         "log.epoch_begun", "policy.removed", "policy.set", "registry.restored", "secret_key.replaced",

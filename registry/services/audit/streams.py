@@ -20,6 +20,8 @@ from registry.db.models import (
     LineageNode,
     ModelTag,
     PolicyAssignment,
+    Request,
+    RequestAct,
     Tenure,
     Version,
     VersionCheck,
@@ -70,6 +72,17 @@ class Stream:
         if self._next is None:
             self._next = next(self._rows, None)
         return self._next
+
+
+def request_rows() -> Rows:
+    """Select requests for approval, each with the number and the model of its version."""
+    numbered = select(Request.__table__, Version.number, Version.model_id.label("version_of"))
+    return numbered.outerjoin(Version, Version.id == Request.version_id)
+
+
+def request_act_rows() -> Rows:
+    """Select the acts on requests, each with the model of its request."""
+    return select(RequestAct.__table__, Request.model_id).join(Request, Request.id == RequestAct.request_id)
 
 
 class ModelRows:
@@ -123,6 +136,8 @@ class ModelRows:
             .where(Hold.kind == HoldKind.VERSION.value),
             Version.model_id, Hold.id,
         )  # fmt: skip
+        self.requests = by_model(request_rows(), Request.model_id)
+        self.request_acts = by_model(request_act_rows(), Request.model_id, RequestAct.id)
         of = Version.id
         self.version_tags = by_version(
             select(VersionTag.key, VersionTag.value).join(Version, of == VersionTag.version_id)

@@ -27,7 +27,14 @@ from registry.domain.replay.checkpoints import Checkpoints
 from registry.domain.replay.entry import Unreplayable
 from registry.domain.replay.replayed import ReplayedModel
 from registry.domain.replay.storage import Storage
-from registry.services.audit import comparison, gate_comparison, holdings, lineage_comparison, positions
+from registry.services.audit import (
+    comparison,
+    gate_comparison,
+    holdings,
+    lineage_comparison,
+    positions,
+    request_comparison,
+)
 from registry.services.audit.chains import ChainHead, Walk, stream
 from registry.services.audit.comparison import Comparison
 from registry.services.audit.recording import AUTH, LOG, REGISTRY, aggregate_of
@@ -155,6 +162,7 @@ class _Verification:
                     holdings.check_holds(cursors, restorations, result)
                     holdings.check_refreshes(cursors, result)
                     gate_comparison.check_defaults(cursors, result, restorations)
+                    request_comparison.check_of_defaults(cursors, result, restorations.requests)
                     baseline = restorations.baseline
                 elif next(steps, None) is not None:
                     raise Unreplayable("the chain is unknown to this release")
@@ -217,6 +225,8 @@ class _Verification:
         if log is None:
             return ChainReport(aggregate, 0, ["it has no entries, and every model has one"], label=row.name)
         result = comparison.model(row, rows, log, self._storage)
+        own = (row.id,)
+        request_comparison.check_requests(result, rows.requests.of(own), rows.request_acts.of(own), log.requests)
         gate_comparison.check_assignments(result, rows.policies.of((row.id,)), log.policies)
         gate_comparison.check_evaluations(result, rows.evaluations.of((row.id,)), log.decisions)
         if not self._is_whole:  # else they are compared together

@@ -28,7 +28,7 @@ from registry.rules import names
 from registry.services import audit, holds
 from registry.services.catalog import alias_gates, authority
 from registry.services.catalog.alias_gates import AliasRules
-from registry.services.gates import verdicts
+from registry.services.gates import approvals, verdicts
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import unit_of_work
 
@@ -47,7 +47,7 @@ _CURRENT = FixedStatement(governance.select_aliases().where(_OPEN))
 _POINTED = FixedStatement(covering(governance.select_aliases().where(_NAMED), AliasTenure, None))
 
 
-def point(
+def point(  # noqa: PLR0913 -- conditions and options of one request, all but the place of the alias named
     model: str,
     alias: str,
     number: int,
@@ -57,6 +57,7 @@ def point(
     expected_current: int | object | None = UNSAID,
     reason: str | None = None,
     if_match: int | None = None,
+    request: str | None = None,
     claim: Claim | None = None,
 ) -> AliasRecord:
     """Point *alias* at the version. When it points there already, nothing is written.
@@ -83,7 +84,11 @@ def point(
         if before != number:
             if names.lists_alias(alias, locked_model.protected_aliases, rules.protected):
                 holds.refuse_asked(unit.session, held, locked_model, version, f"the protected alias {alias!r}")
-            assign(unit.session, locked_model, alias, version, rules, actor=actor, reason=reason)
+            closed = assign(
+                unit.session, locked_model, alias, version, rules, actor=actor, reason=reason, request=request
+            )
+            if closed is not None:
+                unit.remember_also(request=closed)
         unit.remember(model=locked_model.id, alias=alias, created=before is None)
         pointed = _read_back(unit.session, locked_model, alias, rules.protected)
     return replace(pointed.value, created=before is None)
@@ -108,24 +113,34 @@ def assign(
     actor: Actor,
     reason: str | None = None,
     aside: bool = False,
-) -> None:
+    request: str | None = None,
+) -> str | None:
     """Point *alias* at *version* within the caller's transaction, and record it; *aside* is as in ``audit.record``.
 
-    Raises GatesUnmet before anything is written.
+    Returns the id of the request for approval that this closes: *request*, or the open one where a policy guards the
+    alias. Raises GatesUnmet before anything is written, or Conflict where *request* is not open any more.
     """
     gates = alias_gates.decide(session, model, alias, version, rules)
+    requested = None
+    if gates or request is not None:
+        asked = approvals.ask_for_version(version.id, f"@{alias}")
+        writing(session).ask(asked)
+        requested = approvals.found(session, asked)
     event = audit.begin(model)
+    approvals.require_same(requested, request, event.at)
+    recorded = {**(gates.recorded if gates else {}), **approvals.recorded(requested, event.at)}
     before = move(session, model, alias, version, event=event)
     draft = AuditEntryDraft(
         "alias.set",
         {"model": model.name, "version": version.number, "alias": alias},
         before={"aliases": {alias: before}},
-        after={"aliases": {alias: version.number}, **(gates.recorded if gates else {})},
+        after={"aliases": {alias: version.number}, **recorded},
         texts=audit.texts(reason=reason),
     )
     audit.record(session, model, event, draft, actor=actor, version=version, aside=aside)
     if gates:
         verdicts.keep(session, gates, model, version, event)
+    return approvals.close_applied(session, model, requested, event, actor=actor, version=version)
 
 
 def move(session: Session, model: Model, alias: str, version: Version, *, event: audit.Event) -> int | None:

@@ -51,6 +51,7 @@ from registry.rules.policies.facts import (
     StagingFacts,
 )
 from registry.rules.policies.rule import Rule
+from registry.services.gates import approvals
 from registry.services.integrity import file_formats
 
 NOW = datetime.max.replace(tzinfo=UTC)  # what is recorded in this transaction is after its beginning
@@ -367,6 +368,10 @@ PARTS: Mapping[Need, FactPart] = {
     Need.NEWER: FactPart(lambda scope: scope.query(_NEWER, model=scope.model.id, number=scope.version.number), _newer),
     Need.CHECKS: FactPart(
         lambda scope: scope.query(_CHECKS, version=scope.version.id, names=scope.named.checks), _checks
+    ),
+    Need.APPROVALS: FactPart(
+        lambda scope: approvals.ask_for_version(scope.version.id, scope.target),
+        lambda scope, query: approvals.gathered(query),
     ),
 }
 """How each part of the facts is gathered. A rule that needs a part without an entry here fails."""

@@ -19,13 +19,16 @@ from registry.db.models import Account, AuditEntry, AuditText, Model, PolicyAssi
 from registry.db.queries import catalog, governance, records
 from registry.db.records import Page
 from registry.db.session import reading
+from registry.db.write_session import writing
 from registry.domain import canonical_json, validation
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import NotFound, PreconditionFailed
 from registry.rules.policies.document import Policy
+from registry.rules.policies.weakening import weaker
 from registry.services import audit
-from registry.services.gates import assignments, documents
+from registry.services.gates import approvals, assignments, documents
+from registry.services.gates.approvals import OpenRequest
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import UnitOfWork, unit_of_work
 
@@ -90,12 +93,14 @@ def set_(
     reason: str,
     actor: Actor,
     if_match: int | None = None,
+    request: str | None = None,
     claim: Claim | None = None,
 ) -> PolicyRecord:
     """Let a policy guard the model, or with None each model without its own. The present document changes nothing.
 
     Locks the model's row, or for the default policy waits for all moves under way. Raises NotFound, Forbidden, Invalid
-    with the mistakes of the document by their places, or PreconditionFailed.
+    with the mistakes of the document by their places, PreconditionFailed, or Conflict for a weaker policy without the
+    approvals that the present one needs for that. *request* is the one that is applied.
     """
     actor.require(Permission.POLICY_SET)
     validation.require_reason(reason)
@@ -104,15 +109,21 @@ def set_(
         chain, latest = _lock(unit.session, model, if_match, digest=policy.digest)
         if latest.own is not None and latest.own.digest == policy.digest:
             return _finish(unit, latest.own.id, changed=False)
-        return _assign(unit, chain, latest, policy, reason=reason, actor=actor)
+        return _assign(unit, chain, latest, policy, reason=reason, actor=actor, request=request)
 
 
 def remove(
-    model: str | None, *, reason: str, actor: Actor, if_match: int | None = None, claim: Claim | None = None
+    model: str | None,
+    *,
+    reason: str,
+    actor: Actor,
+    if_match: int | None = None,
+    request: str | None = None,
+    claim: Claim | None = None,
 ) -> PolicyRecord:
     """End the model's own policy, so that the default one guards it; with None end the default one.
 
-    Raises NotFound where there is none, Forbidden, or PreconditionFailed.
+    Raises NotFound where there is none, Forbidden, PreconditionFailed, or Conflict as :func:`set_` does.
     """
     actor.require(Permission.POLICY_SET)
     validation.require_reason(reason)
@@ -120,7 +131,7 @@ def remove(
         chain, latest = _lock(unit.session, model, if_match)
         if latest.own is None or latest.own.digest is None:
             raise NotFound(_none_of_its_own(model))
-        return _assign(unit, chain, latest, None, reason=reason, actor=actor)
+        return _assign(unit, chain, latest, None, reason=reason, actor=actor, request=request)
 
 
 def inherit(session: Session, model: Model, earlier: Query, *, actor: Actor) -> None:
@@ -189,24 +200,37 @@ def recall(outcome: Outcome) -> PolicyRecord:
 
 @dataclass(frozen=True, slots=True)
 class _Latest:
-    """The latest own assignment under the lock, and whether the document to be set is stored."""
+    """The latest own assignment under the lock, and whether the document to be set is stored.
+
+    ``in_force`` is the digest of the policy in force, of the model or by default, ``default`` that of the default one.
+    """
 
     own: PolicyAssignment | None
     is_stored: bool
+    in_force: str | None
+    default: str | None
+
+    def after(self, policy: Policy | None, model: Model | None, session: Session) -> Policy | None:
+        """Return the policy that is in force when *policy* was set, or with None the model's own one was removed."""
+        if policy is not None or model is None or self.default is None:
+            return policy
+        return documents.stored(session, self.default)
 
 
 def _lock(session: Session, model: str | None, if_match: int | None, *, digest: str = "") -> tuple[Chained, _Latest]:
     latest, current = assignments.ask_for_latest(model), assignments.ask_for_current(model)
-    stored = Query(_IS_STORED, digest=digest)
+    stored, default = Query(_IS_STORED, digest=digest), assignments.ask_for_current(None)
+    looks = (latest, current, stored, default)
     chain: Chained
     if model is None:
-        chain = audit.lock_chain(session, audit.REGISTRY, *governance.change_rules(session), latest, current, stored)
+        chain = audit.lock_chain(session, audit.REGISTRY, *governance.change_rules(session), *looks)
     else:
-        chain = catalog.lock_model(session, model, *governance.share_rules(session), latest, current, stored)
+        chain = catalog.lock_model(session, model, *governance.share_rules(session), *looks)
     if if_match is not None and if_match != (current.rows[0].id if current.rows else None):
         raise PreconditionFailed("the policy changed since you read it; read it again, then decide")
     own = PolicyAssignment(**latest.rows[0]._asdict()) if latest.rows else None
-    return chain, _Latest(own, bool(stored.rows))
+    in_force, by_default = (query.rows[0].digest if query.rows else None for query in (current, default))
+    return chain, _Latest(own, bool(stored.rows), in_force, by_default)
 
 
 def _assign(
@@ -217,10 +241,13 @@ def _assign(
     *,
     reason: str,
     actor: Actor,
+    request: str | None,
 ) -> PolicyRecord:
     event, before = audit.begin(chain), latest.own
     number, digest = before.number + 1 if before else 1, policy.digest if policy else None
     model = chain if isinstance(chain, Model) else None
+    requested = _require_approvals(unit.session, model, latest, policy)
+    approvals.require_same(requested, request, event.at)
     if policy and not latest.is_stored:
         text = canonical_json.dumps(policy.document).decode()
         document = {"digest": digest, "document": text, "created_at": event.at}
@@ -232,15 +259,37 @@ def _assign(
         "started_at": event.at,
         "started_entry": event.uid,
     }
+    subject = {"model": model.name} if model else {}
     draft = AuditEntryDraft(
         "policy.set" if digest else "policy.removed",
-        {"model": model.name} if model else {},
+        subject,
         before={"policy": before.digest if before else None},
-        after={"policy": digest, "number": number},
+        after={"policy": digest, "number": number, **approvals.recorded(requested, event.at)},
         texts=audit.texts(reason=reason),
     )
     audit.record(unit.session, chain, event, draft, actor=actor)
+    closed = approvals.close_applied(unit.session, chain, requested, event, actor=actor)
+    if closed is not None:
+        unit.remember_also(request=closed)
     return _finish(unit, insert_whole(unit.session, PolicyAssignment, row).id, changed=True)
+
+
+def _require_approvals(
+    session: Session, model: Model | None, latest: _Latest, policy: Policy | None
+) -> OpenRequest | None:
+    """Return the open request for the change, if any.
+
+    Raises Conflict for a weaker policy than the one in force without the approvals that this needs.
+    """
+    asked = approvals.ask_for_policy(model.id if model else None, policy.digest if policy else None)
+    writing(session).ask(asked)
+    requested = approvals.found(session, asked)
+    old = documents.stored(session, latest.in_force) if latest.in_force is not None else None
+    if old is not None and old.weakening == "approvals":
+        reasons = weaker(old, latest.after(policy, model, session))
+        if reasons:
+            approvals.require_for_policy(session, requested, old, reasons)
+    return requested
 
 
 def _finish(unit: UnitOfWork, assignment: int, *, changed: bool) -> PolicyRecord:

@@ -46,7 +46,8 @@ class StageChange:
     Without ``displace`` no holder is displaced; with ``archive_others`` every other version in the target stage is
     archived in the same transaction, also where the lifecycle would let it stay. With ``revises`` a move to the present
     stage sets ``revised_at``, which MLflow's clients read. ``without_store_check`` rolls back without a check of the
-    bytes in the store. ``break_glass`` moves past the gates.
+    bytes in the store. ``break_glass`` moves past the gates. ``request`` is the request for approval that the move
+    applies.
     """
 
     reason: str
@@ -59,6 +60,7 @@ class StageChange:
     revises: bool = False
     without_store_check: bool = False
     break_glass: bool = False
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

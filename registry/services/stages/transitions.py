@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -20,7 +21,7 @@ from registry.domain.stages import Candidate, Lifecycle, Move, Stage, Transition
 from registry.domain.states import VersionState
 from registry.services import audit, holds
 from registry.services.catalog import authority, tenures
-from registry.services.gates import assignments, verdicts
+from registry.services.gates import approvals, assignments, verdicts
 from registry.services.gates.awaited_formats import with_known_formats
 from registry.services.idempotency import Claim
 from registry.services.integrity import precheck
@@ -37,6 +38,13 @@ from registry.services.stages.changes import (
 from registry.services.unit_of_work import UnitOfWork, unit_of_work
 from registry.storage.checked import Store
 from registry.telemetry.meters import meters
+
+
+class Asked(NamedTuple):
+    """Queries that are executed with the lock of the model: for its policy, and for the open request for the move."""
+
+    policy: Query
+    request: Query
 
 
 def move(
@@ -89,15 +97,17 @@ def _change_stage(
     with unit_of_work(claim) as unit:
         looks = [holder] if _concerns_holder(target, change) else []
         policy, held = assignments.ask_for_current(model), holds.ask(model, number)
+        request = approvals.ask_for_move(model, number, target.value)
         if target in verdicts.GUARDED:
-            looks += [*governance.share_rules(unit.session), policy, held]
+            looks += [*governance.share_rules(unit.session), policy, held, request]
         locked_model, version = catalog.lock_version(unit.session, model, number, *looks)
         incumbent = governance.holder_of(unit.session, holder)
         if version.stage != target:
             holds.refuse_asked(unit.session, held, locked_model, version, target)
         moved = move_in(
-            unit, locked_model, version, incumbent, target, change, policy=policy, warnings=warnings, actor=actor
-        )
+            unit, locked_model, version, incumbent, target, change,
+            asked=Asked(policy, request), warnings=warnings, actor=actor,
+        )  # fmt: skip
     return moved.value
 
 
@@ -109,11 +119,11 @@ def move_in(
     target: Stage,
     change: StageChange,
     *,
-    policy: Query,
+    asked: Asked,
     warnings: Sequence[str],
     actor: Actor,
 ) -> Answer[Moved]:
-    """Apply and record the move, within a unit of work that has locked the model and asked for its *policy*."""
+    """Apply and record the move, within a unit of work that has locked the model."""
     decided, displaced = plan_move(locked_model, version, incumbent, target, change, actor=actor)
     others = tenures.others_in(unit.session, locked_model, version, target) if change.archive_others else []
     if change.revises and not decided.changed:
@@ -121,21 +131,26 @@ def move_in(
     if not decided.changed and not others:
         return finish(unit, version, decided, None, warnings, sought=move_counts.SOUGHT[target])
     judge = verdicts.evaluate if change.break_glass else verdicts.decide
-    gates = judge(unit.session, locked_model, version, target, policy) if decided.changed else None
+    gates = judge(unit.session, locked_model, version, target, asked.policy) if decided.changed else None
+    requested = approvals.found(unit.session, asked.request) if target in verdicts.GUARDED else None
 
     event = audit.begin(locked_model)
+    approvals.require_same(requested, change.request, event.at)
     if displaced:
         tenures.enter(unit.session, locked_model, displaced, Stage.ARCHIVED, TransitionKind.SUPERSEDE, event)
     if decided.kind is not None:
         tenures.enter(unit.session, locked_model, version, decided.target, decided.kind, event)
         version.rolled_back = version.rolled_back and decided.target is not Stage.PRODUCTION
-        recorded = gates.recorded if gates else {}
+        recorded = {**(gates.recorded if gates else {}), **approvals.recorded(requested, event.at)}
         draft = draft_entry(locked_model, version, decided, displaced, change.reason, recorded=recorded)
         if change.break_glass:
             draft = replace(draft, action=break_glass.BROKEN)
             version.broken_glass_entry = event.uid
             unit.after_commit(meters().broken_glasses.inc)
         audit.record(unit.session, locked_model, event, draft, actor=actor, version=version, related=displaced)
+        closed = approvals.close_applied(unit.session, locked_model, requested, event, actor=actor, version=version)
+        if closed is not None:
+            unit.remember_also(request=closed)
     if gates:
         verdicts.keep(unit.session, gates, locked_model, version, event)
     at = event.at

@@ -14,7 +14,7 @@ from registry.domain.access import Actor, Permission
 from registry.domain.errors import Conflict, Held, NoPrevious
 from registry.domain.stages import Stage, TransitionKind
 from registry.services import holds
-from registry.services.gates import assignments
+from registry.services.gates import approvals, assignments
 from registry.services.holds.placing import HoldTarget
 from registry.services.idempotency import Claim, Outcome
 from registry.services.stages import move_counts, rollback, transitions
@@ -130,7 +130,9 @@ def _archive(model: str, number: int, change: StageChange, *, actor: Actor, clai
             holder,
             Stage.ARCHIVED,
             change,
-            policy=assignments.ask_for_current(model),
+            asked=transitions.Asked(
+                assignments.ask_for_current(model), approvals.ask_for_move(model, number, Stage.ARCHIVED)
+            ),
             warnings=[],
             actor=actor,
         )

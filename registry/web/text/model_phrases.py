@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from registry.db.records import EntryRecord
 from registry.domain.stages import Stage
@@ -194,6 +194,23 @@ def protection(verb: str) -> Phrase:
         yield from (listed(f"{verb} the alias ", sorted(changed)), " of ", model_of(entry))
 
     return phrase
+
+
+REQUESTS: Mapping[str, str] = {
+    "request.opened": "opened",
+    "request.commented": "commented on",
+    "request.approved": "approved",
+    "request.approval_withdrawn": "withdrew the approval of",
+    "request.rejected": "rejected",
+    "request.withdrawn": "withdrew",
+    "request.applied": "applied",
+}
+
+
+def requested(entry: EntryRecord) -> Parts:
+    request = entry.after["request"][:8]
+    what = version_of(entry) if entry.version is not None else "another policy"
+    yield from (f"{REQUESTS[entry.action]} the request {request} for ", what)
 
 
 def policy_set(entry: EntryRecord) -> Parts:

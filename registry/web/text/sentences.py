@@ -76,6 +76,7 @@ PHRASES: Mapping[str, Phrase] = {
     "model.renumbered": model_phrases.renumbered,
     "model.restored": model_phrases.of_model("restored", " after its deletion"),
     "object.collected": service_phrases.collected("the unreferenced object"),
+    **dict.fromkeys(model_phrases.REQUESTS, model_phrases.requested),
     "policy.removed": model_phrases.policy_removed,
     "policy.set": model_phrases.policy_set,
     "refresh.parked": model_phrases.of_model("parked a refresh of a run of"),

@@ -21,6 +21,7 @@ from registry.api.schemas.lineage_edges import DataLineageBody, EdgeStateBody, L
 from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
 from registry.api.schemas.notes import NoteBody
 from registry.api.schemas.pipeline_events import PipelineEventDocument
+from registry.api.schemas.requests import DecisionBody, RequestBody, RequestRejectionBody
 from registry.api.schemas.search import ModelSearchBody, VersionSearchBody
 from registry.api.schemas.stages import AcknowledgementBody, RollbackBody, StageChangeBody
 from registry.api.schemas.tokens import TokenBody
@@ -107,6 +108,13 @@ EVENT_DATA: dict[str, Any] = {"namespace": "s3://data", "name": "raw", "facets":
     "symlinks": {"identifiers": [{"namespace": "hive://metastore", "name": "raw"}]},
 }}  # fmt: skip
 
+DECISIONS = {
+    act: (f"00000000-0000-4000-8000-0000000001{place:02}", RequestRejectionBody if is_told else DecisionBody)
+    for place, (act, is_told) in enumerate(
+        {"approve": False, "reject": True, "comment": True, "apply": False, "withdraw": False}.items()
+    )
+}
+
 OPERATIONS = [
     Operation("POST", "/models", ModelBody,
               {"name": "new", "description": "text", "tags": {"team": "risk"}, "lifecycle": "open",
@@ -145,6 +153,10 @@ OPERATIONS = [
     }, values=100_000, size=8 * 1024 * 1024, is_open=True),
     Operation("POST", "/holds", HoldBody, {"kind": "version", "target": "fraud:4", "reason": "why", "rollback": False,
                                            "leave_vacant": False}),
+    Operation("POST", "/requests", RequestBody, {"model": "fraud", "version": 4, "target": "production",
+                                                 "reason": "why", "apply_when_ready": False, "expires_in": 3600}),
+    *(Operation("POST", f"/requests/{request}/{act}", schema, {"comment": "why"})
+      for act, (request, schema) in DECISIONS.items()),
     Operation("POST", "/holds/1/release", ReleaseBody, {"reason": "why"}),
     Operation("PUT", "/lineage/edges/1", EdgeStateBody, {"retracted": True, "reason": "why"}),
     Operation("PUT", "/models/fraud/versions/4/stage", StageChangeBody,

@@ -13,7 +13,7 @@ LISTS = [
     "/jobs",
     "/search/models", "/search/versions", "/audit/chains", "/audit/entries", "/models/fraud/tenures",
     "/inventory", "/changes",
-    "/lineage/impact?version=fraud:1", "/holds", "/holds/1/versions",
+    "/lineage/impact?version=fraud:1", "/holds", "/holds/1/versions", "/requests",
 ]  # fmt: skip
 HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit", "/changes"]
 UNPAGED = [
@@ -24,6 +24,7 @@ UNPAGED = [
     "/models/fraud/history/verification",
     "/models/fraud/versions/2/stage", "/models/fraud/rollback",
     "/attention", "/lineage/edges/1", "/models/fraud/versions/2/reproducibility", "/holds/1",
+    "/requests/00000000-0000-4000-8000-000000000102",
     "/attention", "/lineage/edges/1", "/models/fraud/versions/2/lineage/export?format=prov",
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from registry.db.models import Account, Model, Token, Upload
+from registry.db.models import Account, Model, Request, Token, Upload
 from registry.db.session import transaction
 from registry.domain import clock
 from registry.http.context import EXTENSION
@@ -57,6 +57,7 @@ def build(app: Flask, database: Database) -> World:
     expect(200, api.delete("/models/fraud/versions/5"))
     expect(201, api.put("/models/fraud/aliases/champion", {"version": 2}))
     expect(201, api.post("/holds", {"kind": "data", "target": f"sha256:{'f' * 64}", "reason": "arranged"}))
+    _open_requests(app, database)
     registry.create_model("empty")
     registry.create_model("gone")
     registry.model("buried").version()
@@ -85,6 +86,19 @@ def _issue(api: Api, owner: str) -> str:
     issued = expect(201, api.post("/tokens", {"owner": owner, "roles": ["writer"]}))
     token: str = issued["token"]
     return token
+
+
+def _open_requests(app: Flask, database: Database) -> None:
+    """One request for each act on it, under ids that are known, for a version that another account registered."""
+    writer, others = (Api(app.test_client(), database.tokens[name]) for name in ("writer", "promoter"))
+    in_process(writer).model("asked").version()
+    for place, act in enumerate(("approve", "reject", "comment", "apply", "withdraw")):
+        client = Api(app.test_client(), database.tokens["all"]) if act == "withdraw" else others
+        body = {"model": "asked", "version": 1, "target": f"@{act}", "reason": "arranged"}
+        request = expect(201, client.post("/requests", body))["id"]
+        known = f"00000000-0000-4000-8000-0000000001{place:02}"
+        with app.app_context(), transaction() as session:
+            session.execute(update(Request).where(Request.id == request).values(id=known))
 
 
 def _begin_uploads(app: Flask) -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
+from sqlalchemy import update
 from werkzeug.routing import Rule
 
 from registry.db.bulk_insert import insert_rows
-from registry.db.models import Account, Artifact
+from registry.db.models import Account, Artifact, Request
 from registry.db.session import reading, transaction
 from registry.domain import clock
 from registry.domain.pinned_packages import FILE_BYTES, MOST_NAMED
@@ -28,6 +29,7 @@ from tests.support.sealing import seal_all
 
 FILES = 10_000
 VERSIONS = 8  # each larger than a third of a page
+REQUEST_ID = "00000000-0000-4000-8000-000000000001"
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 PLACED = [{"namespace": "s3://lake", "name": f"{number}-{'x' * 400}"} for number in range(1000)]
 PIPELINE_EVENT = {  # as many edges as an event may state
@@ -89,6 +91,14 @@ def fill(app: Flask, registry: RegistryBuilder) -> dict[str, Any]:
     for _ in range(3):
         held = {"kind": "version", "target": "big:8", "reason": "\x01" * 2000}
         expect(201, registry.client.post("/holds", held))
+    asked = {"model": "big", "version": 1, "reason": "\x01" * 2000}
+    requests = [
+        expect(201, registry.client.post("/requests", asked | {"target": f"@{number}th"}))["id"] for number in range(20)
+    ]
+    with app.app_context(), transaction() as session:
+        session.execute(update(Request).where(Request.id == requests[0]).values(id=REQUEST_ID))
+    for _ in range(50):
+        expect(200, registry.client.post(f"/requests/{REQUEST_ID}/comment", {"comment": "\x01" * 2000}))
     for number in range(2):
         content = lock_file(number)
         registry.model("locked").version(files=[registry.file(content, "requirements.txt")])
@@ -299,6 +309,18 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "lineage.export_lineage": Case("GET", "/api/v1/models/wide/versions/1/lineage/export?format=cyclonedx-1.7"),
         "lineage.get_edge": Case("GET", "/api/v1/lineage/edges/1"),
         "lineage.put_edge": Case("PUT", "/api/v1/lineage/edges/1", {"retracted": True, "reason": "x" * 2000}),
+        "requests.open_request": Case(
+            "POST", "/api/v1/requests", {"model": "big", "version": 2, "target": "@a", "reason": "\x01" * 2000}
+        ),
+        "requests.list_requests": Case("GET", "/api/v1/requests?limit=200"),
+        "requests.get_request": Case("GET", f"/api/v1/requests/{REQUEST_ID}"),
+        "requests.comment_request": Case(
+            "POST", f"/api/v1/requests/{REQUEST_ID}/comment", {"comment": "\x01" * 2000}
+        ),
+        **{
+            f"requests.{act}_request": Case("POST", f"/api/v1/requests/{UNKNOWN_ID}/{act}", {"comment": "\x01" * 2000})
+            for act in ("approve", "reject", "withdraw", "apply")
+        },
         "holds.place_hold": Case(
             "POST", "/api/v1/holds", {"kind": "base_model", "target": "x" * 2000, "reason": "\x01" * 2000}
         ),

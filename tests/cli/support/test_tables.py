@@ -18,7 +18,14 @@ from tests.cli.test_help import EVERY
 
 API = f"{URL}/api/v1"
 AT = "2025-11-21T13:05:02.123456Z"
-ARGUMENTS = {"name": "fraud", "ref": "fraud:1", "alias": "fraud@champion", "hold": "4", "data": f"sha256:{'0' * 64}"}
+ARGUMENTS = {
+    "name": "fraud",
+    "ref": "fraud:1",
+    "alias": "fraud@champion",
+    "hold": "4",
+    "request": "0d0ce5ab-3a6c-4c8e-9d10-62a6a1f0b6c4",
+    "data": f"sha256:{'0' * 64}",
+}
 LISTS = [
     name
     for name, command in EVERY.items()

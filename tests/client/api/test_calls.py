@@ -24,7 +24,7 @@ SAMPLES: dict[str, Any] = {
 }  # fmt: skip
 FIELDS = ["number", "model"]
 GROUPS = ("models", "versions", "stages", "aliases", "audit", "tokens", "jobs", "search", "overview",
-          "lineage", "holds")  # fmt: skip
+          "lineage", "holds", "requests")  # fmt: skip
 OWN = ("move", "promote", "rollback")
 NOT_SENT = {"on_warning", "on_order", "mine", "reference"}  # mine changes the address, a reference is resolved first
 WITH_OTHERS = {
@@ -35,7 +35,7 @@ WITH_OTHERS = {
     "lineage.send_event",
 }  # in one argument
 HEADERS = {"idempotency_key": "Idempotency-Key", "if_match": "If-Match", "etag": "If-None-Match"}
-NAMES = {"to": "stage", "metric": "best", "keys": "key", "everything": "all"}
+NAMES = {"for_me": "for", "to": "stage", "metric": "best", "keys": "key", "everything": "all"}
 
 
 def calls(client: RegistryClient) -> Iterator[tuple[str, Any]]:

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from registry.client import RegistryClient
+from registry.db.models import Request
+from registry.db.session import transaction
 from registry.http.database_position import is_replicable
 from registry.rules.database_positions import HEADER
 from tests.faults.replica.conftest import USED, Primary, Site, execute, pause, resume
@@ -119,6 +122,7 @@ def test_clients_of_mlflow_read_the_primary_unless_the_setting_lets_them_read_th
     assert allowed.mlflow("GET", "/registered-models/get", name="through MLflow").status_code == 404
 
 
+REQUEST = "00000000-0000-4000-8000-000000000001"
 READS: dict[str, Any] = {
     "models.list_models": "/models",
     "models.get_model": "/models/whole",
@@ -133,6 +137,8 @@ READS: dict[str, Any] = {
     "lineage.get_reproducibility": "/models/whole/versions/1/reproducibility",
     "lineage.export_lineage": "/models/whole/versions/1/lineage/export?format=cyclonedx-1.7",
     "lineage.get_edge": "/lineage/edges/1",
+    "requests.list_requests": "/requests",
+    "requests.get_request": f"/requests/{REQUEST}",
     "holds.list_holds": "/holds",
     "holds.get_hold": "/holds/1",
     "holds.list_held_versions": "/holds/1/versions",
@@ -180,6 +186,10 @@ def test_every_read_of_the_replica_is_done_again_from_the_primary_when_it_fails(
     registry.model("whole").version(stage="production", aliases=["champion"], run=named_run("1"))
     registry.model("whole").version()
     expect(201, registry.client.post("/holds", {"kind": "version", "target": "whole:2", "reason": "arranged"}))
+    asked = {"model": "whole", "version": 2, "target": "@next", "reason": "arranged"}
+    opened = expect(201, registry.client.post("/requests", asked))["id"]
+    with shared.app.app_context(), transaction() as session:
+        session.execute(update(Request).where(Request.id == opened).values(id=REQUEST))
 
     for name in READS:
         assert shared.examine() == USED

@@ -205,6 +205,11 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         {"before": {"hold": "5d4f2f0e-6f0b"}, "version": None},
         "released the hold of entry 5d4f2f0e",
     ),
+    (
+        "request.approved",
+        {"after": {"request": "0d0ce5ab-3a6c-4c8e-9d10-62a6a1f0b6c4"}},
+        "approved the request 0d0ce5ab for fraud:12",
+    ),
     ("version.noted", {"texts": {"note": "worse\nabroad"}}, "commented on fraud:12: worse abroad"),
     ("version.noted", {"redacted": ["note"]}, "commented on fraud:12: (redacted)"),
     (

@@ -77,6 +77,8 @@ UNREAD: Mapping[str, Mapping[str, str] | str] = {
         "created_by": "whose registration it was is in the history of the model",
     },
     "holds": {"id": _KEY},
+    "requests": dict.fromkeys(("due_at", "last_refusal"), "when a worker tries next, and what came of it last"),
+    "request_acts": {"id": _KEY},
     "lineage_nodes": {"created_at": _DATED},
     "lineage_edges": {"id": _KEY, "created_at": _DATED},
     "lineage_statements": {"id": _KEY},

@@ -285,6 +285,11 @@ def _guarded(api: Api, registry: RegistryBuilder) -> None:
     expect(200, api.put("/policy", {"document": {"policy": 1, "production": rules}, **REASON}))
     expect(200, api.put("/models/guarded/versions/1/stage", {"stage": "production", **REASON}))
     expect(200, api.delete("/policy?reason=a+test"))
+    asked = {"model": "guarded", "version": 1, "target": "@next", **REASON}
+    request = expect(201, api.post("/requests", asked))["id"]
+    expect(200, api.post(f"/requests/{request}/comment", {"comment": "go"}))
+    expect(200, api.post(f"/requests/{request}/apply", {}))
+    expect(201, api.post("/requests", {"target": "policy", "document": {"policy": 1}, **REASON}))
 
 
 def _artifacts(installation: Installation, api: Api) -> None:

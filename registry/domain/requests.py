@@ -1,0 +1,165 @@
+"""Requests for approval: their states, what ends them, and whose approvals count.
+
+Four eyes: whoever approves is another person than the requester and than the registrar of the version, as far as
+accounts and the issuers of credentials show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from registry.domain import clock
+from registry.domain.access import Permission
+from registry.domain.errors import Conflict, Forbidden
+
+EXPIRY = timedelta(days=7)
+LONGEST_EXPIRY = timedelta(days=30)
+POLICY = "policy"  # the target of a request for another policy
+
+
+class RequestState(StrEnum):
+    """State of a request. The last three are never stored: they follow from the time, the policy and the holder."""
+
+    OPEN = "open"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    APPLIED = "applied"
+    APPROVED = "approved"
+    EXPIRED = "expired"
+    VOID = "void"
+
+
+class ActKind(StrEnum):
+    """Comment on a request, or a decision about it."""
+
+    COMMENTED = "commented"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    APPROVAL_WITHDRAWN = "approval_withdrawn"
+    WITHDRAWN = "withdrawn"
+    APPLIED = "applied"
+
+
+CLOSING = {
+    ActKind.REJECTED: RequestState.REJECTED,
+    ActKind.WITHDRAWN: RequestState.WITHDRAWN,
+    ActKind.APPLIED: RequestState.APPLIED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An account, and the other account that issued its credential, if one did."""
+
+    account: str
+    issuer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a request is bound to: the files of the version, and the entries of the policy and of the holder."""
+
+    manifest: str | None
+    policy: str | None
+    holder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A comment or a decision by a person, with the roles of the credential."""
+
+    kind: ActKind
+    person: Person
+    roles: tuple[str, ...]
+    at: datetime
+    name: str = ""
+
+
+RECORDED = ("target", "registrar_id", "registrar_issuer_id", "policy_entry", "holder_entry", "apply_when_ready",
+            "token_id")  # fmt: skip
+
+
+def recorded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``after`` of the entry of a new request has of its columns, without those that are empty."""
+    facts = {"request": row["id"], "expires_at": clock.wire(row["expires_at"])} | {name: row[name] for name in RECORDED}
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def void_reason(target: str, bound: Binding, present: Binding) -> str | None:
+    """Return why a request is void: what has changed since it was opened; None while it holds."""
+    if bound.manifest != present.manifest:
+        return "the files of the version are others"
+    if bound.policy != present.policy:
+        return "the policy was changed"
+    if bound.holder != present.holder:
+        return f"another version holds {target} now"
+    return None
+
+
+def shown_state(
+    stored: RequestState, *, expires_at: datetime, void: str | None, is_approved: bool, now: datetime
+) -> RequestState:
+    """Return the state that a request has at *now*."""
+    if stored is not RequestState.OPEN:
+        return stored
+    if void is not None:
+        return RequestState.VOID
+    if now >= expires_at:
+        return RequestState.EXPIRED
+    return RequestState.APPROVED if is_approved else RequestState.OPEN
+
+
+def exclusion(approver: Person, requester: Person, registrar: Person | None) -> str | None:
+    """Return why the approval of a person does not count; None if it does."""
+    for person, did in ((requester, "opened the request"), (registrar, "registered the version")):
+        if person is None:
+            continue
+        if approver.account == person.account:
+            return f"the same account {did}"
+        if approver.account == person.issuer:
+            return f"the account issued the credential that {did}"
+        if approver.issuer == person.account:
+            return f"the credential was issued by the account that {did}"
+    return None
+
+
+def decisions(acts: Iterable[Act]) -> Sequence[Act]:
+    """Return the last decision of each account, in order of time; comments are none."""
+    last: dict[str, Act] = {}
+    for act in acts:
+        if act.kind is not ActKind.COMMENTED:
+            last.pop(act.person.account, None)
+            last[act.person.account] = act
+    return list(last.values())
+
+
+def require_open(request: str, state: RequestState, *, void: str | None) -> None:
+    """Raise Conflict unless the request is open in *state*, the shown one."""
+    if state in {RequestState.OPEN, RequestState.APPROVED}:
+        return
+    why = f": {void}" if state is RequestState.VOID else ""
+    raise Conflict(f"the request {request} is {state}{why}; open another one")
+
+
+def require_approver(approver: Person, requester: Person, registrar: Person | None) -> None:
+    """Raise Forbidden for an approval that would not count."""
+    if reason := exclusion(approver, requester, registrar):
+        detail = f"your approval does not count: {reason}. Another person has to approve"
+        raise Forbidden(detail, permission=Permission.REQUEST_APPROVE)
+
+
+def withdrawal(person: Person, requester: Person, acts: Iterable[Act]) -> ActKind:
+    """Return what a withdrawal by the person ends: the request, or the person's own approval.
+
+    Raises Forbidden for a person who neither opened the request nor approved it.
+    """
+    if person.account == requester.account:
+        return ActKind.WITHDRAWN
+    if any(one.person.account == person.account and one.kind is ActKind.APPROVED for one in decisions(acts)):
+        return ActKind.APPROVAL_WITHDRAWN
+    detail = "the requester withdraws the request, and an approver the own approval; you did neither. Reject it instead"
+    raise Forbidden(detail, permission=Permission.REQUEST_OPEN)

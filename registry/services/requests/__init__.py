@@ -1,0 +1,1 @@
+"""Requests for approval: open and apply them (opening, applying), decide about them (deciding), and show them."""
