@@ -24,10 +24,10 @@ class GateReplay:
 
 def replay(policy: PolicyDocumentView, stored: StoredEvaluationView) -> GateReplay:
     """Evaluate a guarded move again, and compare the result and its digests with what is stored."""
-    return GateReplay(stored["move"], tuple(_differences(policy, stored)))
+    return GateReplay(stored["move"], tuple(_replay_differences(policy, stored)))
 
 
-def _differences(policy: PolicyDocumentView, stored: StoredEvaluationView) -> Iterator[str]:
+def _replay_differences(policy: PolicyDocumentView, stored: StoredEvaluationView) -> Iterator[str]:
     from registry.rules.policies import (  # a client that replays nothing needs no YAML
         GateFacts,
         canonical,
@@ -47,7 +47,7 @@ def _differences(policy: PolicyDocumentView, stored: StoredEvaluationView) -> It
     gates = evaluate(parsed, "production" if target.startswith("@") else target, facts).to_document()
     for index, (own, their) in enumerate(_aligned(gates, [dict(gate) for gate in stored["gates"]])):
         if own != their:
-            yield f"rule {index}: {_spell(own)} now, {_spell(their)} then"
+            yield f"rule {index}: {_spell_gate(own)} now, {_spell_gate(their)} then"
     digest = canonical.digest({"facts": facts.to_document(), "verdicts": gates})
     if digest != stored["digest"]:
         yield f"facts and verdicts have the digest {digest}, the audit entry has {stored['digest']}"
@@ -58,7 +58,7 @@ def _aligned(own: list[dict[str, Any]], their: list[dict[str, Any]]) -> Iterator
         yield own[index] if index < len(own) else None, their[index] if index < len(their) else None
 
 
-def _spell(gate: dict[str, Any] | None) -> str:
+def _spell_gate(gate: dict[str, Any] | None) -> str:
     if gate is None:
         return "no verdict"
     return f"{gate['description']} {'passed' if gate['passed'] else 'failed'}: {gate['reason']}"

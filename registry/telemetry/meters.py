@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from registry.domain.stages import TransitionKind
 from registry.domain.states import ActOutcome, EventEffect, LoginOutcome, ReplicaOutcome, SealOutcome
+from registry.rules.policies.conditions import KINDS
 from registry.telemetry import periodic, shared_values
 from registry.telemetry.line_writer import writer
 from registry.telemetry.processes import VARIABLE
@@ -29,6 +30,7 @@ OUTCOMES = ("done", "unchanged", "refused", "failed")
 INLINE_OUTCOMES = ("fetched", "refused", "too_large", "timeout", "unavailable", "busy", "failed")
 LINEAGE_BUCKETS = (1, 10, 100, 1000, 10_000, 100_000)
 LINEAGE_QUESTIONS = ("graph", "impact")
+GATE_OUTCOMES = ("met", "unmet")
 POOL_SECONDS = 1.0
 
 
@@ -61,6 +63,18 @@ class Meters:
         self.broken_glasses = Counter(
             "registry_broken_glasses", "Moves of versions past the gates.", registry=self._own
         )
+        self.gate_evaluations = Counter(
+            "registry_gate_evaluations", "Moves that a policy guarded, by what became of them.", ["outcome"],
+            registry=self._own,
+        )  # fmt: skip
+        for outcome in GATE_OUTCOMES:
+            self.gate_evaluations.labels(outcome)
+        self.unmet_gates = Counter(
+            "registry_unmet_gates", "Gates that refused a move, by the kind of the rule.", ["kind"],
+            registry=self._own,
+        )  # fmt: skip
+        for rule in KINDS:
+            self.unmet_gates.labels(rule)
         self.refusals = Counter(
             "registry_refusals", "Requests that were not done, by the code of the problem.", ["code"],
             registry=self._own,

@@ -43,6 +43,10 @@ TRIED: list[tuple[str, str, str, Any]] = [
     ("change_stage", "stale", "/models/fraud/versions/3/stage", PROMOTION | {"expected_current": 1}),
     ("change_stage", "not_ready", "/models/fraud/versions/6/stage", REASON | {"stage": "staging"}),
     ("change_stage", "blobs_missing", "/models/back/versions/5/stage", PROMOTION),
+    ("change_stage", "gates_unmet", "/models/guarded/versions/1/stage", REASON | {"stage": "staging"}),
+    ("get_default_policy", "not_found", "/policy", None),
+    ("remove_default_policy", "not_found", "/policy?reason=a+test", None),
+    ("test_policy", "not_found", "/policies/test", {"document": "policy: 1", "against": "staging", "model": "nothing"}),
     ("roll_back", "stale", "/models/fraud/rollback", REASON | {"expected_current": 1}),
     ("roll_back", "no_previous", "/models/empty/rollback", REASON),
     ("roll_back", "not_ready", "/models/back/rollback", REASON | {"to": 1}),
@@ -143,6 +147,9 @@ def arranged(app: Flask, world: World) -> Api:
     registry.model("back").rollback()
     expect(200, api.delete("/models/back/versions/1"))
     registry.model("back").version(stage="staging", files=[registry.file(path="5.bin")])
+    registry.model("guarded").version(files=[registry.file(b"two bytes")])
+    rules = {"policy": 1, "staging": [{"rule": "size", "at_most": 1}]}
+    expect(200, api.put("/models/guarded/policy", {"document": rules, **REASON}))
     with app.app_context(), transaction() as session:
         session.execute(update(Upload).where(Upload.id == PARKED_UPLOAD).values(size=11))  # its seal breaks
         keys = select(Blob.key).join(VersionFile, VersionFile.sha256 == Blob.sha256)

@@ -58,6 +58,8 @@ WRITES = [
     Write("DELETE", "/models/fraud/versions/5"),
     Write("DELETE", "/models/fraud/aliases/champion"),
     Write("DELETE", "/models/fraud/aliases/stable/protection"),
+    Write("DELETE", "/models/empty/policy?reason=why"),
+    Write("DELETE", "/policy?reason=why"),
     Write("DELETE", "/models/empty"),
     Write("DELETE", "/tokens/{reader_id}"),
     Write("DELETE", "/me/tokens/{own_id}"),

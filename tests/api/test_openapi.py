@@ -39,7 +39,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-TAGS = ["models", "versions", "notes", "checks", "stages", "aliases", "holds", "requests", "uploads", "files",
+TAGS = ["models", "versions", "notes", "checks", "stages", "aliases", "policies", "gates", "holds", "requests",
+        "uploads", "files",
         "imports", "jobs", "search", "lineage", "audit", "comparison",
         "overview", "sealed_log", "tiles", "refusals", "downloads", "evidence", "tokens"]  # fmt: skip
 IDS = {
@@ -74,6 +75,19 @@ IDS = {
     "export_lineage": "GET /api/v1/models/{model}/versions/{number}/lineage/export",
     "add_lineage": "POST /api/v1/models/{model}/versions/{number}/lineage",
     "add_data_lineage": "POST /api/v1/lineage/datasets",
+    "get_default_policy": "GET /api/v1/policy",
+    "get_evaluation": "GET /api/v1/models/{model}/versions/{number}/gates/history/{entry}",
+    "get_gates": "GET /api/v1/models/{model}/versions/{number}/gates",
+    "get_policy": "GET /api/v1/models/{model}/policy",
+    "get_policy_document": "GET /api/v1/policies/{digest}",
+    "list_default_policies": "GET /api/v1/policy/history",
+    "list_evaluations": "GET /api/v1/models/{model}/versions/{number}/gates/history",
+    "list_policies": "GET /api/v1/models/{model}/policy/history",
+    "remove_default_policy": "DELETE /api/v1/policy",
+    "remove_policy": "DELETE /api/v1/models/{model}/policy",
+    "set_default_policy": "PUT /api/v1/policy",
+    "set_policy": "PUT /api/v1/models/{model}/policy",
+    "test_policy": "POST /api/v1/policies/test",
     "add_event": "POST /api/v1/lineage/events",
     "open_request": "POST /api/v1/requests",
     "list_requests": "GET /api/v1/requests",
@@ -235,7 +249,9 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(document: dict[str
         assert not any(status.startswith("5") for status in refusals - {"503"}), where
         assert "default" not in operation["responses"], where
         assert ("415" in refusals) == ("requestBody" in operation), where
-        if method in WRITES and "/search/" in path:  # a read whose filter is too long for an address
+        if method in WRITES and (
+            "/search/" in path or path.endswith("/policies/test")
+        ):  # a read, too long for an address
             assert {"408", "413"} <= refusals, where
             assert "Idempotency-Key" not in names, where
         elif method in WRITES:

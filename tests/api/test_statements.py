@@ -77,8 +77,8 @@ WRITES: dict[str, tuple[int, int, Call]] = {
 
 # On PostgreSQL a statement more keeps the default policy and the holds on data as they are.
 GUARDED = {"move to staging", "promote", "roll back", "set alias"}
-# Their transaction ends with a round trip.
-SNAPSHOTS = {"stage options", "rollback targets", "search best", "lineage export"}
+# Their transaction ends with a round trip. That of the stage options does, too, and sends two statements together.
+SNAPSHOTS = {"checks", "rollback targets", "search best", "lineage export"}
 SENT_ONE_BY_ONE = {name: (count, count + (name in SNAPSHOTS), call) for name, (count, call) in READS.items()}
 
 

@@ -45,7 +45,6 @@ def list_evaluations(query: dict[str, Any], model: str, number: int) -> dict[str
 @blueprint.route(f"{GATES}/history/<uuid:entry>")
 @blueprint.response(200, StoredEvaluationView)
 @requires(Permission.MODEL_READ)
-@replicable
 def get_evaluation(model: str, number: int, entry: UUID) -> StoredEvaluation:
     """Show the facts and verdicts that a guarded move rests on, by the audit entry of the move.
 

@@ -125,11 +125,11 @@ def get_policy_document(digest: str) -> DocumentRecord:
 
 
 @blueprint.route("/policies/test", methods=["POST"])
+@refuses(NotFound)
 @blueprint.arguments(PolicyTrialBody, example=examples.TRIAL)
 @blueprint.response(200, PolicyTrialPage)
 @reads
 @requires(Permission.MODEL_READ)
-@replicable
 def test_policy(body: dict[str, Any]) -> dict[str, Any]:
     """Show what a policy that is not set says of past promotions, or of the versions in staging now.
 

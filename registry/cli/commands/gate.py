@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from registry.client.types import PolicyTrialView, PolicyView
     from registry.rules.policies import Policy, Problem
 
-_name = click.argument("name", type=MODEL, required=False)
+_model_argument = click.argument("name", type=MODEL, required=False)
 _default = click.option("--default", "is_default", is_flag=True, help="The default policy, instead of a model's own.")
 
 
@@ -61,7 +61,7 @@ def lint(file: IO[bytes], as_json: bool) -> None:
 
 
 @gate.command("set")
-@_name
+@_model_argument
 @_default
 @click.option("--file", "file", type=click.File("rb"), required=True, help="The document, YAML or JSON; - reads stdin.")
 @reason(required=True)
@@ -75,12 +75,12 @@ def set_(session: Session, name: str | None, is_default: bool, file: IO[bytes], 
       registry gate set --default --file policy.yaml --reason "for every team"
     """
     model = _model(name, is_default)
-    policy = session.registry.gates.set(model, _text(file), reason=reason)
-    session.show(policy, lambda: output.line(f"{_set(policy)}: {policy['digest']}"))
+    policy = session.registry.gates.set(model, _document_text(file), reason=reason)
+    session.show(policy, lambda: output.line(f"{_set_sentence(policy)}: {policy['digest']}"))
 
 
 @gate.command()
-@_name
+@_model_argument
 @_default
 @connected
 def show(session: Session, name: str | None, is_default: bool) -> None:
@@ -96,7 +96,7 @@ def show(session: Session, name: str | None, is_default: bool) -> None:
 
 
 @gate.command()
-@_name
+@_model_argument
 @_default
 @limit(50)
 @connected
@@ -113,7 +113,7 @@ def history(session: Session, name: str | None, is_default: bool, limit: int) ->
 
 
 @gate.command()
-@_name
+@_model_argument
 @_default
 @reason(required=True)
 @connected
@@ -170,7 +170,7 @@ def test(session: Session, file: IO[bytes], against: Any, name: str | None, limi
       registry gate test --file new.yaml --against history --model fraud
       registry gate test --file new.yaml --against staging
     """
-    trials = session.registry.gates.test(_text(file), against=against, model=name)
+    trials = session.registry.gates.test(_document_text(file), against=against, model=name)
     columns = ("version", "stage", "time", "outcome", "because")
     session.list(trials, columns, _trial_row, empty=f"no version to try it on in {against}", limit=limit)
 
@@ -182,7 +182,7 @@ def _model(name: str | None, is_default: bool) -> str | None:
     return name
 
 
-def _text(file: IO[bytes]) -> str:
+def _document_text(file: IO[bytes]) -> str:
     """Return the content of a file, of which the registry takes 64 KiB at most."""
     from registry.rules.policies import MAX_BYTES
 
@@ -198,7 +198,7 @@ def _whose(policy: PolicyView) -> str:
     )
 
 
-def _set(policy: PolicyView) -> str:
+def _set_sentence(policy: PolicyView) -> str:
     return f"{_whose(policy)} is {'set' if policy['changed'] else 'set already; nothing changed'}"
 
 

@@ -36,12 +36,12 @@ def gates(session: Session, ref: Reference, stage: Literal["staging", "productio
       registry gates fraud:3 --stage staging
     """
     found = session.registry.gates.verdicts(ref.model, session.number(ref), stage=stage)
-    session.show(found, lambda: _print(found))
+    session.show(found, lambda: _print_gates(found))
     if not found["passed"]:
         click.get_current_context().exit(Exit.REFUSED)
 
 
-def _print(found: StageGatesView) -> None:
+def _print_gates(found: StageGatesView) -> None:
     name, evaluation = f"{found['model']}:{found['number']}", found["evaluation"]
     if evaluation is None:
         output.line(f"{name} to {found['stage']}: no policy guards it")

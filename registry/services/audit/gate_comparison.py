@@ -23,7 +23,7 @@ def check_assignments(comparison: Comparison, rows: Iterable[Any], log: Iterable
     for row, assigned in zip_longest(rows, log):
         stored = row and Assigned(row.number, row.digest, clock.wire(row.started_at), row.started_entry)
         if stored != assigned:
-            comparison.differences.append(f"the policy {_spell(stored)} should be {_spell(assigned)}")
+            comparison.differences.append(f"the policy {_spell_assigned(stored)} should be {_spell_assigned(assigned)}")
             return  # those that follow would differ, too
 
 
@@ -57,7 +57,7 @@ def _check_documents(cursors: Cursors, comparison: Comparison) -> None:
         PolicyAssignment.digest == StoredPolicy.digest, PolicyAssignment.started_at == StoredPolicy.created_at
     )
     for row in cursors.rows(select(StoredPolicy.digest, StoredPolicy.document, assigned.exists().label("is_assigned"))):
-        comparison.check(f"the digest of the policy {row.digest}", _digest_of(row.document), row.digest)
+        comparison.check(f"the digest of the policy {row.digest}", _document_digest(row.document), row.digest)
         if not row.is_assigned:
             comparison.differences.append(f"the policy {row.digest} was not set at the time of its document")
 
@@ -69,12 +69,12 @@ def _digest(row: Any) -> str:
         return "no digest"
 
 
-def _digest_of(document: str) -> str:
+def _document_digest(document: str) -> str:
     try:
         return canonical_digest(json.loads(document))
     except ValueError:
         return "no digest"
 
 
-def _spell(assigned: Assigned | None) -> str:
+def _spell_assigned(assigned: Assigned | None) -> str:
     return "none" if assigned is None else f"{assigned.number} ({assigned.digest or 'removed'}, {assigned.entry})"

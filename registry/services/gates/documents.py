@@ -63,7 +63,7 @@ class _Kept:
                 self._policies.popitem(last=False)
 
 
-_kept = _Kept()
+_parsed_policies = _Kept()
 
 
 def stored(session: Session, digest: str) -> Policy:
@@ -71,20 +71,20 @@ def stored(session: Session, digest: str) -> Policy:
 
     Raises Conflict where the document does not have that digest: nothing is decided by one that was changed.
     """
-    if (known := _kept.get(digest)) is not None:
+    if (known := _parsed_policies.get(digest)) is not None:
         return known
     (row,) = records.rows(session, _DOCUMENT, digest=digest)
     try:
         policy = documents.parse(json.loads(row.document))
     except ValueError as error:
-        raise _damaged(digest) from error
+        raise _changed_document(digest) from error
     if policy.digest != digest:
-        raise _damaged(digest)
-    _kept.keep(policy)
+        raise _changed_document(digest)
+    _parsed_policies.keep(policy)
     return policy
 
 
-def _damaged(digest: str) -> Conflict:
+def _changed_document(digest: str) -> Conflict:
     return Conflict(
         f"the document of the policy {digest} was changed in the database; an operator finds out with: "
         "registry audit verify"

@@ -16,9 +16,10 @@ from registry.db.models import AuditEntry, GateEvaluation, Model, PolicyAssignme
 from registry.db.queries import catalog, records
 from registry.db.records import Page
 from registry.db.session import reading
+from registry.domain import clock
 from registry.domain.errors import NotFound
 
-_FIELDS = (
+_PAST_FIELDS = (
     GateEvaluation.entry_uid,
     Model.name.label("model"),
     Version.number.label("version"),
@@ -29,12 +30,12 @@ _FIELDS = (
     PolicyAssignment.model_id.label("policy_model"),
 )
 _LISTED: Rows = (
-    select(*_FIELDS)
+    select(*_PAST_FIELDS)
     .join(Version, Version.id == GateEvaluation.version_id)
     .join(Model, Model.id == GateEvaluation.model_id)
     .join(PolicyAssignment, PolicyAssignment.id == GateEvaluation.assignment_id)
 )
-_ONE = FixedStatement(
+_STORED = FixedStatement(
     _LISTED.add_columns(GateEvaluation.facts, GateEvaluation.verdicts, AuditEntry.body)
     .join(AuditEntry, AuditEntry.uid == GateEvaluation.entry_uid)
     .where(GateEvaluation.version_id == bindparam("version"), GateEvaluation.entry_uid == bindparam("entry"))
@@ -71,17 +72,18 @@ def history(model: str, number: int, *, after: tuple[Any, ...] | None = None, li
         version = catalog.any_version(session, model, number)
         statement = _LISTED.where(GateEvaluation.version_id == version.id)
         if after is not None:
-            statement = statement.where(GateEvaluation.created_at < after[0])
+            statement = statement.where(GateEvaluation.created_at < datetime.fromisoformat(after[0]))
         newest_first = statement.order_by(GateEvaluation.created_at.desc())
         found = records.page(session, newest_first, by=(GateEvaluation.created_at,), limit=limit)
-        return Page([_past(row) for row in found.items], found.next_after)
+        last = found.next_after and (clock.wire(found.next_after[0]),)
+        return Page([_past(row) for row in found.items], last)
 
 
 def stored(model: str, number: int, entry: str) -> StoredEvaluation:
     """Return the evaluation that a move of the version rests on, by the entry of the move. Raises NotFound."""
     with reading(snapshot=True) as session:
         version = catalog.any_version(session, model, number)
-        rows = records.rows(session, _ONE, version=version.id, entry=entry)
+        rows = records.rows(session, _STORED, version=version.id, entry=entry)
     if not rows:
         raise NotFound(f"no move of {model}:{number} with the entry {entry} was guarded by a policy")
     *fields, facts, verdicts, body = rows[0]

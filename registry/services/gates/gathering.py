@@ -161,7 +161,7 @@ _TAGS, _MODEL_TAGS, _PARAMS = (
 )
 
 
-def _values(scope: Scope, query: Query) -> Mapping[str, str]:
+def _values_by_key(scope: Scope, query: Query) -> Mapping[str, str]:
     return {row.key: row.value for row in query.rows}
 
 
@@ -200,16 +200,20 @@ def _covers(tenure: Any) -> ColumnElement[bool]:
 
 
 _METRICS = FixedStatement(_select_measured(_VERSION))
-_held = aliased(Tenure)
+_held_tenure = aliased(Tenure)
 _LATEST_HOLDER = (
-    select(_held.version_id, _covers(_held).label("is_present"))
-    .where(_held.model_id == bindparam("model"), _held.stage == Stage.PRODUCTION.value, _held.started_at < _UNTIL)
-    .order_by(_covers(_held).desc(), _held.started_at.desc(), _held.id.desc())
+    select(_held_tenure.version_id, _covers(_held_tenure).label("is_present"))
+    .where(
+        _held_tenure.model_id == bindparam("model"),
+        _held_tenure.stage == Stage.PRODUCTION.value,
+        _held_tenure.started_at < _UNTIL,
+    )
+    .order_by(_covers(_held_tenure).desc(), _held_tenure.started_at.desc(), _held_tenure.id.desc())
     .limit(1)
     .subquery("holder")
 )
 _measured = _select_measured(select(_LATEST_HOLDER.c.version_id).correlate(None).scalar_subquery()).subquery("measured")
-_HOLDER = FixedStatement(
+_HOLDER_MEASURED = FixedStatement(
     select(Version.number, _LATEST_HOLDER.c.is_present, *_measured.c)
     .select_from(_LATEST_HOLDER)
     .join(Version, Version.id == _LATEST_HOLDER.c.version_id)
@@ -218,16 +222,16 @@ _HOLDER = FixedStatement(
 )
 
 
-def _metric(row: Any) -> MetricFact:
+def _metric_fact(row: Any) -> MetricFact:
     data = (row.dataset_name, row.dataset_digest, row.slice)
     return MetricFact(row.id, row.key, row.value, row.recorded_at, row.recorded_by, *data)
 
 
-def _holder(scope: Scope, query: Query) -> HolderFacts:
+def _holder_facts(scope: Scope, query: Query) -> HolderFacts:
     if not query.rows:
         return HolderFacts(None)
     first = query.rows[0]
-    measured = tuple(_metric(row) for row in query.rows if row.id is not None)
+    measured = tuple(_metric_fact(row) for row in query.rows if row.id is not None)
     return HolderFacts(first.number, bool(first.is_present), measured)
 
 
@@ -246,7 +250,7 @@ _LINEAGE = FixedStatement(
 )
 
 
-def _lineage(scope: Scope, query: Query) -> OriginFacts:
+def _origin_facts(scope: Scope, query: Query) -> OriginFacts:
     edges: dict[str, list[Any]] = {kind: [] for kind in _OF_LINEAGE}
     for row in query.rows:
         edges[row.kind].append(row)
@@ -352,17 +356,21 @@ def _file_facts(scope: Scope, query: Query) -> tuple[FormatFact, ...]:
 
 
 PARTS: Mapping[Need, FactPart] = {
-    Need.TAGS: FactPart(lambda scope: Query(_TAGS, owner=scope.version.id, names=scope.named.tags), _values),
-    Need.MODEL_TAGS: FactPart(lambda scope: Query(_MODEL_TAGS, owner=scope.model.id, names=scope.named.tags), _values),
-    Need.PARAMS: FactPart(lambda scope: Query(_PARAMS, owner=scope.version.id, names=scope.named.params), _values),
+    Need.TAGS: FactPart(lambda scope: Query(_TAGS, owner=scope.version.id, names=scope.named.tags), _values_by_key),
+    Need.MODEL_TAGS: FactPart(
+        lambda scope: Query(_MODEL_TAGS, owner=scope.model.id, names=scope.named.tags), _values_by_key
+    ),
+    Need.PARAMS: FactPart(
+        lambda scope: Query(_PARAMS, owner=scope.version.id, names=scope.named.params), _values_by_key
+    ),
     Need.METRICS: FactPart(
         lambda scope: scope.query(_METRICS, version=scope.version.id, metrics=scope.named.metrics),
-        lambda scope, query: tuple(map(_metric, query.rows)),
+        lambda scope, query: tuple(map(_metric_fact, query.rows)),
     ),
     Need.HOLDER: FactPart(
-        lambda scope: scope.query(_HOLDER, model=scope.model.id, metrics=scope.named.metrics), _holder
+        lambda scope: scope.query(_HOLDER_MEASURED, model=scope.model.id, metrics=scope.named.metrics), _holder_facts
     ),
-    Need.LINEAGE: FactPart(lambda scope: Query(_LINEAGE, version=scope.version.id), _lineage),
+    Need.LINEAGE: FactPart(lambda scope: Query(_LINEAGE, version=scope.version.id), _origin_facts),
     Need.FILES: FactPart(lambda scope: Query(file_formats.OF_VERSION, version=scope.version.id), _file_facts),
     Need.STAGING: FactPart(lambda scope: scope.query(_STAGING, version=scope.version.id), _staging),
     Need.NEWER: FactPart(lambda scope: scope.query(_NEWER, model=scope.model.id, number=scope.version.number), _newer),

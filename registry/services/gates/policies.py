@@ -32,7 +32,7 @@ from registry.services.gates.approvals import OpenRequest
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import UnitOfWork, unit_of_work
 
-_FIELDS = (
+_ASSIGNED_FIELDS = (
     PolicyAssignment.id,
     Model.name,
     PolicyAssignment.number,
@@ -44,7 +44,7 @@ _FIELDS = (
     PolicyAssignment.started_entry,
 )
 _SHOWN: Rows = (
-    select(*_FIELDS)
+    select(*_ASSIGNED_FIELDS)
     .outerjoin(Model, Model.id == PolicyAssignment.model_id)
     .outerjoin(StoredPolicy, StoredPolicy.digest == PolicyAssignment.digest)
     .join(AuditEntry, AuditEntry.uid == PolicyAssignment.started_entry)
@@ -106,9 +106,9 @@ def set_(
     validation.require_reason(reason)
     policy = documents.parse(document)
     with unit_of_work(claim) as unit:
-        chain, latest = _lock(unit.session, model, if_match, digest=policy.digest)
+        chain, latest = _lock_policy(unit.session, model, if_match, digest=policy.digest)
         if latest.own is not None and latest.own.digest == policy.digest:
-            return _finish(unit, latest.own.id, changed=False)
+            return _finish_assignment(unit, latest.own.id, changed=False)
         return _assign(unit, chain, latest, policy, reason=reason, actor=actor, request=request)
 
 
@@ -128,7 +128,7 @@ def remove(
     actor.require(Permission.POLICY_SET)
     validation.require_reason(reason)
     with unit_of_work(claim) as unit:
-        chain, latest = _lock(unit.session, model, if_match)
+        chain, latest = _lock_policy(unit.session, model, if_match)
         if latest.own is None or latest.own.digest is None:
             raise NotFound(_none_of_its_own(model))
         return _assign(unit, chain, latest, None, reason=reason, actor=actor, request=request)
@@ -164,7 +164,7 @@ def show(model: str | None) -> PolicyRecord:
     if not rows:
         detail = "there is no default policy" if model is None else f"no policy guards the model {model!r}"
         raise NotFound(f"{detail}; set one with: registry gate set")
-    return _record(rows[0])
+    return _policy_record(rows[0])
 
 
 def history(model: str | None, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[PolicyRecord]:
@@ -180,7 +180,7 @@ def history(model: str | None, *, after: tuple[Any, ...] | None = None, limit: i
         found = records.page(
             session, statement.order_by(PolicyAssignment.id.desc()), by=(PolicyAssignment.id,), limit=limit
         )
-        return Page([_record(row) for row in found.items], found.next_after)
+        return Page([_policy_record(row) for row in found.items], found.next_after)
 
 
 def document(digest: str) -> DocumentRecord:
@@ -217,7 +217,9 @@ class _Latest:
         return documents.stored(session, self.default)
 
 
-def _lock(session: Session, model: str | None, if_match: int | None, *, digest: str = "") -> tuple[Chained, _Latest]:
+def _lock_policy(
+    session: Session, model: str | None, if_match: int | None, *, digest: str = ""
+) -> tuple[Chained, _Latest]:
     latest, current = assignments.ask_for_latest(model), assignments.ask_for_current(model)
     stored, default = Query(_IS_STORED, digest=digest), assignments.ask_for_current(None)
     looks = (latest, current, stored, default)
@@ -271,7 +273,7 @@ def _assign(
     closed = approvals.close_applied(unit.session, chain, requested, event, actor=actor)
     if closed is not None:
         unit.remember_also(request=closed)
-    return _finish(unit, insert_whole(unit.session, PolicyAssignment, row).id, changed=True)
+    return _finish_assignment(unit, insert_whole(unit.session, PolicyAssignment, row).id, changed=True)
 
 
 def _require_approvals(
@@ -292,16 +294,16 @@ def _require_approvals(
     return requested
 
 
-def _finish(unit: UnitOfWork, assignment: int, *, changed: bool) -> PolicyRecord:
+def _finish_assignment(unit: UnitOfWork, assignment: int, *, changed: bool) -> PolicyRecord:
     unit.remember(assignment=assignment, changed=changed)
     return replace(_one(unit.session, assignment), changed=changed)
 
 
 def _one(session: Session, assignment: int) -> PolicyRecord:
-    return _record(records.rows(session, _SHOW_ONE, assignment=assignment)[0])
+    return _policy_record(records.rows(session, _SHOW_ONE, assignment=assignment)[0])
 
 
-def _record(row: Any) -> PolicyRecord:
+def _policy_record(row: Any) -> PolicyRecord:
     assignment, model, number, digest, text, set_at, set_by, reason, entry = row
     stored = None if text is None else json.loads(text)
     return PolicyRecord(assignment, model, number, digest, stored, set_at, set_by, reason, entry)

@@ -123,7 +123,7 @@ def _on_staging(
 ) -> Page[TrialRecord]:
     statement = select(Model, Version).join(Version, Version.model_id == Model.id)
     statement = statement.where(Version.stage == Stage.STAGING.value, Model.deleted_at.is_(None))
-    found = _page(session, statement, Version.id, own, after, limit)
+    found = _trial_page(session, statement, Version.id, own, after, limit)
     stage = Stage.PRODUCTION.value
     items = []
     for model, version in found.items:
@@ -136,7 +136,7 @@ def _on_history(
     session: Session, policy: Policy, own: str | None, after: tuple[Any, ...] | None, limit: int
 ) -> Page[TrialRecord]:
     statement = _PROMOTIONS.where(Tenure.stage.in_(policy.guards))
-    found = _page(session, statement, Tenure.id, own, after, limit)
+    found = _trial_page(session, statement, Tenure.id, own, after, limit)
     items = []
     for model, version, stage, at, entry, digest, text in found.items:
         rules, unknown = policy.rules(stage), set[str]()
@@ -144,14 +144,14 @@ def _on_history(
         if is_stored:
             facts = GateFacts.from_document(json.loads(text))
         else:
-            unknown = _unknown(session, model, version, at, rules)
+            unknown = _unrecorded_parts(session, model, version, at, rules)
             needs = {Need(part) for part in unknown - {DESCRIPTION}}
             facts = gathering.gather(session, model, version, stage, rules, until=at, unknown=needs)
         items.append(_tried(policy, stage, facts, entry=entry, is_stored=is_stored, unknown=unknown))
     return Page(items, found.next_after)
 
 
-def _page(
+def _trial_page(
     session: Session, statement: Rows, key: Any, own: str | None, after: tuple[Any, ...] | None, limit: int
 ) -> Page[tuple[Any, ...]]:
     if own is not None:
@@ -171,7 +171,9 @@ def _needs(rules: Sequence[Rule]) -> set[Need]:
     return {need for rule in rules for need in rule.needs}
 
 
-def _unknown(session: Session, model: Model, version: Version, at: datetime, rules: Sequence[Rule]) -> set[str]:
+def _unrecorded_parts(
+    session: Session, model: Model, version: Version, at: datetime, rules: Sequence[Rule]
+) -> set[str]:
     """Return the parts of the facts that *rules* read and that are not known for the instant."""
     changes = records.rows(session, _CHANGED, model=model.id, version=version.id, at=at)
     lost = {part for row in changes for part in _CHANGES[row.action]} | {Need.APPROVALS}

@@ -25,6 +25,7 @@ from registry.rules.policies.facts import GateFacts
 from registry.rules.policies.verdicts import GateVerdict, Verdicts
 from registry.services import audit
 from registry.services.gates import assignments, documents, gathering
+from registry.telemetry.meters import meters
 
 GUARDED = frozenset({Stage.STAGING, Stage.PRODUCTION})
 NAMED = 3  # of the unmet gates, in the sentence of a refusal
@@ -100,7 +101,12 @@ def decide(
     *target* names an alias that moves under these rules, as ``@champion``. Raises GatesUnmet with every verdict.
     """
     found = evaluate(session, model, version, stage, current, target=target)
-    if found is not None and not found.passed:
+    if found is None:
+        return None
+    meters().gate_evaluations.labels("met" if found.passed else "unmet").inc()
+    if not found.passed:
+        for gate in found.verdicts.failed:
+            meters().unmet_gates.labels(gate.kind).inc()
         raise refusal(model, version, found)
     return found
 
@@ -154,7 +160,7 @@ def keep(session: Session, found: PolicyEvaluation, model: Model, version: Versi
 def refusal(model: Model, version: Version, found: PolicyEvaluation) -> GatesUnmet:
     """Return the error for a move that is not allowed; its sentence names the first unmet gates."""
     failed, reference = found.verdicts.failed, f"{model.name}:{version.number}"
-    named = "; ".join(map(_named, failed[:NAMED]))
+    named = "; ".join(map(_gate_sentence, failed[:NAMED]))
     more = f"; and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
     verb = "is" if len(failed) == 1 else "are"
     where = found.target if not found.target.startswith("@") else f"the alias {found.target[1:]}"
@@ -165,6 +171,6 @@ def refusal(model: Model, version: Version, found: PolicyEvaluation) -> GatesUnm
     return GatesUnmet(detail, gates=found.gates, policy=found.policy)
 
 
-def _named(gate: GateVerdict) -> str:
+def _gate_sentence(gate: GateVerdict) -> str:
     remedy = f" ({gate.remedy})" if gate.remedy else ""
     return f"{gate.description}: {gate.reason}{remedy}"

@@ -21,6 +21,7 @@ from registry.api.schemas.lineage_edges import DataLineageBody, EdgeStateBody, L
 from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
 from registry.api.schemas.notes import NoteBody
 from registry.api.schemas.pipeline_events import PipelineEventDocument
+from registry.api.schemas.policies import PolicyBody
 from registry.api.schemas.requests import DecisionBody, RequestBody, RequestRejectionBody
 from registry.api.schemas.search import ModelSearchBody, VersionSearchBody
 from registry.api.schemas.stages import AcknowledgementBody, RollbackBody, StageChangeBody
@@ -114,6 +115,7 @@ DECISIONS = {
         {"approve": False, "reject": True, "comment": True, "apply": False, "withdraw": False}.items()
     )
 }
+POLICY: dict[str, Any] = {"policy": 1, "staging": [{"rule": "size", "at_most": "5 GB"}]}
 
 OPERATIONS = [
     Operation("POST", "/models", ModelBody,
@@ -167,6 +169,8 @@ OPERATIONS = [
               {"reason": "why", "to": 1, "expected_current": 2, "dry_run": False, "without_store_check": False}),
     Operation("PUT", "/models/fraud/aliases/champion", AliasBody,
               {"version": 3, "expected_current": 2, "reason": "why"}),
+    Operation("PUT", "/models/empty/policy", PolicyBody, {"document": POLICY, "reason": "why"}, is_open=True),
+    Operation("PUT", "/policy", PolicyBody, {"document": "policy: 1", "reason": "why"}),
     Operation("PUT", "/models/fraud/aliases/stable/protection", ReasonBody, {"reason": "why"}),
     Operation("POST", "/models/fraud/imports", ImportBody,
               {"source": "https://sources.test/models/fraud.bin", **FACTS, "update": True, "create_model": True,

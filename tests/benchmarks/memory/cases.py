@@ -59,6 +59,10 @@ AREA = "/api/2.0/mlflow-artifacts"
 FACE = "/api/2.0/mlflow"
 
 
+_RULE = {"rule": "metric", "metric": "auc", "at_least": 0.5, "explanation": "x" * 500}
+LARGE_POLICY = {"policy": 1, "staging": [_RULE] * 25, "production": [_RULE] * 25}
+
+
 @dataclass(frozen=True)
 class Case:
     """One request. ``body`` is JSON unless it is bytes already."""
@@ -329,6 +333,21 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "holds.list_held_versions": Case("GET", "/api/v1/holds/1/versions?limit=200"),
         "holds.release_hold": Case("POST", "/api/v1/holds/2/release", {"reason": "\x01" * 2000}),
         "versions.get_version": Case("GET", f"{BIG}/versions/1"),
+        "gates.get_gates": Case("GET", f"{BIG}/versions/1/gates"),
+        "gates.list_evaluations": Case("GET", f"{BIG}/versions/1/gates/history?limit=200"),
+        "gates.get_evaluation": Case("GET", f"{BIG}/versions/1/gates/history/{UNKNOWN_ID}"),
+        "policies.set_policy": Case("PUT", f"{BIG}/policy", {"document": LARGE_POLICY, "reason": "x" * 2000}),
+        "policies.get_policy": Case("GET", f"{BIG}/policy"),
+        "policies.list_policies": Case("GET", f"{BIG}/policy/history?limit=200"),
+        "policies.remove_policy": Case("DELETE", f"{BIG}/policy?reason={'x' * 2000}"),
+        "policies.set_default_policy": Case("PUT", "/api/v1/policy", {"document": LARGE_POLICY, "reason": "x" * 2000}),
+        "policies.get_default_policy": Case("GET", "/api/v1/policy"),
+        "policies.list_default_policies": Case("GET", "/api/v1/policy/history?limit=200"),
+        "policies.remove_default_policy": Case("DELETE", f"/api/v1/policy?reason={'x' * 2000}"),
+        "policies.get_policy_document": Case("GET", f"/api/v1/policies/sha256:{'0' * 64}"),
+        "policies.test_policy": Case(
+            "POST", "/api/v1/policies/test", {"document": LARGE_POLICY, "against": "history", "limit": 50}
+        ),
         "checks.list_checks": Case("GET", f"{BIG}/versions/1/checks?limit=200&all=true"),
         "checks.report_check": Case("POST", f"{BIG}/versions/2/checks", _REPORT),
         "notes.list_notes": Case("GET", f"{BIG}/versions/1/notes?limit=200"),

@@ -29,7 +29,7 @@ ARGUMENTS = {
 LISTS = [
     name
     for name, command in EVERY.items()
-    if any(param.name == "limit" for param in command.params) and name not in {"export mlflow"}
+    if any(param.name == "limit" for param in command.params) and name not in {"export mlflow", "gate test"}
 ]
 LONG = "credit-card-fraud-of-the-european-branch"
 TOKEN = {"id": "7Qw2eR9tYu1i", "owner": "ci-fraud", "created_by": "administrator", "name": "GitHub Actions of fraud",

@@ -20,11 +20,12 @@ SAMPLES: dict[str, Any] = {
     "bool": True, "int": 7, "str | Reference": "fraud:1", "str": "text", "When": THEN, "Expected": 5,
     "Mapping[str, Any]": {"key": 1}, "Sequence[": ["text"], "Iterable[": ["text"], "Stage": "staging",
     "HeldStage": "staging", "Direction": "up", "HoldTarget": "data", "HoldState": "all",
+    "Document": {"key": 1}, "Literal[": "staging", "CheckStatus": "passed",
     "Dataset": {"key": 1}, "DataJob": {"key": 1}, "Lifecycle": "open", "JobState": "parked",
 }  # fmt: skip
 FIELDS = ["number", "model"]
 GROUPS = ("models", "versions", "stages", "aliases", "audit", "tokens", "jobs", "search", "overview",
-          "lineage", "holds", "requests")  # fmt: skip
+          "lineage", "holds", "requests", "gates")  # fmt: skip
 OWN = ("move", "promote", "rollback")
 NOT_SENT = {"on_warning", "on_order", "mine", "reference"}  # mine changes the address, a reference is resolved first
 WITH_OTHERS = {
@@ -74,6 +75,7 @@ def test_every_argument_of_a_call_is_sent(registry: FakeRegistry, client: Regist
         "closed": 1,
         "changed": 1,
         "outcome": "known",
+        "digest": "sha256:0",
     }  # each view has one
     file = Response("seq\n", content_type="text/csv")
     registry.answers.append(lambda request: file if "format" in request.args else None)

@@ -14,6 +14,7 @@ from registry.db.models import Request
 from registry.db.session import transaction
 from registry.http.database_position import is_replicable
 from registry.rules.database_positions import HEADER
+from registry.rules.policies import parse
 from tests.faults.replica.conftest import USED, Primary, Site, execute, pause, resume
 from tests.support.api import HOST, Api
 from tests.support.mlflow_api import PREFIX
@@ -123,6 +124,7 @@ def test_clients_of_mlflow_read_the_primary_unless_the_setting_lets_them_read_th
 
 
 REQUEST = "00000000-0000-4000-8000-000000000001"
+POLICY = {"policy": 1, "description": "all may pass"}
 READS: dict[str, Any] = {
     "models.list_models": "/models",
     "models.get_model": "/models/whole",
@@ -132,6 +134,12 @@ READS: dict[str, Any] = {
     "versions.get_version": "/models/whole/versions/1",
     "versions.list_metrics": "/models/whole/versions/1/metrics",
     "checks.list_checks": "/models/whole/versions/1/checks",
+    "policies.get_policy": "/models/whole/policy",
+    "policies.list_policies": "/models/whole/policy/history",
+    "policies.get_default_policy": "/policy",
+    "policies.list_default_policies": "/policy/history",
+    "policies.get_policy_document": f"/policies/{parse(POLICY).digest}",
+    "gates.list_evaluations": "/models/whole/versions/1/gates/history",
     "notes.list_notes": "/models/whole/versions/1/notes",
     "lineage.get_lineage": "/models/whole/versions/1/lineage",
     "lineage.get_reproducibility": "/models/whole/versions/1/reproducibility",
@@ -190,6 +198,8 @@ def test_every_read_of_the_replica_is_done_again_from_the_primary_when_it_fails(
     opened = expect(201, registry.client.post("/requests", asked))["id"]
     with shared.app.app_context(), transaction() as session:
         session.execute(update(Request).where(Request.id == opened).values(id=REQUEST))
+    for where in ("/models/whole/policy", "/policy"):
+        expect(200, shared.api.put(where, {"document": POLICY, "reason": "a test"}))
 
     for name in READS:
         assert shared.examine() == USED
