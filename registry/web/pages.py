@@ -70,6 +70,12 @@ class WebPage:
         return found
 
     @property
+    def refused_gates(self) -> Sequence[Mapping[str, Any]]:
+        """Return the verdicts of the policy on the move, after a refusal by it."""
+        found: Sequence[Mapping[str, Any]] = self.refusal.extras.get("gates", ()) if self.refusal else ()
+        return found
+
+    @property
     def fresh(self) -> bool:
         """Return whether the form keeps the choice: False after another change came first."""
         return self.refusal is None or self.refusal.code != "stale"

@@ -3,7 +3,8 @@
 ``{model}`` is a model with a hostile name, whose version 2 is in production and version 3 in staging; ``{digest}`` is
 the digest of the data that version 3 was trained on; ``{token}`` is the id of a token with a hostile name, ``{entry}``
 that of the latest audit entry, ``{edge}`` that of a lineage edge that was retracted and reinstated;
-``{policy}`` is the digest of the policy of the model, ``{hold}`` the id of a hold on that data.
+``{policy}`` is the digest of the policy of the model, ``{hold}`` the id of a hold on that data,
+``{move}`` that of the entry of a move that a policy guarded.
 """
 
 from __future__ import annotations
@@ -53,6 +54,9 @@ PAGES = {
     "web.set_default_policy": "/policy/set",
     "web.remove_default_policy": "/policy/remove",
     "web.policy_document": "/policies/{policy}",
+    "web.gates": "/models/{model}/versions/3/gates",
+    "web.evaluation": "/models/{model}/versions/4/gates/history/{move}",
+    "web.checks": "/models/{model}/versions/3/checks?all=1",
     "web.holds": "/holds?state=all",
     "web.hold": "/holds/{hold}",
     "web.new_hold": "/holds/new?data={digest}",

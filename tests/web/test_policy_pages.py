@@ -80,3 +80,22 @@ def test_a_document_as_yaml_is_read_as_the_same_document(text: str) -> None:
     document = {"policy": 1, "description": text, "production": [{"rule": "required", "tags": {"team": text}}]}
 
     assert parse(document).digest == parse(policy_text.as_yaml(document)).digest
+
+
+def test_gates_are_shown_now_and_as_they_were_with_the_replay(visitor: FlaskClient, site: RegistryBuilder) -> None:
+    document = DOCUMENT.replace("production:", "staging:\n  - rule: required\n    description: true\nproduction:")
+    site.create_model("fraud")
+    expect(200, site.client.put(OWN, {"document": document, "reason": "agreed"}))
+    site.model("fraud").version("staging", description="Scores cards.", metrics={"auc": 0.95})
+    version = "/models/fraud/versions/1"
+
+    gates = browse(visitor, f"{version}/gates")
+    (moved,) = [link for link in gates.links if f"{version}/gates/history/" in link]
+    past = browse(visitor, moved)
+    options = browse(visitor, f"{version}/stage")
+
+    assert "1 of 2 rules are not met" in gates.text
+    assert "Every rule is met" in gates.text
+    assert "Evaluated again now, the policy says the same of the stored facts" in past.text
+    assert "bias" in options.text
+    assert [one.get("value") for one in options.all("input", type="radio")] == ["none", "archived"]

@@ -27,10 +27,11 @@ class World:
     edge: int = 1
     policy: str = ""
     hold: int = 1
+    move: str = ""
 
     def fill(self, address: str) -> str:
         parts = {"digest": f"sha256:{self.digest}", "token": self.token, "entry": self.entry, "edge": self.edge,
-                 "policy": self.policy, "hold": self.hold}  # fmt: skip
+                 "policy": self.policy, "hold": self.hold, "move": self.move}  # fmt: skip
         return address.format(model=quote(self.model, safe=""), **parts)
 
 
@@ -60,12 +61,18 @@ def build(site: RegistryBuilder) -> World:
     token = expect(
         201, site.transport.call("POST", "/tokens", {"owner": "<b>&amp;'", "roles": ["reader"], "name": TEXT})
     )
+    own = f"/models/{quote(MODEL, safe='')}/policy"
+    check = {"name": "bias", "status": "failed", "url": "https://ci.test/1", "summary": TEXT}
+    free = {"policy": 1, "staging": [{"rule": "required", "description": True}]}
+    expect(200, site.client.put(own, {"document": free, "reason": TEXT}))
+    expect(201, site.client.post(f"/models/{quote(MODEL, safe='')}/versions/3/checks", check))
+    model.version("staging", description=TEXT)
+    (move,) = expect(200, site.client.get(f"/models/{quote(MODEL, safe='')}/versions/4/gates/history"))["items"]
     policy = {"policy": 1, "description": TEXT, "production": [
         {"rule": "metric", "metric": "auc", "at_least": 0.99, "explanation": TEXT},
         {"rule": "required", "tags": {"<b>": TEXT}},
         {"rule": "lineage", "datasets": True},
     ]}  # fmt: skip
-    own = f"/models/{quote(MODEL, safe='')}/policy"
     expect(200, site.client.put("/policy", {"document": {"policy": 1, "staging": []}, "reason": TEXT}))
     digest = expect(200, site.client.put(own, {"document": policy, "reason": TEXT}))["digest"]
     hold = expect(201, site.client.post("/holds", {"kind": "data", "target": f"sha256:{DATA}", "reason": TEXT}))[
@@ -73,4 +80,4 @@ def build(site: RegistryBuilder) -> World:
     ]["id"]
     expect(201, site.client.post("/holds", {"kind": "version", "target": f"{MODEL}:3", "reason": TEXT}))
     (latest,) = expect(200, site.client.get("/audit?limit=1"))["items"]
-    return World(MODEL, DATA, token["id"], latest["id"], edge, digest, hold)
+    return World(MODEL, DATA, token["id"], latest["id"], edge, digest, hold, move["entry"])

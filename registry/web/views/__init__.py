@@ -15,6 +15,7 @@ MODULES = (
     "comparison",
     "evidence",
     "files",
+    "gates",
     "history",
     "holds",
     "home",

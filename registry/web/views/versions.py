@@ -45,7 +45,7 @@ MOST_LINES = 100  # of metrics, and of parameters
 MOST_DATASETS = 20
 MOST_USES = 10  # other versions of a dataset that are counted
 COUNTED = 3  # datasets whose uses are counted
-TABS = ("version", "files", "lineage", "measurements", "version_history")
+TABS = ("version", "files", "lineage", "measurements", "gates", "version_history")
 _DIGEST = re.compile(r"[A-Za-z0-9:_./+=-]{1,200}\Z")
 
 
@@ -119,7 +119,7 @@ class VersionTab(WebPage):
         """Return the endpoint and the text of each tab."""
         files = f"Files {self.version.file_count}" if self.version.manifest_digest else "Files"
         measured = f"Measurements {len(self.version.metrics)}" if self.version.metrics else "Measurements"
-        texts = ("Overview", files, "Lineage", measured, "History")
+        texts = ("Overview", files, "Lineage", measured, "Gates", "History")
         return list(zip(TABS, texts, strict=True))
 
     @property
