@@ -8,7 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
+from sqlalchemy import select
 
+from registry.db.bulk_insert import insert_rows
+from registry.db.models import LineageEdge, LineageNode
+from registry.db.queries.ancestry import MOST_ANCESTORS
+from registry.db.session import transaction
+from registry.domain import clock
 from tests.support.api import Api
 from tests.support.mlflow_api import MlflowApi
 from tests.support.registry_builder import RegistryBuilder
@@ -236,6 +243,29 @@ def test_a_version_in_production_is_held_and_rolled_back_in_one_act(api: Api, re
     vacant = expect(201, api.post("/holds", {**body, "leave_vacant": True}))
     assert (vacant["left"], vacant["successor"]) == (True, None)
     expect(404, api.get(STAGES))
+
+
+@pytest.mark.share(0)
+def test_a_version_whose_lineage_is_too_large_to_decide_is_held(
+    app: Flask, api: Api, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version()
+    with app.app_context(), transaction() as session:
+        (own,) = session.scalars(select(LineageNode.id))
+        now, wide = clock.now(), range(MOST_ANCESTORS)
+        shared = {"kind": "dataset", "attributes": {}, "created_at": now, "version_id": None}
+        insert_rows(session, LineageNode, [shared | {"key": f"{one}", "name": f"n{one}"} for one in wide])
+        data_ids = session.scalars(select(LineageNode.id).where(LineageNode.kind == "dataset")).all()
+        edge = {"source_id": own, "kind": "used", "role": "train", "created_at": now}
+        insert_rows(session, LineageEdge, [edge | {"target_id": one} for one in data_ids])
+
+    hold = place(api, "data", data("a")["digests"][0])
+
+    (notice,) = expect(200, api.get("/models/fraud/versions/1"))["holds"]
+    assert (notice["id"], notice["certain"]) == (hold["id"], False)
+    assert "too large to decide" in expect(409, move(api, 1, "staging"))["detail"]
+    release(api, hold)
+    expect(200, move(api, 1, "staging"))
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ class PlacedHoldView(View):
     move_entry = fields.String(**output("The audit entry of that move; null without one.", null=True))
 
 
-class HoldsQuery(PageQuery):
+class HoldListQuery(PageQuery):
     """Which holds to list."""
 
     state = fields.String(
@@ -137,7 +137,11 @@ class ListedHoldView(HoldView):
     """A hold in a list."""
 
     live = fields.Integer(
-        **output("The number of versions in production that it is about; null for a released hold.", null=True)
+        **output(
+            "The number of versions in production that it is about; null for a released hold, and where the lineage is "
+            "too large to decide.",
+            null=True,
+        )
     )
 
 

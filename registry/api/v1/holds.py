@@ -11,8 +11,8 @@ from registry.api.schemas.holds import (
     HeldVersionPage,
     HeldVersionsQuery,
     HoldBody,
+    HoldListQuery,
     HoldPage,
-    HoldsQuery,
     HoldView,
     PlacedHoldView,
     RecallView,
@@ -55,7 +55,7 @@ def place_hold(body: dict[str, Any]) -> Placed:
 
 
 @blueprint.route("/holds")
-@blueprint.arguments(HoldsQuery, location="query")
+@blueprint.arguments(HoldListQuery, location="query")
 @blueprint.response(200, HoldPage)
 @requires(Permission.MODEL_READ)
 @replicable

@@ -154,9 +154,11 @@ def _table(in_order: Sequence[RankedVersion], found: Mapping[int, ReachedNode]) 
             yield (version.model, version.number, version.stage, version.state, aliases, one.promoted_by, path, *times)
 
 
-def _live_counts(session: Session) -> Counter[int]:
-    """Return the number of versions in production that each active hold is about, where it is not 0."""
-    return Counter(notice.id for held in live_notices(session).values() for notice in held)
+def _live_counts(session: Session) -> Mapping[int, int | None]:
+    """Return how many versions in production each active hold is about, if any; None where that is not certain."""
+    notices = [notice for held in live_notices(session).values() for notice in held]
+    doubtful = {notice.id for notice in notices if not notice.certain}
+    return {**Counter(notice.id for notice in notices), **dict.fromkeys(doubtful)}
 
 
 def _ranked_versions(
