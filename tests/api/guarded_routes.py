@@ -19,7 +19,7 @@ class Way:
     """A request of *role* that would lead round the policy; *guard* is what refuses it.
 
     In the world of the attempt, version 1 of ``fraud`` is in production and has the alias ``champion``, version 2 is in
-    staging; neither meets the policy, which protects the alias.
+    staging with an open ``request`` for production; neither meets the policy, which protects the alias.
     """
 
     guard: str
@@ -49,6 +49,7 @@ GUARDED: Mapping[str, Way] = {
     "holds.place_hold": Way(
         NEVER_HELD, "promoter", "POST", "/holds", {"kind": "version", "target": "fraud:1", "rollback": True, **WHY}
     ),
+    "requests.apply_request": Way(GATES, "promoter", "POST", "/requests/{request}/apply", {}),
     "versions.delete_version": Way("it is in use", "promoter", "DELETE", V1),
     "models.edit_model": Way(LIFECYCLE, "admin", "PATCH", MODEL, {"lifecycle": "open", **WHY}),
     "models.delete_model": Way("it is in use; a new model of the name inherits its policy", "admin", "DELETE", MODEL),
@@ -81,6 +82,10 @@ GUARDED: Mapping[str, Way] = {
     "web.remove_policy": Way(POLICY, "promoter", "POST", f"{MODEL}/policy/remove", WHY),
     "web.remove_default_policy": Way(POLICY, "promoter", "POST", "/policy/remove", WHY),
     "web.move": Way(GATES, "promoter", "POST", f"{V2}/stage", {"to": "production", **WHY}),
+    "web.break_glass": Way(
+        "version:break_glass", "promoter", "POST", f"{V2}/break-glass", {"to": "production", **WHY}
+    ),
+    "web.hold_version": Way(NEVER_HELD, "promoter", "POST", f"{V1}/hold", {"rollback": "yes", **WHY}),
     "web.rollback": Way(NEVER_HELD, "promoter", "POST", f"{MODEL}/rollback", {"to": "2", **WHY}),
     "web.set_alias": Way(GATES, "promoter", "POST", CHAMPION, {"version": "2", "expected": "1", **WHY}),
     "web.new_alias": Way(GATES, "promoter", "POST", f"{MODEL}/aliases", {"alias": "Champion", "version": "2", **WHY}),
@@ -98,6 +103,7 @@ _NEW = "creates something without a stage and without aliases; a new model inher
 _BACK = "brings back what was deleted as it was: a version without a stage, a model with its own policy and stages"
 _AREA = "changes files that no version has yet"
 _READS = "reads"
+_ASKS = "changes a request, and moves nothing; a worker applies it under the gates, in the name of its requester"
 _ONLY_AWAY = "takes versions out of staging only, or frees bytes of a deleted one"
 CANNOT: Mapping[str, str] = {
     "aliases.protect_alias": "protects one alias more",
@@ -130,6 +136,11 @@ CANNOT: Mapping[str, str] = {
     "models.restore_model": _BACK,
     "notes.note_version": _TEXTS,
     "policies.test_policy": _READS,
+    "requests.approve_request": _ASKS,
+    "requests.comment_request": _ASKS,
+    "requests.open_request": _ASKS,
+    "requests.reject_request": _ASKS,
+    "requests.withdraw_request": _ASKS,
     "search.search_models_by_body": _READS,
     "search.search_versions_by_body": _READS,
     "stages.acknowledge_break_glass": "ends the mark of a move that was made, by request:approve",
@@ -148,6 +159,7 @@ CANNOT: Mapping[str, str] = {
     "versions.measure_version": _TEXTS,
     "versions.purge_version": _ONLY_AWAY,
     "versions.restore_version": _BACK,
+    "web.acknowledge_break_glass": "ends the mark of a move that was made, by request:approve",
     "web.add_data": _LINEAGE,
     "web.add_lineage": _LINEAGE,
     "web.add_note": _TEXTS,
@@ -158,8 +170,10 @@ CANNOT: Mapping[str, str] = {
     "web.edit_version": _TEXTS,
     "web.login": _CREDENTIALS,
     "web.logout": _CREDENTIALS,
+    "web.new_hold": "places a hold, and moves nothing",
     "web.new_model": _NEW,
     "web.new_token": _CREDENTIALS,
+    "web.release_hold": "ends a hold, and moves nothing",
     "web.restore_model": _BACK,
     "web.restore_version": _BACK,
     "web.revoke_my_token": _CREDENTIALS,

@@ -136,6 +136,8 @@ def test_no_guarded_route_leads_round_a_policy(
     registry.model("fraud").version(stage="staging")
     guard(api)
     file, before = registry.file(), state(api)
+    proposal = {"model": "fraud", "version": 2, "target": "production", **REASON}
+    request = expect(201, as_role("promoter").post("/requests", proposal))["id"]
     browsers = {role: logged_in(app, database.tokens[role]) for role in ("writer", "promoter", "admin")}
     wrong = []
 
@@ -148,7 +150,7 @@ def test_no_guarded_route_leads_round_a_policy(
             headers = {"Authorization": f"Bearer {sender.token}"}
             answer = sender.client.open(way.path, method=way.method, base_url=HOST, headers=headers, json=body)
         else:
-            answer = as_role(way.role)(way.method, way.path, json=body)
+            answer = as_role(way.role)(way.method, way.path.format(request=request), json=body)
         if answer.status_code not in {400, 403, 409} or state(api) != before:
             wrong.append(f"{endpoint}: {answer.status_code} {answer.get_data(as_text=True)[:500]}")
             before = state(api)
