@@ -136,7 +136,7 @@ def _rules(keys: DocumentKeys, stage: str) -> dict[int, Rule]:
     """Return the rules of a stage without those that are wrong, by their places in the list."""
     items = keys.take(stage, _list_of_rules, [])
     rules: dict[int, Rule] = {}
-    for index, item in enumerate(items):
+    for index, item in enumerate(items[:MOST_RULES]):
         path = f"{stage}[{index}]"
         if not isinstance(item, dict):
             keys.report(path, f"must be a mapping with the key rule, not {shown(item)}")

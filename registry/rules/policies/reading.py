@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,6 +15,7 @@ T = TypeVar("T")
 Reader = Callable[[Any], T]
 _MISSING = object()
 _LONGEST = 500  # characters of a text
+_MOST_PROBLEMS = 200
 
 
 class Problem(NamedTuple):
@@ -26,10 +27,12 @@ class Problem(NamedTuple):
 
 
 class InvalidPolicy(ValueError):
-    """A document is no policy; ``problems`` has all its mistakes."""
+    """A document is no policy; ``problems`` has all its mistakes, or the first of very many and their number."""
 
-    def __init__(self, problems: Collection[Problem]) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        more = len(problems) - _MOST_PROBLEMS
+        others = [Problem("", f"and {more} more mistakes")] if more > 0 else []
+        self.problems = (*problems[:_MOST_PROBLEMS], *others)
         super().__init__("; ".join(f"{one.path}: {one.message}" if one.path else one.message for one in self.problems))
 
 

@@ -168,6 +168,7 @@ def test_a_text_is_bounded_and_plain() -> None:
     for text, (path, words) in rows.items():
         assert words in mistakes(text).get(path, ""), text
     assert mistakes({"policy": 1, "groups": {f"g{index}": ["x" * 128] for index in range(101)}})
+    assert mistakes("\n".join(f"k{index}: 1" for index in range(300)))[""] == "and 101 more mistakes"
     with pytest.raises(InvalidPolicy) as caught:
         parse("policy: 1\n\nproduction:\n  - rule: size\n    at_most: 1\n    at_msot: 2\n")
     assert [problem.line for problem in caught.value.problems] == [6]
