@@ -14,6 +14,7 @@ from registry.db.queries import artifacts, catalog, paths
 from registry.db.records import FileRecord, Page
 from registry.db.session import look_up, reading
 from registry.domain.errors import NotFound
+from registry.services.catalog import versions
 
 _FILE = FixedStatement(
     select(VersionFile.path, VersionFile.size, VersionFile.sha256, VersionFile.media_type)
@@ -72,12 +73,10 @@ def file(model: str, number: int, path: str) -> FileRecord:
     """Return one file of a version in any state. Raises NotFound."""
     with reading() as session:
         version = catalog.any_version(session, model, number)
-        wanted = artifacts.stored_files(version, artifacts.recorded_damage()).where(VersionFile.path == path)
-        row = session.execute(wanted).first()
+        row = session.execute(versions.select_files(version).where(VersionFile.path == path)).first()
     if row is None:
         raise NotFound(f"version {number} of {model!r} has no file {path!r}")
-    found, damage = row
-    return FileRecord(found.path, found.size, found.sha256, found.media_type, damage)
+    return versions.file_record(row)
 
 
 def folder(

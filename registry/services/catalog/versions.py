@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db import times
+from registry.db.base import Rows
 from registry.db.item_cache import Rendering
 from registry.db.models import BlobFormat, Model, Version, VersionFile
 from registry.db.queries import artifacts, catalog, lists, records
@@ -71,15 +72,21 @@ def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limi
     """Return the version's manifest, by path. Raises NotFound."""
     with reading() as session:
         version = catalog.any_version(session, model, number)
-        statement = artifacts.stored_files(version, artifacts.recorded_damage().label("damage"), *file_formats.COLUMNS)
-        statement = statement.outerjoin(BlobFormat, BlobFormat.sha256 == VersionFile.sha256)
+        statement = select_files(version)
         if after is not None:
             statement = statement.where(VersionFile.path > after[0])
         rows = records.page(session, statement.order_by(VersionFile.path), by=(VersionFile.path,), limit=limit)
-        return Page([_file_record(row) for row in rows.items], rows.next_after)
+        return Page([file_record(row) for row in rows.items], rows.next_after)
 
 
-def _file_record(row: Sequence[Any]) -> FileRecord:
+def select_files(version: Version) -> Rows:
+    """Select the files of a version, each row for :func:`file_record`."""
+    rows = artifacts.stored_files(version, artifacts.recorded_damage(), *file_formats.COLUMNS)
+    return rows.outerjoin(BlobFormat, BlobFormat.sha256 == VersionFile.sha256)
+
+
+def file_record(row: Sequence[Any]) -> FileRecord:
+    """Return a file with its damage and its format."""
     file, damage, *columns = row
     known = file_formats.known_format(file.path, file.sha256, columns)
     return FileRecord(file.path, file.size, file.sha256, file.media_type, damage, known.format, known.executes_code)

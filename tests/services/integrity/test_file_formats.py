@@ -13,6 +13,7 @@ from registry.db.models import BlobFormat
 from registry.db.session import reading, transaction
 from registry.http.context import EXTENSION
 from registry.services import audit, leases
+from registry.services.catalog import browsing
 from registry.services.integrity import file_formats
 from tests.support import file_contents
 from tests.support.api import Api
@@ -96,6 +97,8 @@ def test_a_worker_recognises_each_content_once(app: Flask, api: Api, registry: R
 
     assert formats(api) == {"README.md": ("text", "no"), "copy.txt": ("text", "no")}
     assert formats(api, 2) == {"setup.py": ("python", "yes")}
+    with app.app_context():
+        assert browsing.file("fraud", 2, "setup.py").format == "python"
 
 
 def test_what_earlier_rules_recognised_is_recognised_again(app: Flask, api: Api, registry: RegistryBuilder) -> None:
