@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from registry.db.models import Model, Version
-from registry.db.session import transaction
+from registry.db.session import db, transaction
 from tests.support.mlflow_api import MlflowApi
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
@@ -44,7 +44,7 @@ READS: dict[str, tuple[int, Call]] = {
 VERSION = {"name": "fraud", "version": "2"}
 WRITES: dict[str, tuple[int, Call]] = {
     "create model": (
-        12,
+        13,
         lambda mlflow_api: mlflow_api.registry.create_model("other", tags=[{"key": "a", "value": "1"}]),
     ),
     "update model": (
@@ -76,24 +76,24 @@ WRITES: dict[str, tuple[int, Call]] = {
         lambda mlflow_api: mlflow_api.make("DELETE", "/model-versions/delete-tag", **VERSION, key="a"),
     ),
     "set alias": (
-        11,  # a new one: one counts those that there are
+        13,  # a new one: one counts those that there are
         lambda mlflow_api: mlflow_api.make("POST", "/registered-models/alias", **VERSION, alias="b"),
     ),
     "delete alias": (
-        10,
+        11,
         lambda mlflow_api: mlflow_api.make("DELETE", "/registered-models/alias", name="fraud", alias="b"),
     ),
-    "promote": (17, lambda mlflow_api: expect(200, mlflow_api.move(2, "Production", archive=True))),
-    "roll back": (23, lambda mlflow_api: expect(200, mlflow_api.move(1, "Production", archive=True))),
+    "promote": (20, lambda mlflow_api: expect(200, mlflow_api.move(2, "Production", archive=True))),
+    "roll back": (24, lambda mlflow_api: expect(200, mlflow_api.move(1, "Production", archive=True))),
     "rename": (
-        13,
+        14,
         lambda mlflow_api: mlflow_api.make("POST", "/registered-models/rename", name="other", new_name="another"),
     ),
     "delete version": (
         10,
         lambda mlflow_api: mlflow_api.make("DELETE", "/model-versions/delete", name="fraud", version="3"),
     ),
-    "delete model": (8, lambda mlflow_api: mlflow_api.make("DELETE", "/registered-models/delete", name="another")),
+    "delete model": (9, lambda mlflow_api: mlflow_api.make("DELETE", "/registered-models/delete", name="another")),
 }
 
 
@@ -127,6 +127,8 @@ def asked(app: Flask, mlflow_api: MlflowApi, calls: Mapping[str, tuple[int, Call
     return found
 
 
+# On PostgreSQL a statement more keeps the default policy and the holds on data as they are.
+GUARDED = {"set alias", "delete alias", "promote", "roll back", "rename", "delete model"}
 PINNED = {name: count for name, (count, _) in READS.items()}
 
 
@@ -137,7 +139,12 @@ def test_each_call_asks_as_often_as_it_did(app: Flask, mlflow_api: MlflowApi) ->
 
 @pytest.mark.usefixtures("stocked")
 def test_each_write_asks_as_often_as_it_did(app: Flask, mlflow_api: MlflowApi) -> None:
-    assert asked(app, mlflow_api, WRITES) == {name: count for name, (count, _) in WRITES.items()}
+    with app.app_context():
+        locks = db.engine.dialect.name == "postgresql"
+
+    assert asked(app, mlflow_api, WRITES) == {
+        name: count + (locks and name in GUARDED) for name, (count, _) in WRITES.items()
+    }
 
 
 @pytest.mark.usefixtures("stocked")
