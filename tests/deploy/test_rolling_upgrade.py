@@ -265,13 +265,13 @@ def test_no_request_fails_while_one_release_takes_over_from_another(
         new = server_of(pair.new.root, "new")
         register_elsewhere(new, pair.token)
         balancer.add(new)
-        await_rounds(clients, 2)
+        await_rounds(clients, 1)
 
         balancer.remove(old)  # an old replica that is started again finds the new schema
         old.stop()
         old.start()
         balancer.add(old)
-        await_rounds(clients, 2)
+        await_rounds(clients, 1)
 
         balancer.remove(old)
         old.stop()

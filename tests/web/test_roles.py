@@ -148,6 +148,7 @@ def world(api: Api) -> World:
     return build(in_process(api))
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # what a page offers depends on no database
 def test_a_page_offers_what_is_permitted(app: Flask, world: World, browsers: Mapping[str, FlaskClient]) -> None:
     """Each link, form and dialog of each page that a role can open leads to what the role may do."""
     adapter, dead = app.url_map.bind("registry.test"), []
