@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
@@ -16,9 +17,10 @@ from tests.web.world import World, build
 
 KEYS = [None, "", "two words", "schlüssel", "x" * 129, "a\n", "a\x00b"]
 ACTS = {
-    "add_data", "add_lineage", "aliases", "alias", "archive_older", "delete_alias", "delete_model", "delete_version",
-    "edge", "edit_model", "edit_version", "lifecycle", "move", "new_model", "new_token", "notes", "restore_model",
-    "restore_version", "revoke_token", "rollback", "version",
+    "acknowledge_break_glass", "add_data", "add_lineage", "aliases", "alias", "archive_older", "break_glass",
+    "delete_alias", "delete_model", "delete_version", "edge", "edit_model", "edit_version", "hold_version", "lifecycle",
+    "move", "new_hold", "new_model", "new_token", "notes", "release_hold", "remove_default_policy", "remove_policy",
+    "restore_model", "restore_version", "revoke_token", "rollback", "set_default_policy", "set_policy", "version",
 }  # fmt: skip
 FILLED = {
     "alias": "other", "version": "1", "number": "3", "name": "new", "owner": "ann", "roles": "reader", "to": "archived",
@@ -30,8 +32,10 @@ FILLED = {
 @pytest.fixture
 def world(site: RegistryBuilder) -> World:
     world = build(site)
+    held = {"kind": "version", "target": f"{world.model}:2", "reason": "recalled"}
+    expect(200, site.client.post(f"/holds/{world.hold}/release", {"reason": "so that version 1 can move"}))
     site.model(world.model).move(1, "staging")  # older than the one in production: it can be archived with others
-    return world
+    return replace(world, hold=expect(201, site.client.post("/holds", held))["hold"]["id"])
 
 
 def forms_that_act(seen: Seen) -> Iterator[tuple[str | None, dict[str, str]]]:
