@@ -60,3 +60,18 @@ def test_reports_that_say_too_much_or_nothing_are_refused(api: Api, registry: Re
     expect(404, api.post("/models/fraud/versions/9/checks", said))
     expect(200, api.delete("/models/fraud/versions/1"))
     assert expect(409, api.post(CHECKS, said))["code"] == "conflict"
+
+
+def test_only_the_reporters_that_the_policy_names_report_a_check_that_it_declares(
+    api: Api, registry: RegistryBuilder, as_role: Callable[[str], Api]
+) -> None:
+    registry.model("fraud").version()
+    checks = {"bias-audit": {"reporters": ["role:promoter"]}}
+    policy = {"policy": 1, "checks": checks, "production": [{"rule": "check", "name": "bias-audit"}]}
+    expect(200, api.put("/models/fraud/policy", {"document": policy, "reason": "agreed"}))
+
+    refused = as_role("writer").post(CHECKS, {"name": "bias-audit", "status": "passed"})
+
+    assert "role:promoter" in expect(403, refused)["detail"]
+    report(as_role("promoter"), "bias-audit", "passed")
+    report(as_role("writer"), "load", "passed")

@@ -23,6 +23,7 @@ from registry.domain.fact_digests import Measured
 from registry.rules import names
 from registry.services import audit
 from registry.services.catalog.versions import subject
+from registry.services.gates import approvals
 from registry.services.idempotency import Claim
 from registry.services.lineage import recording
 from registry.services.unit_of_work import unit_of_work
@@ -90,6 +91,7 @@ def apply_measurements(
         "version.measured", subject(model, version), after=after, facts={"metrics": fact_digests.metrics(measured)}
     )
     audit.record(session, model, event, draft, actor=actor, version=version)
+    approvals.wake(session, version, event.at)
 
 
 def add_metrics(

@@ -262,7 +262,7 @@ def require_for_policy(session: Session, request: OpenRequest | None, old: Polic
 
 def wake(session: Session, version: Version, at: datetime) -> None:
     """Let a worker try the open requests for the version that are applied when they are ready."""
-    writing(session).ask_later(Query(_WAKE, of_version=version.id, at=at))
+    writing(session).write(_WAKE, {"of_version": version.id, "at": at})
 
 
 def act(

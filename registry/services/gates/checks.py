@@ -17,12 +17,14 @@ from registry.db.records import CheckRecord, Page
 from registry.db.session import look_up, reading
 from registry.db.write_session import writing
 from registry.domain import sizes, validation
-from registry.domain.access import Actor
+from registry.domain.access import Actor, Permission
 from registry.domain.audit import AuditEntryDraft
-from registry.domain.errors import Invalid, NotReady
+from registry.domain.errors import Forbidden, Invalid, NotReady
 from registry.domain.states import CheckStatus
+from registry.rules.listing import listed
 from registry.rules.policies.rule import word_problem
 from registry.services import audit
+from registry.services.gates import approvals, assignments, documents
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import unit_of_work
 
@@ -82,7 +84,7 @@ def checks(
 
     Raises NotFound.
     """
-    with reading(snapshot=True) as session:
+    with reading() as session:
         version = catalog.any_version(session, model, number)
         values = {"version": version.id} | ({} if after is None else {"after": after[0]})
         page = pages.read(session, _PAGES[history, after is not None], values, limit=limit).page
@@ -102,13 +104,16 @@ def report(
 ) -> CheckRecord:
     """Record the result of a check of the version's files. Earlier reports stay, and do not count any more.
 
-    Raises NotFound, Conflict for what is deleted, NotReady for a version whose files are unknown, and Invalid for a
-    name that no check can have and where the version has ``sizes.CHECKS`` reports.
+    Raises NotFound, Forbidden where the policy in force names other reporters for the check, Conflict for what is
+    deleted, NotReady for a version whose files are unknown, and Invalid for a name that no check can have and where the
+    version has ``sizes.CHECKS`` reports.
     """
     validation.require(word_problem, "name", name)
     with unit_of_work(claim) as unit:
-        locked_model, version = catalog.lock_live_version(unit.session, model, number)
+        current = assignments.ask_for_current(model)
+        locked_model, version = catalog.lock_live_version(unit.session, model, number, current)
         digest = _checked_digest(locked_model, version)
+        _require_reporter(unit.session, current, name, actor)
         event = audit.begin(locked_model)
         unit.remember(entry=event.uid)
         _require_room(unit.session, version)
@@ -132,6 +137,7 @@ def report(
             texts=audit.texts(url=url, summary=summary),  # also empty ones: one that is missing was redacted
         )
         audit.record(unit.session, locked_model, event, draft, actor=actor, version=version)
+        approvals.wake(unit.session, version, event.at)
         shown = (event.uid, locked_model.name, version.number, name, status.value, digest, event.at, actor.name)
         return _check_record((*shown, url, summary))
 
@@ -149,6 +155,17 @@ def _checked_digest(model: Model, version: Version) -> str:
             "report it once the version is ready"
         )
     return version.manifest_digest
+
+
+def _require_reporter(session: Session, current: Query, name: str, actor: Actor) -> None:
+    """Raise Forbidden where the policy in force declares the check, and not this actor as one of its reporters."""
+    policy = documents.stored(session, current.rows[0].digest) if current.rows else None
+    if policy is None or name not in policy.checks:
+        return
+    if not policy.may_report(name, account=actor.name, roles=[role.value for role in actor.roles]):
+        reporters = listed([str(party) for party in policy.checks[name]])
+        detail = f"the policy lets {reporters} report the check {name!r}, and {actor.name} is not among them"
+        raise Forbidden(detail, permission=Permission.CHECK_REPORT)
 
 
 def _require_room(session: Session, version: Version) -> None:
