@@ -1,7 +1,7 @@
 """Requests for approval: their states, what ends them, and whose approvals count.
 
-Four eyes: whoever approves is another person than the requester and than the registrar of the version, as far as
-accounts and the issuers of credentials show it.
+Four eyes: an approver is another person than the requester and the registrar of the version, as far as accounts and
+issuers of credentials show it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class PersonalAct:
     """A comment or a decision by a person, with the roles of the credential."""
 
     kind: ActKind
@@ -127,9 +127,9 @@ def exclusion(approver: Person, requester: Person, registrar: Person | None) -> 
     return None
 
 
-def decisions(acts: Iterable[Act]) -> Sequence[Act]:
+def decisions(acts: Iterable[PersonalAct]) -> Sequence[PersonalAct]:
     """Return the last decision of each account, in order of time; comments are none."""
-    last: dict[str, Act] = {}
+    last: dict[str, PersonalAct] = {}
     for act in acts:
         if act.kind is not ActKind.COMMENTED:
             last.pop(act.person.account, None)
@@ -152,7 +152,7 @@ def require_approver(approver: Person, requester: Person, registrar: Person | No
         raise Forbidden(detail, permission=Permission.REQUEST_APPROVE)
 
 
-def withdrawal(person: Person, requester: Person, acts: Iterable[Act]) -> ActKind:
+def withdrawal(person: Person, requester: Person, acts: Iterable[PersonalAct]) -> ActKind:
     """Return what a withdrawal by the person ends: the request, or the person's own approval.
 
     Raises Forbidden for a person who neither opened the request nor approved it.

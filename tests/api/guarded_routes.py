@@ -53,10 +53,6 @@ GUARDED: Mapping[str, Way] = {
     "versions.delete_version": Way("it is in use", "promoter", "DELETE", V1),
     "models.edit_model": Way(LIFECYCLE, "admin", "PATCH", MODEL, {"lifecycle": "open", **WHY}),
     "models.delete_model": Way("it is in use; a new model of the name inherits its policy", "admin", "DELETE", MODEL),
-    "requests.open_request": Way(
-        "version:promote for those that a worker applies", "writer", "POST", "/requests",
-        {"model": "fraud", "version": 2, "target": "production", "apply_when_ready": True, **WHY},
-    ),
     "policies.set_policy": Way(POLICY, "promoter", "PUT", f"{MODEL}/policy", DOCUMENT),
     "policies.remove_policy": Way(POLICY, "promoter", "DELETE", f"{MODEL}/policy?reason=x"),
     "policies.set_default_policy": Way(POLICY, "promoter", "PUT", "/policy", DOCUMENT),
@@ -113,16 +109,6 @@ CANNOT: Mapping[str, str] = {
     "aliases.protect_alias": "protects one alias more",
     "checks.report_check": "reports a result; whether the reporter counts is decided by the policy",
     "holds.release_hold": "ends a hold, and moves nothing",
-    **dict.fromkeys(
-        (
-            "requests.approve_request",
-            "requests.reject_request",
-            "requests.withdraw_request",
-            "requests.comment_request",
-        ),
-        "decides about a request, and moves nothing",
-    ),
-    "requests.apply_request": "calls the services of the move, which are guarded; test_requests.py tries it",
     "jobs.retry_job": "repeats work that was admitted, with the permissions of its request",
     "lineage.add_data_lineage": _LINEAGE,
     "lineage.add_event": _LINEAGE,

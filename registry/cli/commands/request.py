@@ -61,7 +61,7 @@ def open_(
     if expires_in is not None:
         options["expires_in"] = round(expires_in)
     opened = session.registry.requests.open(target, reason=reason, apply_when_ready=when_ready or None, **options)
-    session.show(opened, lambda: _print(opened))
+    session.show(opened, lambda: _print_request(opened))
 
 
 @request.command("list")
@@ -92,7 +92,7 @@ def show(session: Session, request: str) -> None:
       registry request show 5f2c9d1e-0000-4000-8000-000000000000
     """
     shown = session.registry.requests.get(request)
-    session.show(shown, lambda: _print(shown))
+    session.show(shown, lambda: _print_request(shown))
 
 
 @request.command()
@@ -107,7 +107,7 @@ def approve(session: Session, request: str, comment: str | None) -> None:
       registry request approve 5f2c9d1e-0000-4000-8000-000000000000 --comment "looked at the report"
     """
     done = session.registry.requests.approve(request, comment=comment)
-    session.show(done, lambda: _print(done))
+    session.show(done, lambda: _print_request(done))
 
 
 @request.command()
@@ -122,7 +122,7 @@ def reject(session: Session, request: str, comment: str) -> None:
       registry request reject 5f2c9d1e-0000-4000-8000-000000000000 --comment "the data is of 2023"
     """
     done = session.registry.requests.reject(request, comment)
-    session.show(done, lambda: _print(done))
+    session.show(done, lambda: _print_request(done))
 
 
 @request.command()
@@ -137,7 +137,7 @@ def withdraw(session: Session, request: str, comment: str | None) -> None:
       registry request withdraw 5f2c9d1e-0000-4000-8000-000000000000
     """
     done = session.registry.requests.withdraw(request, comment=comment)
-    session.show(done, lambda: _print(done))
+    session.show(done, lambda: _print_request(done))
 
 
 @request.command()
@@ -152,7 +152,7 @@ def comment(session: Session, request: str, text: str) -> None:
       registry request comment 5f2c9d1e-0000-4000-8000-000000000000 "which data is that?"
     """
     done = session.registry.requests.comment(request, text)
-    session.show(done, lambda: _print(done))
+    session.show(done, lambda: _print_request(done))
 
 
 @request.command()
@@ -167,7 +167,7 @@ def apply(session: Session, request: str, comment: str | None) -> None:
       registry request apply 5f2c9d1e-0000-4000-8000-000000000000
     """
     done = session.registry.requests.apply(request, comment=comment)
-    session.show(done, lambda: _print(done))
+    session.show(done, lambda: _print_request(done))
 
 
 def _policy(file: Path) -> Any:
@@ -183,7 +183,7 @@ def _subject(shown: RequestView) -> str:
     return shown["model"] if shown["version"] is None else f"{shown['model']}:{shown['version']}"
 
 
-def _print(shown: RequestView) -> None:
+def _print_request(shown: RequestView) -> None:
     void = f" ({shown['void']})" if shown["void"] else ""
     output.line(f"request {shown['id']}: {_subject(shown)} to {shown['target']}, {shown['state']}{void}")
     facts = [

@@ -15,7 +15,7 @@ from registry.services.audit.streams import Cursors, request_act_rows, request_r
 
 def check_requests(comparison: Comparison, rows: Iterable[Any], acts: Iterable[Any], log: ReplayedRequests) -> None:
     """Compare the requests of a chain, and the acts on them in their order."""
-    stored = {row.id: _columns(row) for row in rows}
+    stored = {row.id: _compared_columns(row) for row in rows}
     comparison.differences += unlike("request", stored, log.opened)
     for request in sorted(stored.keys() & log.opened.keys()):
         comparison.check(f"the request {request}", stored[request], log.opened[request])
@@ -34,7 +34,7 @@ def check_of_defaults(cursors: Cursors, comparison: Comparison, log: ReplayedReq
     check_requests(comparison, cursors.rows(request_rows().where(own)), acts, log)
 
 
-def _columns(row: Any) -> dict[str, Any]:
+def _compared_columns(row: Any) -> dict[str, Any]:
     facts = requests.recorded(row._asdict())
     del facts["request"]
     return {

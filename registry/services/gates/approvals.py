@@ -33,7 +33,7 @@ from registry.domain import clock, requests
 from registry.domain.access import Actor
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict
-from registry.domain.requests import Act, ActKind, Binding, Person, RequestState
+from registry.domain.requests import ActKind, Binding, Person, PersonalAct, RequestState
 from registry.domain.stages import Stage
 from registry.rules.policies.conditions import ApprovalsRule
 from registry.rules.policies.document import Policy
@@ -194,16 +194,16 @@ def people(request: Any) -> tuple[Person, Person | None]:
     return Person(request.requested_by, request.issuer_id), registrar or None
 
 
-def acts_of(rows: Iterable[Any]) -> list[Act]:
+def acts_of(rows: Iterable[Any]) -> list[PersonalAct]:
     """Return the acts of rows, which are in order of time."""
     return [
-        Act(ActKind(row.act), Person(row.account, row.via), tuple(row.roles), row.acted_at, row.name)
+        PersonalAct(ActKind(row.act), Person(row.account, row.via), tuple(row.roles), row.acted_at, row.name)
         for row in rows
         if row.act is not None
     ]
 
 
-def facts_of(request: Any, acts: Iterable[Act], *, ended: str | None) -> ApprovalFacts:
+def facts_of(request: Any, acts: Iterable[PersonalAct], *, ended: str | None) -> ApprovalFacts:
     """Return the facts for the rules about approvals: decisions that count, and those that do not, with the reason."""
     requester, registrar = people(request)
     counted, excluded = [], []

@@ -32,7 +32,7 @@ ACTION = "version.checked"
 _URL, _SUMMARY, _LATER = aliased(AuditText), aliased(AuditText), aliased(VersionCheck)
 
 
-def _text(own: Any, field: str) -> Any:
+def _joined_text(own: Any, field: str) -> Any:
     return and_(own.entry_uid == VersionCheck.entry_uid, own.field == literal_column(f"'{field}'"))
 
 
@@ -53,8 +53,8 @@ _SHOWN = (
     .join(Version, Version.id == VersionCheck.version_id)
     .join(Model, Model.id == Version.model_id)
     .join(Account, Account.id == VersionCheck.reported_by)
-    .outerjoin(_URL, _text(_URL, "url"))
-    .outerjoin(_SUMMARY, _text(_SUMMARY, "summary"))
+    .outerjoin(_URL, _joined_text(_URL, "url"))
+    .outerjoin(_SUMMARY, _joined_text(_SUMMARY, "summary"))
 )
 _DETAILS = pages.details(_SHOWN, VersionCheck.id, row_sizes.check, name="checks")
 _NEWEST_FIRST = (Sorted(VersionCheck.id, descending=True),)
@@ -84,7 +84,7 @@ def checks(
 
     Raises NotFound.
     """
-    with reading() as session:
+    with reading(snapshot=True) as session:
         version = catalog.any_version(session, model, number)
         values = {"version": version.id} | ({} if after is None else {"after": after[0]})
         page = pages.read(session, _PAGES[history, after is not None], values, limit=limit).page

@@ -21,7 +21,7 @@ from registry.db.records import RequestActRecord, RequestRecord
 from registry.db.write_session import writing
 from registry.domain import requests
 from registry.domain.errors import NotFound
-from registry.domain.requests import Act, RequestState
+from registry.domain.requests import PersonalAct, RequestState
 from registry.rules.policies.document import Policy
 from registry.services import audit
 from registry.services.gates import approvals, documents
@@ -30,7 +30,7 @@ from registry.services.gates.approvals import OpenRequest
 _REASON, _COMMENT, _IN_FORCE = aliased(AuditText), aliased(AuditText), aliased(PolicyAssignment)
 
 
-def _text(own: Any, entry: Any, field: str) -> Any:
+def _joined_text(own: Any, entry: Any, field: str) -> Any:
     return and_(own.entry_uid == entry, own.field == literal_column(f"'{field}'"))
 
 
@@ -50,13 +50,13 @@ SHOWN = (
     .join(Account, Account.id == Request.requested_by)
     .outerjoin(Model, Model.id == Request.model_id)
     .outerjoin(Version, Version.id == Request.version_id)
-    .outerjoin(_REASON, _text(_REASON, Request.opened_entry, "reason"))
+    .outerjoin(_REASON, _joined_text(_REASON, Request.opened_entry, "reason"))
     .outerjoin(_IN_FORCE, _IN_FORCE.started_entry == approvals.POLICY_NOW)
 )
 _ONE = FixedStatement(SHOWN.where(Request.id == bindparam("request")))
 _ACTS = FixedStatement(
     approvals.ACTS.add_columns(RequestAct.entry_uid, _COMMENT.text.label("comment"))
-    .outerjoin(_COMMENT, _text(_COMMENT, RequestAct.entry_uid, "comment"))
+    .outerjoin(_COMMENT, _joined_text(_COMMENT, RequestAct.entry_uid, "comment"))
     .where(RequestAct.request_id.in_(bindparam("requests", expanding=True)))
 )
 _DOCUMENT = FixedStatement(
@@ -117,7 +117,9 @@ def in_force(session: Session, row: Any) -> Policy | None:
     return documents.stored(session, row.digest_now) if row.digest_now is not None else None
 
 
-def state_of(row: Any, own: Sequence[Act], policy: Policy | None, now: datetime) -> tuple[OpenRequest, RequestState]:
+def state_of(
+    row: Any, own: Sequence[PersonalAct], policy: Policy | None, now: datetime
+) -> tuple[OpenRequest, RequestState]:
     """Return the request with why it is void, and the state that it has at *now*."""
     opened = approvals.opened(row, row)
     facts = approvals.facts_of(row, own, ended=opened.ended(now))

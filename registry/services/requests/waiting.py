@@ -51,10 +51,10 @@ def apply_next(*, store: Store, protected: Collection[str]) -> bool:
         pass  # the request shows its gates
     except RegistryError as refusal:
         log.info("request_refused", id=row.id, reason=refusal.detail)
-        _note(row, refusal.detail)
+        _keep_refusal(row, refusal.detail)
     except Exception:
         log.exception("request_broke", id=row.id)
-        _note(row, "the registry made a mistake; its log has it under the id of this request")
+        _keep_refusal(row, "the registry made a mistake; its log has it under the id of this request")
     return True
 
 
@@ -115,6 +115,6 @@ def _end(row: Request, refusal: str | None) -> None:
         session.execute(ended)
 
 
-def _note(row: Request, refusal: str) -> None:
+def _keep_refusal(row: Request, refusal: str) -> None:
     with transaction() as session:
         session.execute(update(Request).where(Request.id == row.id, approvals.IS_OPEN).values(last_refusal=refusal))
