@@ -4,7 +4,8 @@
 the digest of the data that version 3 was trained on; ``{token}`` is the id of a token with a hostile name, ``{entry}``
 that of the latest audit entry, ``{edge}`` that of a lineage edge that was retracted and reinstated;
 ``{policy}`` is the digest of the policy of the model, ``{hold}`` the id of a hold on that data,
-``{move}`` that of the entry of a move that a policy guarded.
+``{move}`` that of the entry of a move that a policy guarded, ``{request}`` that of a
+request.
 """
 
 from __future__ import annotations
@@ -57,6 +58,14 @@ PAGES = {
     "web.gates": "/models/{model}/versions/3/gates",
     "web.evaluation": "/models/{model}/versions/4/gates/history/{move}",
     "web.checks": "/models/{model}/versions/3/checks?all=1",
+    "web.requests": "/requests?state=all",
+    "web.request": "/requests/{request}",
+    "web.approve_request": "/requests/{request}/approve",
+    "web.reject_request": "/requests/{request}/reject",
+    "web.withdraw_request": "/requests/{request}/withdraw",
+    "web.comment_request": "/requests/{request}/comment",
+    "web.apply_request": "/requests/{request}/apply",
+    "web.open_request": "/models/{model}/versions/4/request?target=production",
     "web.holds": "/holds?state=all",
     "web.hold": "/holds/{hold}",
     "web.new_hold": "/holds/new?data={digest}",

@@ -39,7 +39,7 @@ EXPECTED = {
     (f"{VERSION}/lineage?retracted=1", ""): 20,
     (f"{VERSION}/lineage/add", "dialog"): 1,
     (f"{VERSION}/history", ""): 10,
-    (f"{VERSION}/history?verify=1", "verification"): 33,
+    (f"{VERSION}/history?verify=1", "verification"): 35,
 }
 
 

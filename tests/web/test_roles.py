@@ -107,7 +107,9 @@ ACTS = {
     "web.set_policy": "policy:set", "web.set_default_policy": "policy:set", "web.remove_policy": "policy:set",
     "web.remove_default_policy": "policy:set", "web.new_hold": "hold:place", "web.hold_version": "hold:place",
     "web.release_hold": "hold:release", "web.break_glass": "version:break_glass",
-    "web.acknowledge_break_glass": "request:approve",
+    "web.acknowledge_break_glass": "request:approve", "web.open_request": "request:open",
+    "web.approve_request": "request:approve", "web.reject_request": "request:approve",
+    "web.withdraw_request": "version:note", "web.comment_request": "version:note", "web.apply_request": "version:stage",
 }  # fmt: skip
 
 

@@ -28,10 +28,11 @@ class World:
     policy: str = ""
     hold: int = 1
     move: str = ""
+    request: str = ""
 
     def fill(self, address: str) -> str:
         parts = {"digest": f"sha256:{self.digest}", "token": self.token, "entry": self.entry, "edge": self.edge,
-                 "policy": self.policy, "hold": self.hold, "move": self.move}  # fmt: skip
+                 "policy": self.policy, "hold": self.hold, "move": self.move, "request": self.request}  # fmt: skip
         return address.format(model=quote(self.model, safe=""), **parts)
 
 
@@ -75,9 +76,12 @@ def build(site: RegistryBuilder) -> World:
     ]}  # fmt: skip
     expect(200, site.client.put("/policy", {"document": {"policy": 1, "staging": []}, "reason": TEXT}))
     digest = expect(200, site.client.put(own, {"document": policy, "reason": TEXT}))["digest"]
+    asked = {"model": MODEL, "version": 4, "target": "production", "reason": TEXT}
+    request = expect(201, site.client.post("/requests", asked))["id"]
+    expect(200, site.client.post(f"/requests/{request}/comment", {"comment": TEXT}))
     hold = expect(201, site.client.post("/holds", {"kind": "data", "target": f"sha256:{DATA}", "reason": TEXT}))[
         "hold"
     ]["id"]
     expect(201, site.client.post("/holds", {"kind": "version", "target": f"{MODEL}:3", "reason": TEXT}))
     (latest,) = expect(200, site.client.get("/audit?limit=1"))["items"]
-    return World(MODEL, DATA, token["id"], latest["id"], edge, digest, hold, move["entry"])
+    return World(MODEL, DATA, token["id"], latest["id"], edge, digest, hold, move["entry"], request)

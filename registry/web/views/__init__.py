@@ -28,6 +28,7 @@ MODULES = (
     "notes",
     "policies",
     "reproducibility",
+    "requests",
     "search",
     "settings",
     "stages",

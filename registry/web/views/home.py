@@ -11,7 +11,7 @@ from functools import cached_property
 from flask import Response, current_app, request
 from werkzeug.datastructures import MultiDict
 
-from registry.db.records import EntryRecord, ServingRecord
+from registry.db.records import EntryRecord, RequestRecord, ServingRecord
 from registry.db.records import Page as Listed
 from registry.domain import clock
 from registry.domain.access import Permission
@@ -19,6 +19,7 @@ from registry.domain.errors import Invalid, UnknownValue
 from registry.domain.filters.suggest import in_quotes
 from registry.domain.stages import Stage
 from registry.http.access import requires
+from registry.http.context import current_actor
 from registry.http.fields import Text
 from registry.rules.names import TAG_VALUE_LENGTH
 from registry.rules.references import Reference
@@ -26,17 +27,20 @@ from registry.services import audit
 from registry.services.audit import Criteria
 from registry.services.monitoring import attention
 from registry.services.monitoring.attention import Attention, Concern, ConcernKind
+from registry.services.requests import showing
 from registry.services.search import completion, search
 from registry.services.stages import serving
 from registry.web import forms
 from registry.web.blueprint import blueprint
+from registry.web.environment import may
 from registry.web.errors import refusal_of
 from registry.web.pages import WebPage
 from registry.web.rendering import page
+from registry.web.text import request_words
 from registry.web.text.sentences import Sentence, sentence
 from registry.web.views.inventory import inventory_api, inventory_command
 
-SERVING, CONCERNS, CHANGES, TEAMS = 20, 20, 10, 100  # shown at most
+SERVING, CONCERNS, CHANGES, TEAMS, WAITING = 20, 20, 10, 100, 10  # shown at most
 TEAM = "team"  # the tag of models
 _KEPT = "registry-attention-tag"
 _KEPT_SECONDS = 30.0
@@ -74,7 +78,8 @@ class HomePage(WebPage):
 
     template = "home.html"
     title = "Overview"
-    badges = BADGES
+    sought = staticmethod(request_words.sought)
+    badges: Mapping[str, str] = {kind.value: badge for kind, badge in BADGES.items()} | {**request_words.BADGES}
 
     def __init__(self, tag: str) -> None:
         self.tag = tag
@@ -137,6 +142,13 @@ class HomePage(WebPage):
     def attention(self) -> Attention:
         """Return the versions that need attention."""
         return attention.list_()
+
+    @cached_property
+    def waiting(self) -> Sequence[RequestRecord]:
+        """Return the requests that wait for the caller's approval."""
+        if not may(Permission.REQUEST_APPROVE):
+            return ()
+        return showing.list_(approver=current_actor(), limit=WAITING).items
 
     @property
     def concerns(self) -> Sequence[Concern]:

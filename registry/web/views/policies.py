@@ -10,8 +10,10 @@ from flask import Response
 from marshmallow import fields, validate
 
 from registry.db.records import Page as Listed
+from registry.db.records import RequestRecord
 from registry.domain.access import Permission
 from registry.domain.errors import NotFound
+from registry.domain.requests import POLICY
 from registry.http import cursors
 from registry.http.access import requires
 from registry.http.context import current_actor
@@ -20,9 +22,12 @@ from registry.rules.policies import MAX_BYTES, STAGES, Policy, Rule, parse
 from registry.services.catalog import models
 from registry.services.gates import policies
 from registry.services.gates.policies import DocumentRecord, PolicyRecord
+from registry.services.idempotency import Outcome
+from registry.services.requests import opening, showing
+from registry.services.requests.opening import Proposal
 from registry.web import forms
 from registry.web.acts import Done, act
-from registry.web.addresses import api_path, url_for
+from registry.web.addresses import api_path, command, url_for
 from registry.web.blueprint import blueprint
 from registry.web.entry_links import entry_address
 from registry.web.environment import may
@@ -58,6 +63,7 @@ class RemovePolicyForm(forms.WebForm):
 
     reason = Reason()
     row_version = QueryNumber(load_default=None)
+    ask = fields.String(load_default="")
 
 
 class SetPolicyForm(RemovePolicyForm):
@@ -116,6 +122,12 @@ class AboutPolicy(WebPage):
         return self.record is not None and self.record.model == self.model
 
     @property
+    def is_weaker(self) -> bool:
+        """Return whether the change was refused because it needs approvals, so that a request is the way to it."""
+        refused = self.refusal is not None and self.refusal.code == "conflict"
+        return (refused or "ask" in self.values) and may(Permission.REQUEST_OPEN)
+
+    @property
     def row_version(self) -> str:
         """Return the policy that the form was made for: the present one, once a refusal has shown it."""
         has_changed = self.refusal is not None and self.refusal.code == "precondition_failed"
@@ -131,6 +143,7 @@ class PolicyPage(AboutPolicy):
     def __init__(self, model: str | None, cursor: str | None) -> None:
         super().__init__(model, "Policy")
         self.cursor = cursor
+        self.command = command("registry", "gate", "show", *([model] if model else ["--default"]))
         self.is_deleted = model is not None and models.describe(model).deleted_at is not None
 
     @cached_property
@@ -162,6 +175,8 @@ class SetPolicyPage(AboutPolicy):
 
     def __init__(self, model: str | None) -> None:
         super().__init__(model, "Set the policy", "Set")
+        whose = [model] if model else ["--default"]
+        self.command = command("registry", "gate", "set", *whose, "--file", "-", "--reason", "TEXT")
 
     @property
     def text(self) -> str:
@@ -181,6 +196,8 @@ class RemovePolicyPage(AboutPolicy):
 
     def __init__(self, model: str | None) -> None:
         super().__init__(model, "Remove the policy", "Remove")
+        whose = [model] if model else ["--default"]
+        self.command = command("registry", "gate", "remove", *whose, "--reason", "TEXT")
 
 
 class DocumentPage(WebPage):
@@ -246,7 +263,9 @@ def address_of(model: str | None, **query: Any) -> str:
 
 
 def _set(model: str | None) -> Response:
-    def do(form: dict[str, Any], claim: Any) -> PolicyRecord:
+    def do(form: dict[str, Any], claim: Any) -> PolicyRecord | RequestRecord:
+        if form["ask"]:
+            return _ask(model, form["document"], form, claim)
         return policies.set_(
             model,
             form["document"],
@@ -256,22 +275,37 @@ def _set(model: str | None) -> Response:
             claim=claim,
         )
 
-    return act(SetPolicyPage(model), SetPolicyForm, do=do, recall=policies.recall, done=_done(model))
+    return act(SetPolicyPage(model), SetPolicyForm, do=do, recall=_recall, done=_done(model))
 
 
 def _remove(model: str | None) -> Response:
-    def do(form: dict[str, Any], claim: Any) -> PolicyRecord:
+    def do(form: dict[str, Any], claim: Any) -> PolicyRecord | RequestRecord:
+        if form["ask"]:
+            return _ask(model, None, form, claim)
         return policies.remove(
             model, reason=form["reason"], actor=current_actor(), if_match=form["row_version"], claim=claim
         )
 
-    return act(RemovePolicyPage(model), RemovePolicyForm, do=do, recall=policies.recall, done=_done(model))
+    return act(RemovePolicyPage(model), RemovePolicyForm, do=do, recall=_recall, done=_done(model))
 
 
-def _done(model: str | None) -> Callable[[PolicyRecord], Done]:
+def _ask(model: str | None, document: str | None, form: dict[str, Any], claim: Any) -> RequestRecord:
+    """Open a request for another policy, or with None for the removal of the present one."""
+    actor = current_actor()
+    actor.require(Permission.REQUEST_OPEN)
+    return opening.open_(Proposal(POLICY, form["reason"], model=model, document=document), actor=actor, claim=claim)
+
+
+def _recall(outcome: Outcome) -> PolicyRecord | RequestRecord:
+    return policies.recall(outcome) if "assignment" in outcome else showing.recall(outcome)
+
+
+def _done(model: str | None) -> Callable[[PolicyRecord | RequestRecord], Done]:
     whose = model or "models without their own"
 
-    def done(record: PolicyRecord) -> Done:
+    def done(record: PolicyRecord | RequestRecord) -> Done:
+        if isinstance(record, RequestRecord):
+            return Done(url_for("request", request=record.id), "The request is open.")
         if record.digest is None:
             text = f"The policy of {whose} was removed."
         else:

@@ -91,6 +91,10 @@ class MovePage(ActOnStages):
         acts = f"Moving it to {option.stage}" if option.stage is not Stage.PRODUCTION else "Promoting it"
         return stage_words.lack(option.forbidden, current_actor(), acts) if option.forbidden else ""
 
+    def needs_approval(self, option: StageOption) -> bool:
+        """Return whether the move lacks approvals, so that a request is the way to it."""
+        return option.gates is not None and any(gate.kind == "approvals" for gate in option.gates.verdicts.failed)
+
     def effect(self, option: StageOption) -> str:
         """Return the further effect of the move."""
         return stage_words.effect(option.move) if option.move else ""
