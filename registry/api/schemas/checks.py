@@ -35,7 +35,7 @@ class CheckBody(Strict):
         return data | {"status": CheckStatus(data["status"])}
 
 
-class ChecksQuery(PageQuery):
+class CheckReportsQuery(PageQuery):
     """Which reports of checks to list."""
 
     history = fields.Boolean(

@@ -7,7 +7,7 @@ from typing import Any
 from registry.api import examples
 from registry.api.blueprint import Blueprint
 from registry.api.refusal_docs import refuses
-from registry.api.schemas.checks import CheckBody, CheckPage, ChecksQuery, CheckView
+from registry.api.schemas.checks import CheckBody, CheckPage, CheckReportsQuery, CheckView
 from registry.api.schemas.paging import paged
 from registry.db.records import CheckRecord
 from registry.domain.access import Permission
@@ -37,7 +37,7 @@ def report_check(body: dict[str, Any], model: str, number: int) -> CheckRecord:
 
 
 @blueprint.route(CHECKS)
-@blueprint.arguments(ChecksQuery, location="query")
+@blueprint.arguments(CheckReportsQuery, location="query")
 @blueprint.response(200, CheckPage)
 @requires(Permission.MODEL_READ)
 @replicable

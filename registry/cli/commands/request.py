@@ -177,7 +177,7 @@ def _policy(file: Path) -> Any:
         raise click.UsageError(f"{file}: {error}") from error
 
 
-def _subject(shown: RequestView) -> str:
+def _named_subject(shown: RequestView) -> str:
     if shown["model"] is None:
         return "all models"
     return shown["model"] if shown["version"] is None else f"{shown['model']}:{shown['version']}"
@@ -185,7 +185,7 @@ def _subject(shown: RequestView) -> str:
 
 def _print_request(shown: RequestView) -> None:
     void = f" ({shown['void']})" if shown["void"] else ""
-    output.line(f"request {shown['id']}: {_subject(shown)} to {shown['target']}, {shown['state']}{void}")
+    output.line(f"request {shown['id']}: {_named_subject(shown)} to {shown['target']}, {shown['state']}{void}")
     facts = [
         ("opened", f"{output.when(shown['opened_at'])} by {shown['requester']}"),
         ("reason", shown["reason"] or "(redacted)"),
@@ -206,5 +206,5 @@ def _print_request(shown: RequestView) -> None:
 
 def _request_row(shown: RequestView) -> list[object]:
     approved = ", ".join(shown["approved_by"])
-    return [Whole(shown["id"]), Whole(_subject(shown)), shown["target"], shown["state"], shown["requester"],
+    return [Whole(shown["id"]), Whole(_named_subject(shown)), shown["target"], shown["state"], shown["requester"],
             Moment(shown["opened_at"]), approved, shown["reason"]]  # fmt: skip
