@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +20,6 @@ from registry.db.session import reading
 from registry.db.write_session import writing
 from registry.domain import canonical_json
 from registry.domain.errors import GatesUnmet
-from registry.domain.manifest import canonical_digest
 from registry.domain.stages import Stage
 from registry.rules.policies import evaluation
 from registry.rules.policies.facts import GateFacts
@@ -31,7 +32,7 @@ GUARDED = frozenset({Stage.STAGING, Stage.PRODUCTION})
 NAMED = 3  # of the unmet gates, in the sentence of a refusal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PolicyEvaluation:
     """The verdicts of the policy with the number ``number`` (of the model, or of the default) and what they rest on.
 
@@ -60,15 +61,18 @@ class PolicyEvaluation:
         """The verdicts as JSON."""
         return self.verdicts.to_document()
 
-    @property
-    def digest(self) -> str:
-        """The digest of facts and verdicts, which the entry of the move has."""
-        return digest_of(self.facts.to_document(), self.gates)
+    @functools.cached_property
+    def texts(self) -> tuple[str, str]:
+        """Facts and verdicts in RFC 8785 form."""
+        facts, gates = self.facts.to_document(), self.gates
+        return canonical_json.dumps(facts).decode(), canonical_json.dumps(gates).decode()
 
     @property
     def recorded(self) -> Mapping[str, str]:
-        """What ``after`` of the move's entry has of the evaluation."""
-        return {"policy": self.policy, "gates": self.digest}
+        """What ``after`` of the move's entry has: the digests of the policy, and of ``{facts, verdicts}``."""
+        facts, gates = self.texts
+        whole = f'{{"facts":{facts},"verdicts":{gates}}}'  # RFC 8785 form again: the keys are sorted
+        return {"policy": self.policy, "gates": f"sha256:{hashlib.sha256(whole.encode()).hexdigest()}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +89,6 @@ class StageGates:
     def passed(self) -> bool:
         """Whether every rule passed, if there are any."""
         return self.evaluation is None or self.evaluation.passed
-
-
-def digest_of(facts: Any, gates: Any) -> str:
-    """Return the digest of an evaluation's facts and verdicts."""
-    return canonical_digest({"facts": facts, "verdicts": gates})
 
 
 def decide(
@@ -150,8 +149,8 @@ def keep(session: Session, found: PolicyEvaluation, model: Model, version: Versi
         "target": found.target,
         "policy_digest": found.policy,
         "assignment_id": found.assignment,
-        "facts": canonical_json.dumps(found.facts.to_document()).decode(),
-        "verdicts": canonical_json.dumps(found.gates).decode(),
+        "facts": found.texts[0],
+        "verdicts": found.texts[1],
         "created_at": event.at,
     }
     insert_rows(session, GateEvaluation, [row])
