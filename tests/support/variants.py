@@ -21,9 +21,8 @@ import pytest
 
 SHARES = {
     "faults": 96,
-    "races": 6,
-    "storage": 6,
-    **dict.fromkeys(("api", "cli", "client", "deploy", "migrations", "mlflow", "services"), 6),
+    **dict.fromkeys(("api", "deploy", "migrations", "mlflow", "races", "services", "storage"), 12),
+    **dict.fromkeys(("cli", "client"), 6),
 }
 """Of the variants after the first, one in n runs."""
 PAIRS = {"api": 32, "services": 32, "db": 32, "mlflow": 32, "web": 32, "tampering": 8}
