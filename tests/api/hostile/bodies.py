@@ -153,7 +153,7 @@ OPERATIONS = [
         "run": {"runId": NIL, "facets": {"own": [1]}}, "job": {"namespace": "airflow", "name": "clean", "facets": {}},
         "dataset": EVENT_DATA, "inputs": [EVENT_DATA], "outputs": [EVENT_DATA | {"name": "clean"}],
     }, values=100_000, size=8 * 1024 * 1024, is_open=True),
-    Operation("POST", "/holds", HoldBody, {"kind": "version", "target": "fraud:4", "reason": "why", "rollback": False,
+    Operation("POST", "/holds", HoldBody, {"kind": "version", "target": "asked:1", "reason": "why", "rollback": False,
                                            "leave_vacant": False}),
     Operation("POST", "/requests", RequestBody, {"model": "fraud", "version": 4, "target": "production",
                                                  "reason": "why", "apply_when_ready": False, "expires_in": 3600}),
