@@ -20,7 +20,7 @@ SAMPLES: dict[str, Any] = {
     "bool": True, "int": 7, "str | Reference": "fraud:1", "str": "text", "When": THEN, "Expected": 5,
     "Mapping[str, Any]": {"key": 1}, "Sequence[": ["text"], "Iterable[": ["text"], "Stage": "staging",
     "HeldStage": "staging", "Direction": "up", "HoldTarget": "data", "HoldState": "all",
-    "Document": {"key": 1}, "Literal[": "staging", "CheckStatus": "passed",
+    "Document": {"key": 1}, "Literal[": "staging", "CheckStatus": "passed", "RequestState": "open",
     "Dataset": {"key": 1}, "DataJob": {"key": 1}, "Lifecycle": "open", "JobState": "parked",
 }  # fmt: skip
 FIELDS = ["number", "model"]
@@ -76,6 +76,7 @@ def test_every_argument_of_a_call_is_sent(registry: FakeRegistry, client: Regist
         "changed": 1,
         "outcome": "known",
         "digest": "sha256:0",
+        "hold": {},
     }  # each view has one
     file = Response("seq\n", content_type="text/csv")
     registry.answers.append(lambda request: file if "format" in request.args else None)
