@@ -17,7 +17,7 @@ _WIDTH = 100
 
 def as_yaml(document: Mapping[str, Any]) -> str:
     """Return a text that is read as *document* again: YAML, or JSON where YAML would be read differently."""
-    text: str = yaml.safe_dump(_ordered(document), sort_keys=False, allow_unicode=True, width=_WIDTH)
+    text: str = yaml.safe_dump(_in_reading_order(document), sort_keys=False, allow_unicode=True, width=_WIDTH)
     try:
         is_same = document_texts.load(text)[0] == document
     except ValueError:
@@ -25,14 +25,17 @@ def as_yaml(document: Mapping[str, Any]) -> str:
     return text if is_same else json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _ordered(document: Mapping[str, Any]) -> dict[str, Any]:
-    values = {key: document[key] for key in sorted(document, key=_place)}
-    return {key: [*map(_rule, value)] if key in ("staging", "production") else value for key, value in values.items()}
+def _in_reading_order(document: Mapping[str, Any]) -> dict[str, Any]:
+    values = {key: document[key] for key in sorted(document, key=_key_place)}
+    return {
+        key: [*map(_rule_in_order, value)] if key in ("staging", "production") else value
+        for key, value in values.items()
+    }
 
 
-def _place(key: str) -> tuple[int, str]:
+def _key_place(key: str) -> tuple[int, str]:
     return (_FIRST.index(key) if key in _FIRST else len(_FIRST), key)
 
 
-def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
+def _rule_in_order(rule: Mapping[str, Any]) -> dict[str, Any]:
     return {key: rule[key] for key in sorted(rule, key=lambda key: (key != "rule", key in _LAST, key))}

@@ -125,7 +125,7 @@ class HoldPage(WebPage):
     def __init__(self, found: Recall, cursor: str | None) -> None:
         self.recall, self.hold, self.cursor = found, found.hold, cursor
         self.title = f"Hold {self.hold.id}"
-        self.crumbs = (_root(), Crumb(str(self.hold.id)))
+        self.crumbs = (_all_holds(), Crumb(str(self.hold.id)))
         self.api = api_path("holds", self.hold.id)
         self.command = command("registry", "hold", "show", self.hold.id)
 
@@ -178,7 +178,7 @@ class NewHoldPage(WebPage):
 
     def __init__(self, target: str) -> None:
         self.target = target
-        self.crumbs = (_root(), Crumb("New"))
+        self.crumbs = (_all_holds(), Crumb("New"))
         self.api = api_path("holds")
         self.command = command("registry", "hold", "data", target or "sha256:…", "--reason", "TEXT")
 
@@ -191,7 +191,7 @@ class ReleasePage(WebPage):
     def __init__(self, hold: HoldRecord) -> None:
         self.hold = hold
         self.title = f"Release hold {hold.id}"
-        self.crumbs = (_root(), Crumb(str(hold.id), url_for("hold", hold=hold.id)), Crumb("Release"))
+        self.crumbs = (_all_holds(), Crumb(str(hold.id), url_for("hold", hold=hold.id)), Crumb("Release"))
         self.api = api_path("holds", hold.id)
         self.command = command("registry", "hold", "release", hold.id, "--reason", "TEXT")
 
@@ -219,7 +219,7 @@ def new_hold() -> Response:
         return withdrawal.place(target, reason=form["reason"], actor=current_actor(), store=store(), claim=claim)
 
     return act(
-        NewHoldPage(forms.query(NewHoldQuery)["data"]), NewHoldForm, do=do, recall=withdrawal.recall, done=_placed
+        NewHoldPage(forms.query(NewHoldQuery)["data"]), NewHoldForm, do=do, recall=withdrawal.recall, done=_hold_placed
     )
 
 
@@ -238,7 +238,7 @@ def hold_version(model: str, number: int) -> Response:
         )
 
     shown = HoldVersionPage(versions.describe(model, number))
-    return act(shown, HoldVersionForm, do=do, recall=withdrawal.recall, done=_placed)
+    return act(shown, HoldVersionForm, do=do, recall=withdrawal.recall, done=_hold_placed)
 
 
 @blueprint.route("/holds/<number:hold>/release", methods=["GET", "POST"])
@@ -248,16 +248,18 @@ def release_hold(hold: int) -> Response:
         return placing.release(hold, reason=form["reason"], actor=current_actor(), claim=claim)
 
     def done(released: HoldRecord) -> Done:
-        return Done(url_for("hold", hold=hold), f"The hold on {released.target} was released.", _entry(released, True))
+        return Done(
+            url_for("hold", hold=hold), f"The hold on {released.target} was released.", _hold_entry(released, True)
+        )
 
     return act(ReleasePage(recall.show(hold).hold), ReleaseForm, do=do, recall=placing.recall, done=done)
 
 
-def _root() -> Crumb:
+def _all_holds() -> Crumb:
     return Crumb(_ROOT, url_for("holds"))
 
 
-def _placed(placed: Placed) -> Done:
+def _hold_placed(placed: Placed) -> Done:
     hold = placed.hold
     words = [f"{hold.target} is held."]
     if placed.left and placed.successor is not None:
@@ -268,10 +270,10 @@ def _placed(placed: Placed) -> Done:
         address = url_for("version", model=hold.model, number=hold.number)
     else:
         address = url_for("hold", hold=hold.id)
-    return Done(address, " ".join(words), _entry(hold, False))
+    return Done(address, " ".join(words), _hold_entry(hold, False))
 
 
-def _entry(hold: HoldRecord, is_released: bool) -> Sequence[tuple[str, str]]:
+def _hold_entry(hold: HoldRecord, is_released: bool) -> Sequence[tuple[str, str]]:
     """Return the link to the entry of an act, where the caller can see it."""
     entry = hold.release_entry if is_released else hold.entry
     if entry is None:

@@ -235,26 +235,26 @@ def policy_document(digest: str) -> Response:
 @requires(Permission.POLICY_SET)
 def set_policy(model: str) -> Response:
     models.describe(model)
-    return _set(model)
+    return _set_by_form(model)
 
 
 @blueprint.route(f"{DEFAULT}/set", methods=["GET", "POST"])
 @requires(Permission.POLICY_SET)
 def set_default_policy() -> Response:
-    return _set(None)
+    return _set_by_form(None)
 
 
 @blueprint.route(f"{OWN}/remove", methods=["GET", "POST"])
 @requires(Permission.POLICY_SET)
 def remove_policy(model: str) -> Response:
     models.describe(model)
-    return _remove(model)
+    return _remove_by_form(model)
 
 
 @blueprint.route(f"{DEFAULT}/remove", methods=["GET", "POST"])
 @requires(Permission.POLICY_SET)
 def remove_default_policy() -> Response:
-    return _remove(None)
+    return _remove_by_form(None)
 
 
 def address_of(model: str | None, **query: Any) -> str:
@@ -262,10 +262,10 @@ def address_of(model: str | None, **query: Any) -> str:
     return url_for("default_policy", **query) if model is None else url_for("policy", model=model, **query)
 
 
-def _set(model: str | None) -> Response:
+def _set_by_form(model: str | None) -> Response:
     def do(form: dict[str, Any], claim: Any) -> PolicyRecord | RequestRecord:
         if form["ask"]:
-            return _ask(model, form["document"], form, claim)
+            return _ask_for_policy(model, form["document"], form, claim)
         return policies.set_(
             model,
             form["document"],
@@ -275,28 +275,28 @@ def _set(model: str | None) -> Response:
             claim=claim,
         )
 
-    return act(SetPolicyPage(model), SetPolicyForm, do=do, recall=_recall, done=_done(model))
+    return act(SetPolicyPage(model), SetPolicyForm, do=do, recall=_recall_change, done=_done(model))
 
 
-def _remove(model: str | None) -> Response:
+def _remove_by_form(model: str | None) -> Response:
     def do(form: dict[str, Any], claim: Any) -> PolicyRecord | RequestRecord:
         if form["ask"]:
-            return _ask(model, None, form, claim)
+            return _ask_for_policy(model, None, form, claim)
         return policies.remove(
             model, reason=form["reason"], actor=current_actor(), if_match=form["row_version"], claim=claim
         )
 
-    return act(RemovePolicyPage(model), RemovePolicyForm, do=do, recall=_recall, done=_done(model))
+    return act(RemovePolicyPage(model), RemovePolicyForm, do=do, recall=_recall_change, done=_done(model))
 
 
-def _ask(model: str | None, document: str | None, form: dict[str, Any], claim: Any) -> RequestRecord:
+def _ask_for_policy(model: str | None, document: str | None, form: dict[str, Any], claim: Any) -> RequestRecord:
     """Open a request for another policy, or with None for the removal of the present one."""
     actor = current_actor()
     actor.require(Permission.REQUEST_OPEN)
     return opening.open_(Proposal(POLICY, form["reason"], model=model, document=document), actor=actor, claim=claim)
 
 
-def _recall(outcome: Outcome) -> PolicyRecord | RequestRecord:
+def _recall_change(outcome: Outcome) -> PolicyRecord | RequestRecord:
     return policies.recall(outcome) if "assignment" in outcome else showing.recall(outcome)
 
 

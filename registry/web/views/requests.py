@@ -41,7 +41,7 @@ _LONGEST = 2000  # of a comment
 _ROOT = "Requests"
 
 
-class RequestsQuery(forms.WebQuery):
+class RequestsWebQuery(forms.WebQuery):
     """Which requests are listed."""
 
     state = fields.String(
@@ -216,7 +216,7 @@ class OpenPage(WebPage):
 @blueprint.get("/requests", endpoint="requests")
 @requires(Permission.MODEL_READ)
 def list_requests() -> Response:
-    return page(RequestsPage(forms.query(RequestsQuery)))
+    return page(RequestsPage(forms.query(RequestsWebQuery)))
 
 
 @blueprint.get(ONE, endpoint="request")
@@ -248,7 +248,7 @@ def approve_request(request: str) -> Response:
     def do(form: dict[str, Any], claim: Any) -> RequestRecord:
         return deciding.approve(request, form["comment"] or None, actor=current_actor(), claim=claim)
 
-    return _decide(request, "approve", do, "You approved it.")
+    return _decide_by_form(request, "approve", do, "You approved it.")
 
 
 @blueprint.route(f"{ONE}/reject", methods=["GET", "POST"])
@@ -257,7 +257,7 @@ def reject_request(request: str) -> Response:
     def do(form: dict[str, Any], claim: Any) -> RequestRecord:
         return deciding.reject(request, form["comment"], actor=current_actor(), claim=claim)
 
-    return _decide(request, "reject", do, "You rejected it.")
+    return _decide_by_form(request, "reject", do, "You rejected it.")
 
 
 @blueprint.route(f"{ONE}/withdraw", methods=["GET", "POST"])
@@ -266,7 +266,7 @@ def withdraw_request(request: str) -> Response:
     def do(form: dict[str, Any], claim: Any) -> RequestRecord:
         return deciding.withdraw(request, form["comment"] or None, actor=current_actor(), claim=claim)
 
-    return _decide(request, "withdraw", do, "It was withdrawn.")
+    return _decide_by_form(request, "withdraw", do, "It was withdrawn.")
 
 
 @blueprint.route(f"{ONE}/comment", methods=["GET", "POST"])
@@ -275,7 +275,7 @@ def comment_request(request: str) -> Response:
     def do(form: dict[str, Any], claim: Any) -> RequestRecord:
         return deciding.comment(request, form["comment"], actor=current_actor(), claim=claim)
 
-    return _decide(request, "comment", do, "The comment was added.")
+    return _decide_by_form(request, "comment", do, "The comment was added.")
 
 
 @blueprint.route(f"{ONE}/apply", methods=["GET", "POST"])
@@ -291,7 +291,7 @@ def apply_request(request: str) -> Response:
             claim=claim,
         )
 
-    return _decide(request, "apply", do, "It was applied.")
+    return _decide_by_form(request, "apply", do, "It was applied.")
 
 
 def opened(record: RequestRecord) -> Done:
@@ -299,7 +299,7 @@ def opened(record: RequestRecord) -> Done:
     return Done(url_for("request", request=record.id), "The request is open.")
 
 
-def _decide(request: str, verb: str, do: Callable[[dict[str, Any], Any], RequestRecord], text: str) -> Response:
+def _decide_by_form(request: str, verb: str, do: Callable[[dict[str, Any], Any], RequestRecord], text: str) -> Response:
     shown = DecisionPage(showing.show(request), verb)
     schema = RequiredCommentForm if shown.is_commented else CommentForm
     return act(
