@@ -17,10 +17,11 @@ from tests.web.world import World, build
 
 KEYS = [None, "", "two words", "schlüssel", "x" * 129, "a\n", "a\x00b"]
 ACTS = {
-    "acknowledge_break_glass", "add_data", "add_lineage", "aliases", "alias", "archive_older", "break_glass",
-    "delete_alias", "delete_model", "delete_version", "edge", "edit_model", "edit_version", "hold_version", "lifecycle",
-    "move", "new_hold", "new_model", "new_token", "notes", "release_hold", "remove_default_policy", "remove_policy",
-    "restore_model", "restore_version", "revoke_token", "rollback", "set_default_policy", "set_policy", "version",
+    "acknowledge_break_glass", "add_data", "add_lineage", "alias", "aliases", "apply_request", "approve_request",
+    "archive_older", "break_glass", "comment_request", "delete_alias", "delete_model", "delete_version", "edge",
+    "edit_model", "edit_version", "hold_version", "lifecycle", "move", "new_hold", "new_model", "new_token", "notes",
+    "open_request", "reject_request", "release_hold", "remove_default_policy", "remove_policy", "restore_model",
+    "restore_version", "revoke_token", "rollback", "set_default_policy", "set_policy", "version", "withdraw_request",
 }  # fmt: skip
 FILLED = {
     "alias": "other", "version": "1", "number": "3", "name": "new", "owner": "ann", "roles": "reader", "to": "archived",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from registry.db.records import EntryRecord
 from registry.domain.replay.actions import ACTIONS
-from registry.web.text.phrase_parts import PhraseReference
+from registry.web.text.phrase_parts import PhraseReference, short_digest
 from registry.web.text.sentences import PHRASES, sentence
 
 DIGEST = f"sha256:{'ab' * 32}"
@@ -193,6 +193,20 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         {"after": {"check": "bias-audit", "status": "passed"}},
         "reported the check bias-audit of fraud:12 as passed",
     ),
+    *(
+        (f"request.{kind}", {"after": {"request": "5d4f2f0e-6f0b"}}, f"{words} the request 5d4f2f0e for fraud:12")
+        for kind, words in {
+            "opened": "opened",
+            "commented": "commented on",
+            "approved": "approved",
+            "rejected": "rejected",
+            "approval_withdrawn": "withdrew the approval of",
+            "withdrawn": "withdrew",
+            "applied": "applied",
+        }.items()
+    ),
+    ("policy.set", {"after": {"policy": DIGEST}}, f"set the policy {short_digest(DIGEST)} of fraud"),
+    ("policy.removed", {"before": {"policy": DIGEST}}, f"removed the policy {short_digest(DIGEST)} of fraud"),
     ("hold.placed", {"after": {"hold": {"kind": "version", "target": ""}}}, "placed a hold on fraud:12"),
     (
         "hold.placed",
