@@ -44,6 +44,11 @@ class ActKind(StrEnum):
     APPLIED = "applied"
 
 
+DECISIONS = {
+    ActKind.APPROVED: "approved",
+    ActKind.REJECTED: "rejected",
+    ActKind.APPROVAL_WITHDRAWN: "withdrawn",
+}
 CLOSING = {
     ActKind.REJECTED: RequestState.REJECTED,
     ActKind.WITHDRAWN: RequestState.WITHDRAWN,
@@ -96,7 +101,7 @@ def void_reason(target: str, bound: Binding, present: Binding) -> str | None:
     if bound.policy != present.policy:
         return "the policy was changed"
     if bound.holder != present.holder:
-        return f"another version holds {target} now"
+        return f"the holder of {target} changed"
     return None
 
 
@@ -128,10 +133,10 @@ def exclusion(approver: Person, requester: Person, registrar: Person | None) -> 
 
 
 def decisions(acts: Iterable[PersonalAct]) -> Sequence[PersonalAct]:
-    """Return the last decision of each account, in order of time; comments are none."""
+    """Return the last decision of each account about the approval, in order of time."""
     last: dict[str, PersonalAct] = {}
     for act in acts:
-        if act.kind is not ActKind.COMMENTED:
+        if act.kind in DECISIONS:
             last.pop(act.person.account, None)
             last[act.person.account] = act
     return list(last.values())

@@ -139,7 +139,7 @@ def test_a_rejection_is_final_and_what_changes_makes_a_request_void(
     expect(201, api.post("/models/fraud/versions/2/metrics", AUC))
     act(approver, other, "approve")
     assert act(promoter, other, "apply")["state"] == "applied"
-    assert expect(200, api.get(f"/requests/{lost['id']}"))["void"] == "another version holds production now"
+    assert expect(200, api.get(f"/requests/{lost['id']}"))["void"] == "the holder of production changed"
 
     for listed, expected in (
         ("rejected", [rejected]), ("withdrawn", [withdrawn]), ("void", [lost, void]), ("applied", [other]),

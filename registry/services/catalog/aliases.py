@@ -81,7 +81,9 @@ def point(  # noqa: PLR0913 -- conditions and options of one request, all but th
         if expected_current is not UNSAID and expected_current != before:
             raise Stale(_stale_text(alias, expected_current, before), holder=before)
         _check_match(unit.session, locked_model, alias, if_match)
-        if before != number:
+        if before == number:
+            approvals.refuse_done(request)
+        else:
             if names.lists_alias(alias, locked_model.protected_aliases, rules.protected):
                 holds.refuse_asked(unit.session, held, locked_model, version, f"the protected alias {alias!r}")
             closed = assign(

@@ -40,7 +40,6 @@ from registry.rules.policies.document import Policy
 from registry.rules.policies.facts import ApprovalFacts, DecisionFact, ExcludedFact, GateFacts
 from registry.services import audit
 
-_DECISIONS = {ActKind.APPROVED: "approved", ActKind.REJECTED: "rejected", ActKind.APPROVAL_WITHDRAWN: "withdrawn"}
 IS_OPEN = Request.state == literal_column(f"'{RequestState.OPEN}'")  # a literal: else the index may be left out
 
 
@@ -208,13 +207,11 @@ def facts_of(request: Any, acts: Iterable[PersonalAct], *, ended: str | None) ->
     requester, registrar = people(request)
     counted, excluded = [], []
     for act in requests.decisions(acts):
-        if act.kind not in _DECISIONS:
-            continue
         reason = requests.exclusion(act.person, requester, registrar)
         if reason and act.kind is ActKind.APPROVED:
             excluded.append(ExcludedFact(act.name, reason))
         else:
-            counted.append(DecisionFact(act.name, _DECISIONS[act.kind], act.at, act.roles))
+            counted.append(DecisionFact(act.name, requests.DECISIONS[act.kind], act.at, act.roles))
     return ApprovalFacts(request.id, ended, tuple(counted), tuple(excluded))
 
 
@@ -307,6 +304,12 @@ def act(
 def recorded(request: OpenRequest | None, at: datetime) -> dict[str, str]:
     """Return what the entry of a move has of the request that it is for."""
     return {"request": request.row.id} if request is not None and not request.ended(at) else {}
+
+
+def refuse_done(applied: str | None) -> None:
+    """Raise Conflict for a request that is to be *applied*, if any, where its move would change nothing."""
+    if applied is not None:
+        raise Conflict(f"the request {applied} is not open any more, or what it is for was done already")
 
 
 def require_same(request: OpenRequest | None, applied: str | None, at: datetime) -> None:

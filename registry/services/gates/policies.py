@@ -108,6 +108,7 @@ def set_(
     with unit_of_work(claim) as unit:
         chain, latest = _lock_policy(unit.session, model, if_match, digest=policy.digest)
         if latest.own is not None and latest.own.digest == policy.digest:
+            approvals.refuse_done(request)
             return _finish_assignment(unit, latest.own.id, changed=False)
         return _assign(unit, chain, latest, policy, reason=reason, actor=actor, request=request)
 

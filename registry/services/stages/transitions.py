@@ -125,6 +125,8 @@ def move_in(
 ) -> Answer[Moved]:
     """Apply and record the move, within a unit of work that has locked the model."""
     decided, displaced = plan_move(locked_model, version, incumbent, target, change, actor=actor)
+    if not decided.changed:
+        approvals.refuse_done(change.request)
     others = tenures.others_in(unit.session, locked_model, version, target) if change.archive_others else []
     if change.revises and not decided.changed:
         locked_model.revised_at = version.revised_at = times.now()
