@@ -44,6 +44,15 @@ def test_every_option_says_what_it_is_for(name: str) -> None:
     assert [option.name for option in options if not option.help] == []
 
 
+def test_no_command_declares_an_option_twice() -> None:
+    declared = {
+        name: [option for param in command.params for option in (*param.opts, *param.secondary_opts)]
+        for name, command in EVERY.items()
+    }
+
+    assert [name for name, options in declared.items() if len(options) != len(set(options))] == []
+
+
 # What they print is a file, or nothing that a program needs.
 PLAIN = {"login", "logout", "audit checkpoint", "audit log-key", "audit new-epoch", "version archive"}
 

@@ -23,7 +23,7 @@ STATUSES = ("passed", "failed", "pending")
 @click.argument("ref", type=REFERENCE)
 @click.option("--name", required=True, help="The name of the check, as the policy has it, e.g. bias-audit.")
 @click.option("--status", required=True, type=click.Choice(STATUSES), help="The result.")
-@click.option("--url", help="Where the report of the check is.")
+@click.option("--report-url", "url", metavar="URL", help="The address of the report.")
 @click.option("--summary", help="The result in a few words.")
 @connected
 def check(session: Session, ref: Reference, name: str, status: Any, **about: str | None) -> None:
@@ -33,7 +33,7 @@ def check(session: Session, ref: Reference, name: str, status: Any, **about: str
 
     \b
     Example:
-      registry check fraud:3 --name bias-audit --status passed --url https://ci.example.com/runs/7
+      registry check fraud:3 --name bias-audit --status passed --report-url https://ci.example.com/runs/7
     """
     number = session.number(ref)
     reported = session.registry.versions.report_check(ref.model, number, name, status, **about)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli.support import output
+from registry.cli.support import gate_lines, output
 from registry.cli.support.cells import Moment, Whole
 from registry.cli.support.options import connected, limit
 from registry.cli.support.parsing import DURATION, MODEL, REFERENCE
@@ -199,9 +199,8 @@ def _print_request(shown: RequestView) -> None:
         output.line(f"  {act['kind'].replace('_', ' ')} by {act['account']}, {output.when(act['at'])}{text}")
     for one in shown["excluded"]:
         output.line(f"  the approval of {one['account']} does not count: {one['reason']}")
-    for gate in shown["gates"]:
-        mark = "met" if gate["passed"] else "not met"
-        output.line(f"  gate {mark}: {gate['description']}: {gate['reason']}")
+    for line in gate_lines.lines(shown["gates"]):
+        output.line(line)
 
 
 def _request_row(shown: RequestView) -> list[object]:

@@ -123,17 +123,7 @@ def rollback(session: Session, name: str, **terms: Any) -> None:
 
 
 def _move_version(session: Session, ref: Reference, stage: Stage, **options: Any) -> None:
-    from registry.client.errors import GatesUnmet
-
-    number = session.number(ref)
-    try:
-        move = session.registry.stages.move(ref.model, number, stage, **options)
-    except GatesUnmet as error:
-        if not session.as_json:
-            for line in gate_lines.lines(error.extras.get("gates", ())):
-                output.note(line)
-        raise
-    _show_move(session, move)
+    _show_move(session, session.registry.stages.move(ref.model, session.number(ref), stage, **options))
 
 
 def _show_move(session: Session, move: MovedView) -> None:

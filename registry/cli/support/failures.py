@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from registry.cli.support import gate_lines
 from registry.cli.support.exit_codes import Exit, exit_code
 from registry.cli.support.output import clean, encoded, lines
 from registry.telemetry.scrubbing import scrub
@@ -76,7 +77,12 @@ def _unexpected(error: Exception) -> dict[str, Any]:
 
 def _explain(described: Mapping[str, Any]) -> None:
     detail = str(described["detail"])
-    click.echo(f"error: {clean(detail)}", err=True)
+    gates = described.get("gates") if described["code"] == "gates_unmet" else None
+    # The detail names the gates for callers that show nothing else. They are listed below it here.
+    shown = detail.partition(" not met: ")[0] + " not met" if gates else detail
+    click.echo(f"error: {clean(shown)}", err=True)
+    for line in gate_lines.lines(gates or ()):
+        click.echo(clean(line), err=True)
     for hint in _hints(described, detail):
         click.echo(f"  {clean(hint)}", err=True)
     if described.get("request_id") and described["code"] != "not_found":  # its detail has all that the log has

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
+from registry.client.types.stages import GateVerdict
+
 RequestState = Literal["open", "approved", "rejected", "withdrawn", "applied", "expired", "void"]
 
 
@@ -45,5 +47,5 @@ class RequestView(TypedDict):
     approved_by: Sequence[str]
     acts: Sequence[RequestActView]
     excluded: Sequence[Mapping[str, str]]
-    gates: Sequence[Mapping[str, Any]]
+    gates: Sequence[GateVerdict]
     document: Mapping[str, Any] | None
