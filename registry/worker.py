@@ -189,7 +189,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
 
     def verify() -> bool:
         more = verification.verify_next(store=store)
-        verification.settle(protected=settings.protected_aliases)
+        verification.settle(store=store, protected=settings.protected_aliases)
         return more
 
     kinds = kinds_of(adapters)

@@ -11,7 +11,7 @@ from registry.domain.errors import Invalid, NotFound
 from registry.domain.stages import Stage
 from registry.domain.states import LOADABLE
 from registry.http.access import requires
-from registry.http.context import current_actor, protected_aliases
+from registry.http.context import current_actor, protected_aliases, store
 from registry.http.database_position import replicable
 from registry.mlflow import entities, not_found, validation
 from registry.mlflow.endpoint import ALIAS, NAME, VERSION, endpoint
@@ -25,7 +25,7 @@ def set_registered_model_alias(name: str, alias: str, version: str) -> dict[str,
     """Point an alias at a version, wherever it pointed before."""
     validation.settable_alias(alias)
     with not_found.no_version(name, version) as number:
-        aliases.point(name, alias, number, actor=current_actor(), protected=protected_aliases())
+        aliases.point(name, alias, number, actor=current_actor(), store=store(), protected=protected_aliases())
     return {}
 
 

@@ -45,7 +45,7 @@ def work(app: Flask) -> None:
     with app.app_context():
         while verification.verify_next(store=app.extensions[EXTENSION].store):
             pass
-        verification.settle(protected=())
+        verification.settle(store=app.extensions[EXTENSION].store, protected=())
 
 
 def test_what_is_too_large_to_be_read_back_waits_for_a_worker(

@@ -176,7 +176,7 @@ def settle(app: Flask, *, verify: bool) -> None:
     with app.app_context():
         while verify and verification.verify_next(store=app.extensions[EXTENSION].store):
             pass
-        verification.settle(protected=())
+        verification.settle(store=app.extensions[EXTENSION].store, protected=())
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def settled(database: Database, make_settings: Callable[..., Settings]) -> Itera
 
 def pending(api: Api, registry: RegistryBuilder, **fields: Any) -> int:
     """Register a version whose bytes a worker is to read back; its number."""
-    content = uuid.uuid4().bytes * 220
+    content = uuid.uuid4().hex.encode() * 110
     whole(api, registry, content)
     version = expect(201, register(api, content, **fields))["version"]
     assert version["state"] == "pending"

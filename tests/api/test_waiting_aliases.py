@@ -56,7 +56,9 @@ def test_an_alias_whose_gates_the_version_does_not_meet_when_it_is_ready_is_drop
     app: Flask, api: Api, registry: RegistryBuilder
 ) -> None:
     registry.create_model()
-    policy = {"policy": 1, "protected_aliases": ["champion"], "production": [{"rule": "required", "tags": ["owner"]}]}
+    # No worker has read the files when they become ready, which meets the second rule all the same.
+    rules = [{"rule": "required", "tags": ["owner"]}, {"rule": "file_formats"}]
+    policy = {"policy": 1, "protected_aliases": ["champion"], "production": rules}
     expect(200, api.put("/models/fraud/policy", {"document": policy, "reason": "agreed"}))
 
     refused = pending(api, registry, aliases=["champion", "new"])
@@ -66,7 +68,7 @@ def test_an_alias_whose_gates_the_version_does_not_meet_when_it_is_ready_is_drop
     work(app)
 
     assert ([entry["version"] for entry in dropped], at) == ([refused], None)
-    assert dropped[0]["reason"].startswith(f"fraud:{refused} cannot go to the alias champion: 1 of 1 gates is not met")
+    assert dropped[0]["reason"].startswith(f"fraud:{refused} cannot go to the alias champion: 1 of 2 gates is not met")
     assert expect(200, api.get("/models/fraud"))["aliases"] == {"champion": met, "new": refused}
     assert expect(200, api.get("/models/fraud/history/verification"))["outcome"] == "verified"
 

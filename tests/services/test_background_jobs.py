@@ -238,7 +238,7 @@ def verify(importer: Importer) -> None:
     with importer.app.app_context():
         while verification.verify_next(store=importer.app.extensions[EXTENSION].store):
             pass
-        verification.settle(protected=())
+        verification.settle(store=importer.app.extensions[EXTENSION].store, protected=())
 
 
 def hash_all(importer: Importer) -> None:

@@ -164,7 +164,7 @@ class DamageableService:
         with self.app.app_context():
             while verification.verify_next(store=self.store):
                 pass
-            verification.settle(protected=())
+            verification.settle(store=self.store, protected=())
 
     def scrub(self) -> None:
         """Read again what is due."""

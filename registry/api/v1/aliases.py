@@ -15,7 +15,7 @@ from registry.db.records import AliasRecord
 from registry.domain.access import Permission
 from registry.domain.errors import GatesUnmet, Held, NotReady, Stale, TimeUncertain
 from registry.http.access import requires
-from registry.http.context import current_actor, current_claim, if_match, protected_aliases
+from registry.http.context import current_actor, current_claim, if_match, protected_aliases, store
 from registry.http.database_position import replicable
 from registry.services.catalog import alias_protection, aliases
 from registry.services.catalog.alias_protection import Protection
@@ -56,6 +56,7 @@ def set_alias(body: dict[str, Any], model: str, alias: str) -> AliasRecord:
         alias,
         body.pop("version"),
         actor=current_actor(),
+        store=store(),
         protected=protected_aliases(),
         if_match=if_match("t"),
         claim=current_claim(),

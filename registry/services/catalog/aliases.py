@@ -29,8 +29,10 @@ from registry.services import audit, holds
 from registry.services.catalog import alias_gates, authority
 from registry.services.catalog.alias_gates import AliasRules
 from registry.services.gates import approvals, verdicts
+from registry.services.gates.awaited_formats import with_known_formats
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import unit_of_work
+from registry.storage.checked import Store
 
 UNSAID = object()
 _NAMED = (AliasTenure.model_id == catalog.model_id(bindparam("model"))) & (AliasTenure.alias == bindparam("alias"))
@@ -53,6 +55,7 @@ def point(  # noqa: PLR0913 -- conditions and options of one request, all but th
     number: int,
     *,
     actor: Actor,
+    store: Store,
     protected: Collection[str],
     expected_current: int | object | None = UNSAID,
     reason: str | None = None,
@@ -62,6 +65,8 @@ def point(  # noqa: PLR0913 -- conditions and options of one request, all but th
 ) -> AliasRecord:
     """Point *alias* at the version. When it points there already, nothing is written.
 
+    Files that no worker has read are read from *store* where a gate needs their formats.
+
     Raises Forbidden for a protected alias when *actor* may not promote, Held for one when a hold concerns the version,
     NotReady (see ``authority``), GatesUnmet (see ``alias_gates``), or Invalid: the name of a stage points at a prompt's
     version only.
@@ -69,6 +74,30 @@ def point(  # noqa: PLR0913 -- conditions and options of one request, all but th
     with *if_match* (a tenure) raises PreconditionFailed when it was moved since.
     """
     validation.require(names.prompt_alias_problem, "alias", alias)
+    return with_known_formats(
+        store,
+        model,
+        number,
+        lambda: _point(
+            model, alias, number, actor=actor, protected=protected, expected_current=expected_current, reason=reason,
+            if_match=if_match, request=request, claim=claim,
+        ),
+    )  # fmt: skip
+
+
+def _point(  # noqa: PLR0913 -- as for the public function
+    model: str,
+    alias: str,
+    number: int,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    expected_current: int | object | None,
+    reason: str | None,
+    if_match: int | None,
+    request: str | None,
+    claim: Claim | None,
+) -> AliasRecord:
     with unit_of_work(claim) as unit:
         held, asked = holds.ask(model, number), alias_gates.ask(unit.session, model)
         locked_model, version = catalog.lock_live_version(unit.session, model, number, *asked, held)

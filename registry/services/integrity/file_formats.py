@@ -34,7 +34,7 @@ GAVE_UP = Recognition.of(
     Execution.UNKNOWN,
     f"{leases.MOST_ATTEMPTS} attempts of workers to recognise it ended without a result",
 )
-NOT_YET = "its content was not read yet: a worker does so, try again in a while"
+NOT_YET = "a worker reads it soon, and a move that needs its format reads it at once"
 COLUMNS = (BlobFormat.format, BlobFormat.executes_code, BlobFormat.detail, BlobFormat.recognizer, BlobFormat.seal)
 
 

@@ -48,7 +48,7 @@ def apply(
         actor.require(Permission.ALIAS_SET)
         aliases.point(
             row.model, row.target[1:], row.number,
-            actor=actor, protected=protected, reason=reason, request=row.id, claim=claim,
+            actor=actor, store=store, protected=protected, reason=reason, request=row.id, claim=claim,
         )  # fmt: skip
     else:
         actor.require(Permission.VERSION_STAGE)

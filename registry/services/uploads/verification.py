@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.orm import Session
 
-from registry.db.models import Model, Upload, Version, VersionFile
+from registry.db.models import AliasRequest, Model, Upload, Version, VersionFile
 from registry.db.queries import artifacts, catalog
 from registry.db.session import reading, transaction
 from registry.db.unknown import is_known
@@ -23,7 +23,7 @@ from registry.domain.states import UploadState, VersionState
 from registry.services import audit, background_jobs, leases
 from registry.services.audit import row_seals
 from registry.services.catalog import alias_requests, aliases, versions
-from registry.services.integrity import store_ownership
+from registry.services.integrity import file_formats, store_ownership
 from registry.services.leases import Lease
 from registry.services.unit_of_work import unit_of_work
 from registry.services.uploads import announcement, completion
@@ -68,19 +68,25 @@ def verify_next(*, store: Store) -> bool:
     return True
 
 
-def settle(*, protected: Collection[str]) -> Settled:
+def settle(*, store: Store, protected: Collection[str]) -> Settled:
     """Make pending versions ready whose bytes are all verified, and fail those whose bytes will never be.
 
-    What becomes ready gets the aliases that wait for it; ``protected`` are as in ``authority``.
+    What becomes ready gets the aliases that wait for it; ``protected`` are as in ``authority``. The formats of its
+    files are recognised before, because a gate of such an alias may need them. Raises Unavailable.
     """
     with reading() as session:
-        pending = select(Version.id, Model.id).join(Model, Model.id == Version.model_id)
+        awaited = exists().where(AliasRequest.version_id == Version.id)
+        columns = (Version.id, Model.id, Model.name, Version.number, awaited.label("is_awaited"))
+        pending = select(*columns).join(Model, Model.id == Version.model_id)
         # Without a manifest the needed bytes are unknown: an import is to fill it.
         pending = pending.where(Version.state == VersionState.PENDING.value, is_known(Version.manifest_digest))
         pending = pending.order_by(Version.id).limit(BATCH)
         complete = session.execute(pending.where(~_has_file(artifacts.lacking()))).all()
         hopeless = session.execute(pending.where(_has_file(_lost()))).all()
-    settled = [_settle(version_id, model_id, protected) for version_id, model_id in [*complete, *hopeless]]
+    for row in complete:
+        if row.is_awaited:
+            file_formats.recognise(store, row.name, row.number)
+    settled = [_settle(version_id, model_id, protected) for version_id, model_id, *_ in [*complete, *hopeless]]
     return Settled(settled.count(VersionState.READY), settled.count(VersionState.FAILED))
 
 

@@ -15,7 +15,7 @@ from registry.domain.access import Permission
 from registry.domain.errors import NotFound
 from registry.http import cursors
 from registry.http.access import requires
-from registry.http.context import current_actor, protected_aliases
+from registry.http.context import current_actor, protected_aliases, store
 from registry.http.fields import NUMBER_MOST, QueryNumber, Text
 from registry.rules import names
 from registry.services.catalog import aliases as service
@@ -191,6 +191,7 @@ def _point(model: str, alias: str, form: dict[str, Any], *, expected: int | None
         alias,
         form["version"],
         actor=current_actor(),
+        store=store(),
         protected=protected_aliases(),
         expected_current=expected,
         reason=form["reason"],

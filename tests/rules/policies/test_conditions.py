@@ -185,7 +185,7 @@ def test_file_formats() -> None:
         Row({}, files(("text", False)), True),
         Row({}, files(("pickle", True)), False, "can execute code"),
         Row({}, files(("zstd", None)), False, "not decided"),
-        Row({}, files((None, None)), False, "no known format"),
+        Row({}, files((None, None)), False, "0.bin was not read yet"),
         Row({"except": [f"sha256:{'0' * 64}"]}, files(("pickle", True)), True),
         Row({"except": [f"sha256:{'0' * 64}"]}, files(("pickle", True), ("pickle", True)), False, "1.bin"),
         Row(allowed, {"files": None}, False, "cannot be evaluated"),

@@ -15,6 +15,7 @@ from registry.http.context import EXTENSION
 from registry.services import audit, leases
 from registry.services.catalog import browsing
 from registry.services.integrity import file_formats
+from registry.services.requests import waiting
 from tests.support import file_contents
 from tests.support.api import Api
 from tests.support.databases import Database
@@ -85,6 +86,35 @@ def test_production_takes_no_file_that_can_execute_code(app: Flask, api: Api, re
     assert formats(api, 5)["weights.bin"] == ("unknown", "unknown")
     assert formats(api, 6) == {"config.json": ("json", "no"), "model.pkl": ("safetensors", "no")}
     assert problems(app) == []
+
+
+def test_protected_aliases_and_requests_read_what_no_worker_has(
+    app: Flask, api: Api, registry: RegistryBuilder
+) -> None:
+    registry.create_model()
+    for number in range(3):
+        registry.model("fraud").version(files=[registry.file(f"model card {number}".encode(), "model.bin")])
+    guarding = POLICY + "protected_aliases: [champion, challenger]\n"
+    expect(200, api.put("/models/fraud/policy", {"document": guarding, "reason": "agreed"}))
+    shown = expect(200, api.get("/models/fraud/versions/1/gates?stage=production"))["evaluation"]["gates"][0]
+    assert "model.bin was not read yet (a worker reads it soon" in shown["reason"]
+    assert shown["remedy"].startswith("make the move, which reads them")
+    assert formats(api) == {"model.bin": (None, None)}
+
+    expect(201, api.put("/models/fraud/aliases/champion", {"version": 1}))
+    expect(200, api.put("/models/fraud/versions/2/stage", {"stage": "staging", "reason": "better"}))
+    wanted = {"model": "fraud", "reason": "better", "apply_when_ready": True}
+    stage, alias = (
+        expect(201, api.post("/requests", {**wanted, **more}))
+        for more in ({"version": 2, "target": "production"}, {"version": 3, "target": "@challenger"})
+    )
+    with app.app_context():
+        while waiting.apply_next(store=app.extensions[EXTENSION].store, protected=()):
+            pass
+
+    for request in (stage, alias):
+        assert expect(200, api.get(f"/requests/{request['id']}"))["state"] == "applied"
+    assert [formats(api, number + 1)["model.bin"][0] for number in range(3)] == ["text"] * 3
 
 
 def test_a_worker_recognises_each_content_once(app: Flask, api: Api, registry: RegistryBuilder) -> None:

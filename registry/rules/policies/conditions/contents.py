@@ -55,25 +55,29 @@ class FileFormatsRule(Rule):
         if not wrong:
             return RuleFinding(True, f"all {len(facts.files or ())} files are allowed", source=source)
         formats = f" as {' or '.join(self.allowed)}" if self.allowed is not None else ""
+        remedy = f"save the model{formats} and register it again, or except a reviewed file by its digest in the policy"
+        if all(one.format is None for one, _ in wrong):
+            remedy = "make the move, which reads them, or wait until a worker has read them"
         return RuleFinding(
             False,
             listed([f"{one.path} {why}" for one, why in wrong], "; "),
             [{"path": one.path, "sha256": one.sha256, "format": one.format} for one, _ in wrong[:_MOST]],
             source,
-            f"save the model{formats} and register it again, or except a reviewed file by its digest in the policy",
+            remedy,
         )
 
     def _problem(self, file: FormatFact) -> str | None:
         if f"sha256:{file.sha256.removeprefix('sha256:')}" in self.excepted:
             return None
         detail = f" ({file.detail})" if file.detail else ""
-        name = file.format or "of no known format"
+        if file.format is None:
+            return f"was not read yet{detail}"
         if file.executes_code:
-            return f"is {name} and can execute code when it is loaded{detail}"
-        if file.format is None or (self.allowed is not None and file.format not in self.allowed):
-            return f"is {name}, which is not allowed{detail}"
+            return f"is {file.format} and can execute code when it is loaded{detail}"
+        if self.allowed is not None and file.format not in self.allowed:
+            return f"is {file.format}, which is not allowed{detail}"
         if file.executes_code is None:
-            return f"is {name}; what it executes when it is loaded is not decided{detail}"
+            return f"is {file.format}; what it executes when it is loaded is not decided{detail}"
         return None
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
