@@ -92,6 +92,7 @@ TRIED: list[tuple[str, str, str, Any]] = [
 # What needs more than a request is brought about by these tests.
 ELSEWHERE = {
     ("register_version", "facts_differ"): "api/test_repeated_registrations.py",
+    ("report_check", "not_ready"): "services/imports/test_unknown_manifests.py",
     ("open_request", "already_exists"): "api/test_requests.py",
     ("apply_request", "gates_unmet"): "api/test_requests.py",
     ("register_version", "gates_unmet"): "api/test_ways_past_policies.py",

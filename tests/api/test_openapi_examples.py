@@ -20,7 +20,7 @@ from tests.support.sealing import seal_all
 # What no two servers have alike; of these the kind is compared.
 OWN = re.compile(
     r"(_at|_on|_by|_entry|_hash|_cursor|_change|[.](at|since|until|id|entry|request_id|credential|issuer|actor|token|url"
-    r"|body|aggregate|seq|author|position|actor[.]name|chains[.](chain|head|published)|entries|files))$"
+    r"|body|aggregate|seq|author|reporter|position|actor[.]name|chains[.](chain|head|published)|entries|files))$"
 )
 MAIN = {"create_model", "announce_upload", "complete_upload", "register_version", "measure_version", "set_alias",
         "change_stage", "roll_back", "get_stage_holder", "search_versions", "search_versions_by_body", "list_audit",
@@ -87,6 +87,7 @@ def story(api: Api, app: Flask, registry: RegistryBuilder, as_role: Callable[[st
     tell("get_reproducibility")
     tell("measure_version")
     tell("note_version")
+    tell("report_check")
     tell("add_lineage")
     tell("add_data_lineage")
     tell("add_event")

@@ -81,7 +81,8 @@ def test_a_request_is_approved_by_another_person_and_applied_by_the_move(
         "open", "promoter", [False, True],
     )  # fmt: skip
     again = promoter.post("/requests", {"model": "fraud", "version": 1, "target": "production", **WHY})
-    assert request["id"] in expect(409, again)["detail"]
+    refused = expect(409, again)
+    assert (refused["code"], request["id"] in refused["detail"]) == ("already_exists", True)
     unmet = expect(409, move(promoter))
     assert (unmet["code"], [gate["passed"] for gate in unmet["gates"]]) == ("gates_unmet", [False, True])
 

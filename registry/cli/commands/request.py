@@ -78,7 +78,7 @@ def list_(session: Session, state: Any, model: str | None, for_me: bool, limit: 
       registry request list --for-me
     """
     found = session.registry.requests.list(state=state, model=model, for_me=for_me or None)
-    session.list(found, COLUMNS, _request_row, empty="There are no such requests.", limit=limit)
+    session.list(found, COLUMNS, _request_row, empty="no such requests", limit=limit)
 
 
 @request.command()

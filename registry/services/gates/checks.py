@@ -116,7 +116,7 @@ def report(
         _require_reporter(unit.session, current, name, actor)
         event = audit.begin(locked_model)
         unit.remember(entry=event.uid)
-        _require_room(unit.session, version)
+        _require_fewer_reports(unit.session, version)
         roles = sorted(actor.roles)
         row = {
             "version_id": version.id,
@@ -168,7 +168,7 @@ def _require_reporter(session: Session, current: Query, name: str, actor: Actor)
         raise Forbidden(detail, permission=Permission.CHECK_REPORT)
 
 
-def _require_room(session: Session, version: Version) -> None:
+def _require_fewer_reports(session: Session, version: Version) -> None:
     query = Query(_COUNT, version=version.id)
     writing(session).ask(query)
     if query.rows[0].reports >= sizes.CHECKS:

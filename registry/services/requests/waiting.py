@@ -38,7 +38,7 @@ NO_TOKEN = "the token that opened the request is not valid any more; apply the r
 
 def apply_next(*, store: Store, protected: Collection[str]) -> bool:
     """Try to apply one request that is due; false when none is. Any number of workers may do this at once."""
-    row = _take()
+    row = _claim_due()
     if row is None:
         return False
     if showing.show(row.id).state not in OPEN:
@@ -58,7 +58,7 @@ def apply_next(*, store: Store, protected: Collection[str]) -> bool:
     return True
 
 
-def _take() -> Request | None:
+def _claim_due() -> Request | None:
     """Take the request that is due longest, and postpone it, so that it is tried again if this worker dies."""
     with reading() as session:
         if session.scalars(_due().limit(1)).first() is None:

@@ -67,6 +67,8 @@ def test_a_version_whose_files_are_elsewhere_is_read_moved_and_verified(importer
 
     assert (native["state"], native["manifest_digest"], alias["manifest_digest"]) == ("unverified", None, None)
     assert [tag["key"] for tag in mlflow_api.get(1).get("tags", [])] == []
+    check = {"name": "bias-audit", "status": "passed"}
+    assert expect(409, importer.api.post("/models/fraud/versions/1/checks", check))["code"] == "not_ready"
     entries = expect(200, importer.api.get("/models/fraud/history"))["items"]
     assert [entry["digests"]["manifest"] for entry in entries if "manifest" in entry["digests"]] == [""]
     assert problems(importer) == []
