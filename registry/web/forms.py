@@ -65,12 +65,14 @@ def sent(req: Request) -> MultiDict[str, str]:
 def load(schema: type[Schema], values: MultiDict[str, str]) -> dict[str, Any]:
     """Return the values as *schema* loads them. Raises Invalid, with the error of each field.
 
-    A field of a list takes all values of its name, each other one the last. Lines end as in a text file.
+    Fields are read by the names that the page sends, their ``data_key``. A field of a list takes all values of its
+    name, each other one the last. Lines end as in a text file.
     """
     instance = schema()
+    named = {field.data_key or name: field for name, field in instance.fields.items()}
     document = {
         name: values.getlist(name) if isinstance(field, fields.List) else _field_text(values, name)
-        for name, field in instance.fields.items()
+        for name, field in named.items()
         if name in values
     }
     try:

@@ -147,12 +147,14 @@ def test_the_best_versions_by_a_metric_on_a_dataset_are_listed(site: RegistryBui
 
     whole, sliced = best(on="test.csv"), best(on=DIGEST, slice=" country=DE", direction="min")
     staging = best(on=DIGEST, filter="stage = 'staging'")
+    explored = browse(visitor, at("/models/fraud/metrics", key="auc", dataset=DIGEST, slice="country=DE"))
 
     assert rows(whole) == ["fraud v2", "fraud v3", "fraud v1"]
     assert "auc, the highest value first" in whole.text
     assert "fraud v2 0.95" in whole.text
     assert rows(sliced) == ["fraud v2", "fraud v1", "fraud v3"]
     assert "auc on country=DE, the lowest value first" in sliced.text
+    assert "slice country=DE" in explored.text
     assert rows(staging) == ["fraud v2", "fraud v1"]
     assert staging.one("input", name="on", type="hidden").get("value") == DIGEST
     for field, wrong in (("on", best(422)), ("slice", best(422, on=DIGEST, slice="DE")),
