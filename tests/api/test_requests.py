@@ -88,6 +88,8 @@ def test_a_request_is_approved_by_another_person_and_applied_by_the_move(
 
     for mine, waits in ((approver, [request["id"]]), (promoter, []), (api, [])):
         assert [one["id"] for one in expect(200, mine.get("/requests?for=me"))["items"]] == waits
+    for mine, own in ((promoter, [request["id"]]), (approver, [])):
+        assert [one["id"] for one in expect(200, mine.get("/requests?mine=true"))["items"]] == own
     for client, status in ((promoter, 403), (api, 403), (person(app, "approver", "approver"), 200)):
         act(client, request, "approve", status, comment="looked at it")
     act(approver, request, "comment", comment="go")

@@ -38,6 +38,9 @@ def test_a_move_is_asked_for_approved_by_another_person_and_applied(
 
     assert f"{VERSION}/request?target=production" in dialog.links
     assert f"{VERSION}/request?target=production" not in browse(reader, f"{VERSION}/gates").links
+    assert address in browse(promoter, "/requests?for=mine").links
+    assert address not in browse(approver, "/requests?for=mine").links
+    assert address not in browse(approver, "/requests?for=mine").links
     assert "To approve, you need the role approver." in own.text
     assert f"{address}/approve" not in own.links
     assert "Wait for your approval" in home.text

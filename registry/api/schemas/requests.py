@@ -88,6 +88,12 @@ class RequestsQuery(PageQuery):
     approver = fields.String(
         validate=Choice(["me"]), data_key="for", metadata=about("`me`: open ones that wait for your approval.")
     )
+    mine = fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        load_default=False,
+        metadata=about("`true`: only those that your account opened."),
+    )
     model = fields.String(metadata=about("Only requests for this model."))
 
     @post_load

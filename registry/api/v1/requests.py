@@ -55,8 +55,9 @@ def open_request(body: Proposal) -> RequestRecord:
 @replicable
 def list_requests(query: dict[str, Any]) -> dict[str, Any]:
     """List requests for approval, newest first."""
-    is_mine = query.pop("approver", None) is not None
-    return paged(showing.list_(approver=current_actor() if is_mine else None, **query))
+    approver = current_actor() if query.pop("approver", None) else None
+    requester = current_actor() if query.pop("mine") else None
+    return paged(showing.list_(approver=approver, requester=requester, **query))
 
 
 @blueprint.route(ONE)

@@ -68,16 +68,17 @@ def open_(
 @click.option("--state", type=click.Choice(STATES), help="Only these; open has the approved ones, too.")
 @click.option("--model", type=MODEL, help="Only requests for this model.")
 @click.option("--for-me", is_flag=True, help="Only those that wait for your approval.")
+@click.option("--mine", is_flag=True, help="Only those that you opened.")
 @limit(20)
 @connected
-def list_(session: Session, state: Any, model: str | None, for_me: bool, limit: int) -> None:
+def list_(session: Session, state: Any, model: str | None, *, for_me: bool, mine: bool, limit: int) -> None:
     """List requests, newest first.
 
     \b
     Example:
       registry request list --for-me
     """
-    found = session.registry.requests.list(state=state, model=model, for_me=for_me or None)
+    found = session.registry.requests.list(state=state, model=model, for_me=for_me or None, mine=mine or None)
     session.list(found, COLUMNS, _request_row, empty="no such requests", limit=limit)
 
 

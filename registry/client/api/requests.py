@@ -40,10 +40,18 @@ class Requests:
         return self._transport.one(RequestView, "POST", path("requests"), body=body, key=idempotency_key)
 
     def list(
-        self, *, state: RequestState | None = None, model: str | None = None, for_me: bool | None = None
+        self,
+        *,
+        state: RequestState | None = None,
+        model: str | None = None,
+        for_me: bool | None = None,
+        mine: bool | None = None,
     ) -> Iterator[RequestView]:
-        """Yield requests, newest first; with *for_me* the open ones that wait for the approval of this account."""
-        query = given(state=state, model=model) | ({"for": "me"} if for_me else {})
+        """Yield requests, newest first; with *for_me* the open ones that wait for the approval of this account.
+
+        With *mine*, only those that this account opened.
+        """
+        query = given(state=state, model=model, mine=mine) | ({"for": "me"} if for_me else {})
         return self._transport.pages(RequestView, path("requests"), query=query)
 
     def get(self, request: str) -> RequestView:

@@ -47,10 +47,13 @@ def list_(
     state: RequestState | None = None,
     model: str | None = None,
     approver: Actor | None = None,
+    requester: Actor | None = None,
     after: tuple[Any, ...] | None = None,
     limit: int,
 ) -> Page[RequestRecord]:
     """Return requests, newest first; with *approver* the open ones that this actor may approve now, and has not.
+
+    With *requester* only those that this actor opened.
 
     Requests in the state ``open`` include those whose approvals are complete. A page can have fewer items than *limit*
     though the list goes on.
@@ -60,6 +63,8 @@ def list_(
         if Permission.REQUEST_APPROVE not in approver.permissions:
             return Page([], None)
         state, statement = RequestState.OPEN, statement.where(*_not_excluded(approver))
+    if requester is not None:
+        statement = statement.where(Request.requested_by == requester.id)
     if state is not None:
         statement = statement.where(_has_state(state))
     if model is not None:

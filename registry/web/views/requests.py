@@ -47,7 +47,7 @@ class RequestsWebQuery(forms.WebQuery):
     state = fields.String(
         load_default=RequestState.OPEN.value, validate=validate.OneOf(["all", *(one.value for one in showing.LISTED)])
     )
-    mine = fields.String(load_default="", data_key="for")
+    whose = fields.String(load_default="", data_key="for")
     model = Text(load_default=None, most=MODEL_NAME_LENGTH)
     cursor = fields.String(load_default=None)
 
@@ -88,12 +88,17 @@ class RequestsPage(WebPage):
     badges = request_words.BADGES
 
     def __init__(self, query: Mapping[str, Any]) -> None:
-        self.state, self.is_mine = query["state"], query["mine"] == "me" and may(Permission.REQUEST_APPROVE)
-        self.model, self.cursor = query["model"], query["cursor"]
-        state = None if self.state == "all" or self.is_mine else self.state
+        whose = query["whose"]
+        self.awaits_caller = whose == "me" and may(Permission.REQUEST_APPROVE)
+        self.is_own = whose == "mine"
+        self.whose = whose if self.awaits_caller or self.is_own else None
+        self.state, self.model, self.cursor = query["state"], query["model"], query["cursor"]
+        state = None if self.state == "all" or self.whose else self.state
         self.named = RequestState(state) if state else None
-        self.api = api_path("requests", **{"state": state, "for": "me" if self.is_mine else None, "model": self.model})
-        options = ["--for-me"] if self.is_mine else [*(["--state", state] if state else [])]
+        narrowed, options = {"state": state}, ["--state", state] if state else []
+        if self.whose:
+            narrowed, options = ({"mine": "true"}, ["--mine"]) if self.is_own else ({"for": "me"}, ["--for-me"])
+        self.api = api_path("requests", **narrowed, model=self.model)
         self.command = command(
             "registry", "request", "list", *options, *(["--model", self.model] if self.model else [])
         )
@@ -103,7 +108,8 @@ class RequestsPage(WebPage):
         return showing.list_(
             state=self.named,
             model=self.model,
-            approver=current_actor() if self.is_mine else None,
+            approver=current_actor() if self.awaits_caller else None,
+            requester=current_actor() if self.is_own else None,
             after=cursors.position(self.cursor),
             limit=ROWS,
         )
@@ -112,7 +118,7 @@ class RequestsPage(WebPage):
     def following(self) -> str | None:
         """Return the address of the next page."""
         cursor = cursors.of(self.requests.next_after)
-        query = {"state": self.state, "for": "me" if self.is_mine else None, "model": self.model, "cursor": cursor}
+        query = {"state": self.state, "for": self.whose, "model": self.model, "cursor": cursor}
         return cursor and url_for("requests", **query)
 
 
