@@ -16,7 +16,8 @@ class Blob(Base):
 
     ``etag`` is the object's ETag at verification. ``damage`` is the latest fault (missing, corrupt, or suspect until
     the scrubber has read it); ``unreferenced_since`` is when the collector first found that no version needs the blob.
-    ``seal`` covers size, key and ETag (``audit.row_seals``).
+    ``seal`` covers size, key and ETag (``audit.row_seals``). ``recognizer`` is the version of the rules by which
+    workers recognised its format, 0 before: it only says which blobs they have to read.
     """
 
     __tablename__ = "blobs"
@@ -25,6 +26,7 @@ class Blob(Base):
         Index("ix_blobs_unreferenced_since", "unreferenced_since"),
         Index("ix_blobs_damage", "damage", sqlite_where=text("damage IS NOT NULL"),
               postgresql_where=text("damage IS NOT NULL")),
+        Index("ix_blobs_recognizer", "recognizer"),
     )  # fmt: skip
 
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -36,6 +38,7 @@ class Blob(Base):
     checked_at: Mapped[datetime | None]
     damage: Mapped[str | None] = mapped_column(String(16))
     unreferenced_since: Mapped[datetime | None]
+    recognizer: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class BlobFormat(Base):

@@ -182,16 +182,12 @@ def _recognise(content: _Content, store: Store, *, until: float | None = None) -
     return file_formats.recognise(_StoredContent(store, content, until))
 
 
-def _is_lacking() -> Any:
-    return or_(BlobFormat.sha256.is_(None), BlobFormat.recognizer < file_formats.VERSION, BlobFormat.format.is_(None))
-
-
 def _take_content() -> _Content | str | None:
     """Count an attempt at a blob and return it; the digest alone of one that had all its attempts."""
     lacking = (
         select(Blob.sha256, Blob.size, Blob.key, Blob.etag)
         .outerjoin(BlobFormat, BlobFormat.sha256 == Blob.sha256)
-        .where(_is_lacking())
+        .where(Blob.recognizer < file_formats.VERSION)
         .limit(1)
     )
     with reading() as session:  # without locks: mostly there is nothing to do
@@ -229,13 +225,15 @@ def _keep(sha256: str, recognition: Recognition) -> None:
     """Record the format of a blob that is still there, unless later rules have recognised it."""
     with transaction() as session:
         row = _locked(session, sha256)
-        if session.get(Blob, sha256) is None or (row is not None and row.recognizer > file_formats.VERSION):
+        blob = session.get(Blob, sha256)
+        if blob is None or (row is not None and row.recognizer > file_formats.VERSION):
             return
         moment = leases.now(session)
         if row is None:
             row = BlobFormat(sha256=sha256, attempts=0)
             session.add(row)
-        row.recognizer, row.attempted_at = file_formats.VERSION, moment
+        blob.recognizer = row.recognizer = file_formats.VERSION
+        row.attempted_at = moment
         row.format, row.executes_code = recognition.format, recognition.executes_code.value
         row.detail = recognition.detail
         row.seal = row_seals.of_format(sha256, row.recognizer, row.format, row.executes_code, row.detail)

@@ -37,6 +37,7 @@ UNREAD: Mapping[str, Mapping[str, str] | str] = {
         "verified_at": _DATED,
         "checked_at": "says only when the scrubber reads it next",
         "unreferenced_since": "says only from when on the collector looks whether anything needs it",
+        "recognizer": "says only whether workers read it; formats have a column of that name which is sealed",
     },
     "blob_formats": dict.fromkeys(("attempts", "attempted_at"), _LEASE),
     "uploads": {
