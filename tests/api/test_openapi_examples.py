@@ -20,7 +20,7 @@ from tests.support.sealing import seal_all
 # What no two servers have alike; of these the kind is compared.
 OWN = re.compile(
     r"(_at|_on|_by|_entry|_hash|_cursor|_change|[.](at|since|until|id|entry|request_id|credential|issuer|actor|token|url"
-    r"|body|aggregate|seq|author|reporter|position|actor[.]name|chains[.](chain|head|published)|entries|files))$"
+    r"|body|aggregate|seq|author|reporter|requester|position|actor[.]name|chains[.](chain|head|published)|entries|files))$"
 )
 MAIN = {"create_model", "announce_upload", "complete_upload", "register_version", "measure_version", "set_alias",
         "change_stage", "roll_back", "get_stage_holder", "search_versions", "search_versions_by_body", "list_audit",
@@ -84,6 +84,7 @@ def story(api: Api, app: Flask, registry: RegistryBuilder, as_role: Callable[[st
     registry.send(announced["target"], examples.CONTENT)
     tell("complete_upload", upload=announced["id"])
     tell("register_version")
+    _guard(tell, as_role("approver"))
     tell("get_reproducibility")
     tell("measure_version")
     tell("note_version")
@@ -104,10 +105,6 @@ def story(api: Api, app: Flask, registry: RegistryBuilder, as_role: Callable[[st
     tell("search_versions_by_body")
     tell("complete_filter")
     tell("list_impact")
-    placed = tell("place_hold")["hold"]["id"]
-    tell("get_hold", hold=placed)
-    tell("list_held_versions", hold=placed)
-    tell("release_hold", hold=placed)
     tell("export_lineage")
     seal_all(app, signer=None)
     tell("list_model_history", limit=1)
@@ -115,6 +112,10 @@ def story(api: Api, app: Flask, registry: RegistryBuilder, as_role: Callable[[st
     (newest,) = tell("list_audit", limit=1)["items"]
     tell("get_audit_entry", entry=newest["id"])
     tell("verify_model_history")
+    placed = tell("place_hold")["hold"]["id"]
+    tell("get_hold", hold=placed)
+    tell("list_held_versions", hold=placed)
+    tell("release_hold", hold=placed)
     tell("roll_back")
     tell("list_attention")
     tell("edit_version")
@@ -126,6 +127,21 @@ def story(api: Api, app: Flask, registry: RegistryBuilder, as_role: Callable[[st
     tell("acknowledge_break_glass")
     tell("get_me", api=Api(api.client, issued["token"]))
     return tell
+
+
+def _guard(tell: Story, approver: Api) -> None:
+    """Send the examples of policies and requests, and end both."""
+    tell("set_policy")
+    tell("get_policy")
+    tell("test_policy")
+    tell("get_gates")
+    tell("remove_policy", reason="a test")
+    tell("set_default_policy")
+    tell("remove_default_policy", reason="a test")
+    opened = tell("open_request")["id"]
+    tell("get_request", request=opened)
+    tell("approve_request", request=opened, api=approver)
+    expect(200, tell.api.post(f"/requests/{opened}/withdraw", {}))
 
 
 def shape(value: Any, name: str = "") -> Any:
