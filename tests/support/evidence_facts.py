@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from registry.domain.evidence.acts import Act
 from registry.domain.evidence.facts import (
     AccountFact,
-    Act,
     AliasFact,
     EarlierName,
     EvidenceQuery,
@@ -22,9 +22,19 @@ from registry.domain.evidence.facts import (
     TenureFact,
     VersionFact,
 )
+from registry.domain.evidence.governance import (
+    BreakGlassFact,
+    CheckReportFact,
+    GateFact,
+    HoldFact,
+    PolicyFact,
+    RequestActFact,
+    RequestFact,
+)
 
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}\u202egnp.exe\x00"
 SHA = "sha256:" + "9f86d081884c7d65" * 4
+VERDICTS = [{"description": HOSTILE, "passed": passed, "reason": HOSTILE} for passed in (True, False)]
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,13 @@ class MemoryFacts:
     alias_facts: tuple[AliasFact, ...] = ()
     account_facts: tuple[AccountFact, ...] = ()
     role_facts: tuple[RoleFact, ...] = ()
+    policy_facts: tuple[PolicyFact, ...] = ()
+    gate_facts: tuple[GateFact, ...] = ()
+    check_facts: tuple[CheckReportFact, ...] = ()
+    request_facts: tuple[RequestFact, ...] = ()
+    request_act_facts: tuple[RequestActFact, ...] = ()
+    hold_facts: tuple[HoldFact, ...] = ()
+    break_glass_facts: tuple[BreakGlassFact, ...] = ()
 
     def models(self) -> Iterator[ModelFact]:
         return iter(self.model_facts)
@@ -73,6 +90,27 @@ class MemoryFacts:
 
     def roles(self) -> Iterator[RoleFact]:
         return iter(self.role_facts)
+
+    def policies(self) -> Iterator[PolicyFact]:
+        return iter(self.policy_facts)
+
+    def gates(self) -> Iterator[GateFact]:
+        return iter(self.gate_facts)
+
+    def checks(self) -> Iterator[CheckReportFact]:
+        return iter(self.check_facts)
+
+    def requests(self) -> Iterator[RequestFact]:
+        return iter(self.request_facts)
+
+    def request_acts(self) -> Iterator[RequestActFact]:
+        return iter(self.request_act_facts)
+
+    def holds(self) -> Iterator[HoldFact]:
+        return iter(self.hold_facts)
+
+    def break_glass(self) -> Iterator[BreakGlassFact]:
+        return iter(self.break_glass_facts)
 
 
 def act(position: int, action: str, *, name: str | None = "ana", reason: str | None = None, **more: object) -> Act:
@@ -254,5 +292,38 @@ def rich(text: str = "blocks card payments; not for loans") -> MemoryFacts:
             RoleFact("acc-ana", text, "tok-1", ("promoter", "writer"), "2026-11-01T00:00:00.000000Z",
                      "2027-11-01T00:00:00.000000Z", act(0, "token.created", name="root"), None, 12, promoted.at,
                      rolled_back.at),
+        ),
+        policy_facts=(
+            PolicyFact("m-1", text, 1, SHA, "2026-11-01T01:00:00.000000Z", None, act(1, "policy.set", reason=text),
+                       None, {"policy": 1, "description": text}, "digest"),
+        ),
+        gate_facts=(
+            GateFact("m-1", text, 1, "production", SHA, SHA, "r-1", promoted, VERDICTS, {"description": text},
+                     "digest"),
+        ),
+        check_facts=(
+            CheckReportFact("m-1", text, 1, "bias-audit", "passed", SHA, ("writer",), text, text,
+                            act(15, "version.checked"), ()),
+        ),
+        request_facts=(
+            RequestFact("r-1", "m-1", text, 1, "production", "applied", act(16, "request.opened", reason=text),
+                        act(19, "request.applied"), "2026-11-08T16:00:00.000000Z", False, "acc-ana", None, SHA, None,
+                        None, None, None, ()),
+        ),
+        request_act_facts=(
+            RequestActFact("r-1", "m-1", 1, "production", "approved", ("approver",), None, text,
+                           act(17, "request.approved", name="eve"), ()),
+            RequestActFact("r-1", "m-1", 1, "production", "approved", ("approver",),
+                           "the same account opened the request", None, act(18, "request.approved"), ("comment",)),
+        ),
+        hold_facts=(
+            HoldFact(None, None, None, "data", text, "2026-11-03T01:00:00.000000Z", None,
+                     act(49, "hold.placed", reason=text), None),
+            HoldFact("m-1", text, 2, "version", "", "2026-11-03T01:00:00.000000Z", "2026-11-03T03:00:00.000000Z",
+                     act(49, "hold.placed", name=None, redacted=True), act(51, "hold.released", reason=text)),
+        ),
+        break_glass_facts=(
+            BreakGlassFact("m-1", text, 2, "production", act(40, "version.promoted_by_break_glass", reason=text),
+                           act(41, "version.break_glass_acknowledged", name="eve")),
         ),
     )  # fmt: skip

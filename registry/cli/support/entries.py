@@ -18,6 +18,13 @@ DOWNLOAD_COLUMNS = ("hour", ("version", "way"), ("actor", "address"), "count", "
 NO_ENTRIES, NO_REFUSALS, NO_DOWNLOADS = "no entries match", "no refusals match", "no downloads match"
 _MOST_PARTS = 6
 _LONGEST = 40
+# By the first word of actions, shown of an entry in full only: what a request is bound to, roles, digests of verdicts.
+_DETAILS = {
+    "alias": {"gates"},
+    "request": {"apply_when_ready", "entry", "holder_entry", "policy_entry", "registrar_id", "registrar_issuer_id",
+                "roles", "token_id"},
+    "version": {"gates", "roles"},
+}  # fmt: skip
 _ID_PART = 8  # of an entry, as much as a column holds; --json has all of it
 
 
@@ -97,8 +104,12 @@ def _fields(entry: EntryView) -> Iterator[str]:
         redacted = entry["before"]
         yield f"{redacted.get('text')} of entry {str(redacted.get('entry'))[:_ID_PART]} redacted"
         return
+    if entry["action"] == "hold.released":
+        yield f"hold of entry {str(entry['before'].get('hold'))[:_ID_PART]} released"
+        return
     before, after, owner = entry["before"], entry["after"], entry["texts"].get("owner")
-    for key in sorted({*before, *after} - {"stage", "production"}):
+    left_out = {"stage", "production", *_DETAILS.get(entry["action"].partition(".")[0], ())}
+    for key in sorted({*before, *after} - left_out):
         if key == "owner" and owner:
             continue  # an account's id; its name is among the texts
         yield from _differences(key, before.get(key), after.get(key))
@@ -116,7 +127,8 @@ def _differences(key: str, before: Any, after: Any) -> Iterator[str]:
         signs += [f"-{_short(item)}" for item in before if item not in after]
         yield f"{key}: {' '.join(signs)}"
     elif before is None:
-        yield f"{key}={_short(after)}"
+        if after != "":
+            yield f"{key}={_short(after)}"
     else:
         yield f"{key}: {_short(before)} -> {_short(after) if after is not None else '-'}"
 

@@ -9,11 +9,10 @@ from typing import Any
 
 from registry.domain import fact_digests, lineage
 from registry.domain.evidence import holders
+from registry.domain.evidence.acts import Act, Basis
 from registry.domain.evidence.facts import (
     AccountFact,
-    Act,
     AliasFact,
-    Basis,
     EarlierName,
     EvidenceQuery,
     FileFact,
@@ -60,7 +59,7 @@ class DerivedFacts:
                 model=history.model,
                 name=log.name,
                 former_names=tuple(EarlierName(name, until) for name, _, until in log.former),
-                created=self._act(history.about[0, "created"]),
+                created=self.act(history.about[0, "created"]),
                 deleted=self._act_at(history, 0, "deleted", log.deleted_at),
                 lifecycle=log.lifecycle,
                 description=_known(log.description),
@@ -75,13 +74,13 @@ class DerivedFacts:
         for history in self.histories:
             rows = _FrozenRows(self.rows.frozen(history.model))
             for number in sorted(history.log.versions):
-                if log := self._chosen(history, number):
+                if log := self.chosen(history, number):
                     yield self._version(history, log, rows.of(number))
 
     def files(self) -> Iterator[FileFact]:
         for history in self.histories:
             for number, files in self.rows.files(history.model):
-                log = self._chosen(history, number)
+                log = self.chosen(history, number)
                 if log is None or log.manifest is None:
                     continue
                 basis = Basis.DIGEST if digest_of(files) == log.manifest else Basis.ROW
@@ -91,25 +90,25 @@ class DerivedFacts:
     def measurements(self) -> Iterator[MeasurementFact]:
         for history in self.histories:
             for number, metrics in self.rows.metrics(history.model):
-                if log := self._chosen(history, number):
+                if log := self.chosen(history, number):
                     yield from self._measurements(history, log, metrics)
 
     def notes(self) -> Iterator[NoteFact]:
         for history in self.histories:
             for number, text, written in history.noted:
-                if self._chosen(history, number):
-                    yield NoteFact(history.model, number, text, self._act(written), text is None)
+                if self.chosen(history, number):
+                    yield NoteFact(history.model, number, text, self.act(written), text is None)
 
     def lineage(self) -> Iterator[LineageFact]:
         for history in self.histories:
             for number, edges in self.rows.edges(history.model):
-                if log := self._chosen(history, number):
+                if log := self.chosen(history, number):
                     yield from _lineage(history.model, log, edges)
 
     def tenures(self) -> Iterator[TenureFact]:
         for history in self.histories:
             for tenure in history.log.tenures:
-                if self._overlaps(tenure):
+                if self.overlaps(tenure):
                     yield TenureFact(
                         model=history.model,
                         name=history.log.name,
@@ -119,14 +118,14 @@ class DerivedFacts:
                         until=tenure.ended_at,
                         started_kind=tenure.started_kind,
                         ended_kind=tenure.ended_kind,
-                        started=self._act(history.attested[tenure.started_entry]),
+                        started=self.act(history.attested[tenure.started_entry]),
                         ended=self._ended(history, tenure),
                     )
 
     def aliases(self) -> Iterator[AliasFact]:
         for history in self.histories:
             for alias in history.log.aliases:
-                if self._overlaps(alias):
+                if self.overlaps(alias):
                     yield AliasFact(
                         model=history.model,
                         name=history.log.name,
@@ -134,7 +133,7 @@ class DerivedFacts:
                         version=alias.number,
                         since=alias.started_at,
                         until=alias.ended_at,
-                        started=self._act(history.attested[alias.started_entry]),
+                        started=self.act(history.attested[alias.started_entry]),
                         ended=self._ended(history, alias),
                     )
 
@@ -157,8 +156,8 @@ class DerivedFacts:
                 roles=tuple(replayed.roles),
                 since=replayed.created_at,
                 until=until,
-                granted=self._act(granted),
-                revoked=self._act(self.holders.revoked[token]) if token in self.holders.revoked else None,
+                granted=self.act(granted),
+                revoked=self.act(self.holders.revoked[token]) if token in self.holders.revoked else None,
                 acts=sum(use.acts for use in uses),
                 first_act=min((use.first for use in uses), default=None),
                 last_act=max((use.last for use in uses), default=None),
@@ -171,7 +170,7 @@ class DerivedFacts:
     def _uses(self, token: str) -> list[Any]:
         return [history.uses[token] for history in self.histories if token in history.uses]
 
-    def _chosen(self, history: ModelHistory, number: int) -> ReplayedVersion | None:
+    def chosen(self, history: ModelHistory, number: int) -> ReplayedVersion | None:
         """Return a version that the query asks for: of that number, and registered or in a period in its span."""
         log = history.log.versions.get(number)
         if log is None or self.query.version not in {None, number}:
@@ -181,10 +180,11 @@ class DerivedFacts:
             return log
         if history.model not in self._used:
             periods: list[ReplayedTenure | Alias] = [*history.log.tenures, *history.log.aliases]
-            self._used[history.model] = {one.number for one in periods if self._overlaps(one)}
+            self._used[history.model] = {one.number for one in periods if self.overlaps(one)}
         return log if number in self._used[history.model] else None
 
-    def _overlaps(self, period: ReplayedTenure | Alias) -> bool:
+    def overlaps(self, period: ReplayedTenure | Alias) -> bool:
+        """Return whether a period is of a version and in the span that the query asks for."""
         if self.query.version not in {None, period.number}:
             return False
         return self.query.since is None or period.ended_at is None or period.ended_at > self.query.since
@@ -196,7 +196,7 @@ class DerivedFacts:
             model=history.model,
             name=history.log.name,
             version=log.number,
-            registered=self._act(history.about[log.number, "registered"]),
+            registered=self.act(history.about[log.number, "registered"]),
             verified=self._act_of(history, log.number, "verified"),
             deleted=self._act_at(history, log.number, "deleted", log.deleted_at),
             purged=self._act_at(history, log.number, "purged", log.purged_at),
@@ -228,7 +228,7 @@ class DerivedFacts:
                 continue  # recorded after the entries of this archive
             basis = Basis.DIGEST if _is_recorded(rows, log.metrics.get(at, UNKNOWN)) else Basis.ROW
             entry = history.measured.get((log.number, at))
-            act = None if entry is None else self._act(entry)
+            act = None if entry is None else self.act(entry)
             for row in rows:
                 yield MeasurementFact(
                     model=history.model,
@@ -246,18 +246,19 @@ class DerivedFacts:
                 )
 
     def _ended(self, history: ModelHistory, period: ReplayedTenure | Alias) -> Act | None:
-        return None if period.ended_entry is None else self._act(history.attested[period.ended_entry])
+        return None if period.ended_entry is None else self.act(history.attested[period.ended_entry])
 
     def _act_of(self, history: ModelHistory, number: int, fact: str) -> Act | None:
         attestation = history.about.get((number, fact))
-        return None if attestation is None else self._act(attestation)
+        return None if attestation is None else self.act(attestation)
 
     def _act_at(self, history: ModelHistory, number: int, fact: str, at: str | None) -> Act | None:
         """Return the act of this time; None where there is none, or where it was taken back."""
         act = self._act_of(history, number, fact)
         return act if act is not None and act.at == at else None
 
-    def _act(self, attestation: Attestation) -> Act:
+    def act(self, attestation: Attestation) -> Act:
+        """Return the act that an entry attests."""
         actor = attestation.actor
         token = actor["cred"] or None
         return Act(

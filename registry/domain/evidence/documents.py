@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from registry.domain.evidence.facts import Act, document
+from registry.domain.evidence.acts import Act
+from registry.domain.evidence.facts import document
 from registry.rules.csv_cells import cell
 
 _ACT = ("at", "by", "account", "roles", "reason", "entry")

@@ -12,27 +12,16 @@ import types
 import typing
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from enum import StrEnum
 from typing import Any, Protocol, TypeVar, cast
 
+from registry.domain.evidence.acts import Act
+from registry.domain.evidence.governance import GOVERNANCE, GovernanceFacts
 from registry.rules.dataclass_fields import field_names
 
 Kind = TypeVar("Kind")
 
 
 OMITTED = types.MappingProxyType({"omitted": True})  # of a member that documents leave out at its default
-
-
-class Basis(StrEnum):
-    """What a fact rests on.
-
-    ``entries``: it follows from the entries in the archive. ``digest``: it is a row of the database, and an entry in
-    the archive has its digest. ``row``: it is a row of the database, and no entry covers it.
-    """
-
-    ENTRIES = "entries"
-    DIGEST = "digest"
-    ROW = "row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +43,6 @@ class SealedState:
     size: int
     root: str
     at: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """An entry of the audit log as the attestation of a fact: who did it, with which roles, when and why.
-
-    ``name`` is null where the account's name was erased. ``token`` and ``roles`` are null for what the registry did by
-    itself. ``issuer`` is the account that created the token, where that is another one. ``redacted`` states that the
-    reason was erased.
-    """
-
-    position: int
-    entry: str
-    at: str
-    action: str
-    account: str
-    name: str | None
-    kind: str
-    token: str | None
-    roles: tuple[str, ...] | None
-    issuer: str | None
-    reason: str | None
-    redacted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +239,7 @@ class RoleFact:
     last_act: str | None
 
 
-class EvidenceFacts(Protocol):
+class EvidenceFacts(GovernanceFacts, Protocol):
     """All facts of an archive. Each call begins to read again, and holds one fact at a time.
 
     Facts stand in the order of their models, which is that of creation; then of versions by number, of periods and
@@ -307,6 +273,7 @@ DOCUMENTS: Mapping[str, type] = {
     "aliases": AliasFact,
     "accounts": AccountFact,
     "roles": RoleFact,
+    **GOVERNANCE,
 }
 
 

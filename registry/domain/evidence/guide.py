@@ -38,10 +38,11 @@ What that proves
 
 What is stated, and what it rests on
   Each fact names what it rests on:
-  - entries: it follows from the entries here. Periods, versions, aliases, roles and reasons are of this kind, and a
-    program can derive them again. Facts without a member "basis" are all of this kind.
+  - entries: it follows from the entries here. Periods, versions, aliases, roles, reasons, checks, approvals and holds
+    are of this kind, and a program can derive them again. Facts without a member "basis" are all of this kind.
   - digest: a row of the database. An entry here has the SHA-256 of it: of the files of a version its manifest digest,
-    of params, metrics, lineage, and what registration fixes, the digests in "facts" of the entry.
+    of params, metrics, lineage, and what registration fixes, the digests in "facts" of the entry; of a policy, and of
+    the facts and verdicts of a move, the digests "policy" and "gates" of the entry.
   - row: a row of the database, for which the operator of the registry vouches alone.
   The times of the checkpoint and of the last entry of the log rest on the operator alone, too.
   The checkpoint does not cover the files other than entries.jsonl: where they differ from it, the entries decide.

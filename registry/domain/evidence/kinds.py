@@ -30,8 +30,18 @@ class FactKind(StrEnum):
     ACTOR = "actor"
     REDACTION = "redaction"
     LOG = "sealed log"
+    POLICY = "policy"
+    GATE = "gates of a move"
+    CHECK = "check"
+    REQUEST = "request"
+    APPROVAL = "approval"
+    HOLD = "hold"
+    BREAK_GLASS = "move past the gates"
 
 
 DATA = (FactKind.TRAINING_DATA, FactKind.EVALUATION_DATA, FactKind.OTHER_DATA)
 ORIGIN = (FactKind.PARENT, FactKind.BASE_MODEL, FactKind.RUN, FactKind.CODE)
 RECORDS = (FactKind.DECISION, FactKind.CHANGE, FactKind.REDACTION, FactKind.LOG)
+TESTS = (FactKind.CHECK, FactKind.GATE)
+FOUR_EYES = (FactKind.REQUEST, FactKind.APPROVAL)
+CONTROLS = (FactKind.POLICY, FactKind.GATE, *FOUR_EYES, FactKind.BREAK_GLASS)

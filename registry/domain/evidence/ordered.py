@@ -14,7 +14,8 @@ from typing import Any
 from registry.domain.evidence.facts import EvidenceQuery, SealedState, document
 from registry.domain.evidence.kinds import FactKind
 from registry.domain.evidence.profiles import Profile, ProfileClause
-from registry.domain.evidence.statements import AttestedBy, Statement, StatementsOfKind
+from registry.domain.evidence.statement import AttestedBy, Statement
+from registry.domain.evidence.statements import StatementsOfKind
 
 NOTICE = (
     "This is no legal advice. It orders recorded facts by the clauses of a text, and states no opinion on whether a "

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from registry.domain.evidence import governance
 from registry.domain.evidence.facts import (
     DOCUMENTS,
     AccountFact,
@@ -66,6 +67,27 @@ class RecordedFacts:
 
     def roles(self) -> Iterator[RoleFact]:
         return self._read(RoleFact)
+
+    def policies(self) -> Iterator[governance.PolicyFact]:
+        return self._read(governance.PolicyFact)
+
+    def gates(self) -> Iterator[governance.GateFact]:
+        return self._read(governance.GateFact)
+
+    def checks(self) -> Iterator[governance.CheckReportFact]:
+        return self._read(governance.CheckReportFact)
+
+    def requests(self) -> Iterator[governance.RequestFact]:
+        return self._read(governance.RequestFact)
+
+    def request_acts(self) -> Iterator[governance.RequestActFact]:
+        return self._read(governance.RequestActFact)
+
+    def holds(self) -> Iterator[governance.HoldFact]:
+        return self._read(governance.HoldFact)
+
+    def break_glass(self) -> Iterator[governance.BreakGlassFact]:
+        return self._read(governance.BreakGlassFact)
 
     def _read(self, kind: type[Kind]) -> Iterator[Kind]:
         for line in self.lines(_NAMES[kind]):

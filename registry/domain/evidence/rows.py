@@ -53,6 +53,20 @@ class EdgeRow:
     attributes: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """What the move of an entry was decided on, as JSON; None for what is no JSON."""
+
+    entry: str
+    facts: Any
+    verdicts: Any
+
+    @property
+    def content(self) -> Any:
+        """What an entry has the digest of."""
+        return {"facts": self.facts, "verdicts": self.verdicts}
+
+
 class EvidenceRows(Protocol):
     """The rows of one model after the other; of each, versions in the order of their numbers.
 
@@ -64,3 +78,9 @@ class EvidenceRows(Protocol):
     def metrics(self, model: str) -> Iterator[tuple[int, Iterator[MetricRow]]]: ...
     def edges(self, model: str) -> Iterator[tuple[int, list[EdgeRow]]]: ...
     def names(self, accounts: Sequence[str]) -> Mapping[str, str]: ...
+
+    def policies(self, digests: Sequence[str]) -> Mapping[str, Any]:
+        """Return the documents of policies by their digests."""
+
+    def evaluations(self, model: str, entries: Sequence[str]) -> Iterator[EvaluationRow]:
+        """Yield what the moves of *entries* were decided on, in this order; there may be none, and others."""

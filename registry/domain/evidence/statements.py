@@ -10,12 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry.domain import canonical_json
+from registry.domain.evidence.acts import Act, Basis
 from registry.domain.evidence.facts import (
     AccountFact,
-    Act,
     AliasFact,
-    Basis,
     EvidenceFacts,
     LineageFact,
     MeasurementFact,
@@ -25,14 +23,14 @@ from registry.domain.evidence.facts import (
     TenureFact,
     VersionFact,
 )
+from registry.domain.evidence.governance_statements import of_governance
 from registry.domain.evidence.kinds import FactKind
+from registry.domain.evidence.statement import Statement, attested_by, shown
 from registry.domain.lineage import DatasetRole, NodeKind
 from registry.domain.stages import Stage, TransitionKind
 
 MOST = 500
 """The statements that are kept of each kind; the others are counted, and are in the documents of the facts."""
-LONGEST = 500
-"""The characters that are kept of a value."""
 
 _DATA = {
     DatasetRole.TRAIN: FactKind.TRAINING_DATA,
@@ -47,35 +45,6 @@ _TARGETS = {
     NodeKind.VERSION: FactKind.PARENT,
     NodeKind.MODEL: FactKind.BASE_MODEL,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class AttestedBy:
-    """The entry that recorded a statement, and who did it; ``name`` is None where it was erased.
-
-    ``redacted`` states that the reason in the entry was erased.
-    """
-
-    entry: str
-    position: int
-    action: str
-    account: str
-    name: str | None
-    roles: tuple[str, ...]
-    at: str
-    redacted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A recorded fact. ``document`` names the facts that it is taken from, ``basis`` what those rest on."""
-
-    kind: FactKind
-    document: str
-    values: tuple[tuple[str, str], ...]
-    attested: AttestedBy | None
-    basis: str
-    version: int | None = None
 
 
 @dataclass(slots=True)
@@ -116,6 +85,7 @@ def _stated(facts: EvidenceFacts) -> Iterator[Statement]:
         yield _of_role(role)
     for account in facts.accounts():
         yield _of_account(account)
+    yield from of_governance(facts)
     yield _of_log(facts.sealed)
 
 
@@ -127,13 +97,13 @@ def _with_erased_reasons(statements: Iterable[Statement]) -> Iterator[Statement]
         attested = statement.attested
         if attested and attested.redacted and attested.entry not in seen:
             seen.add(attested.entry)
-            values = _shown({"erased reason of": attested.action})
+            values = shown({"erased reason of": attested.action})
             yield Statement(FactKind.REDACTION, statement.document, values, attested, "entries", statement.version)
 
 
 def _of_model(model: ModelFact) -> Iterator[Statement]:
     def state(kind: FactKind, values: Mapping[str, Any], act: Act | None = None) -> Statement:
-        return Statement(kind, "models", _shown(values), _attested(act), "entries")
+        return Statement(kind, "models", shown(values), attested_by(act), "entries")
 
     former = [name.name for name in model.former_names]
     yield state(
@@ -173,7 +143,7 @@ def _of_version(version: VersionFact) -> Iterator[Statement]:
     number, frozen_by = version.version, _frozen_by(version)
 
     def state(kind: FactKind, values: Mapping[str, Any], act: Act | None, basis: str = "entries") -> Statement:
-        return Statement(kind, "versions", _shown(values), _attested(act), basis, number)
+        return Statement(kind, "versions", shown(values), attested_by(act), basis, number)
 
     yield state(
         FactKind.VERSION,
@@ -209,8 +179,8 @@ def _of_edge(edge: LineageFact, frozen_by: Act | None) -> Statement:
     kind = _TARGETS[target] if target in _TARGETS else _DATA.get(DatasetRole(edge.role or "other"), FactKind.OTHER_DATA)
     recorded = {key: value for key, value in sorted(edge.attributes.items()) if key not in {"name", "digests"}}
     values = {edge.target: edge.name, "role": edge.role, "digests": list(edge.digests), **recorded}
-    attested = _attested(frozen_by) if edge.basis == Basis.DIGEST else None
-    return Statement(kind, "lineage", _shown(values), attested, edge.basis, edge.version)
+    attested = attested_by(frozen_by) if edge.basis == Basis.DIGEST else None
+    return Statement(kind, "lineage", shown(values), attested, edge.basis, edge.version)
 
 
 def _of_measurement(measured: MeasurementFact) -> Statement:
@@ -222,13 +192,13 @@ def _of_measurement(measured: MeasurementFact) -> Statement:
         "digest of the data": measured.dataset_digest,
         "slice of the data": measured.slice or None,
     }
-    attested = _attested(measured.act)
-    return Statement(FactKind.METRIC, "measurements", _shown(values), attested, measured.basis, measured.version)
+    attested = attested_by(measured.act)
+    return Statement(FactKind.METRIC, "measurements", shown(values), attested, measured.basis, measured.version)
 
 
 def _of_tenure(tenure: TenureFact) -> Iterator[Statement]:
     def state(kind: FactKind, values: Mapping[str, Any], act: Act) -> Statement:
-        return Statement(kind, "tenures", _shown(values), _attested(act), "entries", tenure.version)
+        return Statement(kind, "tenures", shown(values), attested_by(act), "entries", tenure.version)
 
     if tenure.stage == Stage.PRODUCTION:
         yield state(
@@ -251,7 +221,7 @@ def _of_alias(alias: AliasFact) -> Iterator[Statement]:
     for act, change in ((alias.started, "alias set"), (alias.ended, "alias moved or deleted")):
         if act:
             values = {change: alias.alias, "reason": act.reason}
-            yield Statement(FactKind.CHANGE, "aliases", _shown(values), _attested(act), "entries", alias.version)
+            yield Statement(FactKind.CHANGE, "aliases", shown(values), attested_by(act), "entries", alias.version)
 
 
 def _of_role(role: RoleFact) -> Statement:
@@ -262,39 +232,14 @@ def _of_role(role: RoleFact) -> Statement:
         "until": role.until,
         "entries": role.acts,
     }
-    return Statement(FactKind.ROLE, "roles", _shown(values), _attested(role.granted), "entries")
+    return Statement(FactKind.ROLE, "roles", shown(values), attested_by(role.granted), "entries")
 
 
 def _of_account(account: AccountFact) -> Statement:
     values = {"account": account.account, "name": account.name, "kind": account.kind}
-    return Statement(FactKind.ACTOR, "accounts", _shown(values), None, account.basis)
+    return Statement(FactKind.ACTOR, "accounts", shown(values), None, account.basis)
 
 
 def _of_log(sealed: SealedState) -> Statement:
     values = {"log": sealed.origin, "entries in the log": sealed.size, "root": sealed.root, "latest entry": sealed.at}
-    return Statement(FactKind.LOG, "checkpoint", _shown(values), None, "checkpoint")
-
-
-def _attested(act: Act | None) -> AttestedBy | None:
-    if act is None:
-        return None
-    return AttestedBy(act.entry, act.position, act.action, act.account, act.name, act.roles or (), act.at, act.redacted)
-
-
-def _shown(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Return the values that are there as texts, each cut to :data:`LONGEST` characters."""
-    return tuple((label, _cut(_as_text(value))) for label, value in values.items() if value not in (None, "", [], {}))
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ", ".join(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return canonical_json.dumps(value).decode() if isinstance(value, Mapping | list) else str(value)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
+    return Statement(FactKind.LOG, "checkpoint", shown(values), None, "checkpoint")

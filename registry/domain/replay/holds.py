@@ -14,7 +14,9 @@ def apply(holds: dict[str, ReplayedHold], entry: Entry) -> None:
     if entry.action == PLACED:
         hold = entry.after["hold"]
         number = entry.subject.get("version")
-        holds[entry.uid] = ReplayedHold(hold["kind"], hold["target"], number, entry.at, entry.uid)
+        holds[entry.uid] = ReplayedHold(
+            hold["kind"], hold["target"], number, entry.at, entry.uid, version=hold.get("version")
+        )
         return
     released = holds.get(entry.before["hold"])
     if released is None or released.released_at is not None or released.number != entry.subject.get("version"):

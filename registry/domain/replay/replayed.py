@@ -45,7 +45,10 @@ class Alias:
 
 @dataclass(slots=True)
 class ReplayedHold:
-    """A hold; ``number`` is that of the version that it is on, None for one on data or a model."""
+    """A hold; ``number`` is that of the version that it is on, None for one on data or a model.
+
+    ``version`` is the name that a version of this registry had then, which is the base model.
+    """
 
     kind: str
     target: str
@@ -54,6 +57,7 @@ class ReplayedHold:
     placed_entry: str
     released_at: str | None = None
     released_entry: str | None = None
+    version: str | None = None
 
 
 @dataclass(slots=True)

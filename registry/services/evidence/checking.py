@@ -16,9 +16,10 @@ from typing import Any
 
 from registry.domain import fact_digests
 from registry.domain.errors import RegistryError
-from registry.domain.evidence.facts import Basis, EvidenceQuery, SealedState, fact
+from registry.domain.evidence.acts import Basis
+from registry.domain.evidence.facts import EvidenceQuery, SealedState, fact
 from registry.domain.evidence.recorded import RecordedFacts
-from registry.domain.evidence.rows import EdgeRow, FrozenRow, MetricRow
+from registry.domain.evidence.rows import EdgeRow, EvaluationRow, FrozenRow, MetricRow
 from registry.domain.lineage import NodeKind
 from registry.domain.manifest import File
 from registry.domain.replay.chain import MALFORMED, Broken, EntryWalk
@@ -29,6 +30,7 @@ from registry.rules.audit_log.files import CHECKPOINT, ENTRIES, FileError, read_
 from registry.rules.audit_log.notes import encode64
 from registry.rules.audit_log.reports import Report
 from registry.rules.audit_log.verification import SealedEntry
+from registry.services.audit import AUTH
 from registry.services.evidence.members import MANIFEST, PACKAGE, Evidence, SealedRow, SignedState
 from registry.services.evidence.spool import Spool
 
@@ -127,6 +129,12 @@ def _left_out(evidence: Evidence, recorded: RecordedFacts) -> Iterator[str]:
         for name, is_expected in expected.items():
             if is_expected and (one.model, one.version) not in there[name]:
                 yield f"the {name} of version {one.version} were left out"
+    for policy in recorded.policies():
+        if policy.basis != Basis.DIGEST:
+            yield f"the document of the policy {policy.policy} was left out"
+    for gate in recorded.gates():
+        if gate.basis != Basis.DIGEST:
+            yield f"the facts and verdicts of the move of entry {gate.moved.entry} were left out"
 
 
 class ArchivedChains:
@@ -141,12 +149,12 @@ class ArchivedChains:
         return {name.removeprefix(MODEL) for name in aggregates if name.startswith(MODEL)}
 
     def entries(self, aggregate: str) -> Iterator[tuple[int, Entry]]:
-        """Yield the entries of a chain. Raises Broken where one of a model's chain was left out."""
+        """Yield the entries of a chain. Raises Broken where one was left out, unless it is about accounts."""
         walk = EntryWalk(aggregate)
         for row in self.merged([aggregate]):
             if row.entry is None:
                 continue
-            if aggregate.startswith(MODEL):
+            if aggregate != AUTH:
                 document = row.document
                 walk.follow(document["seq"], document["action"], document["prev"], leaf_hash(row.body))
             yield row.position, row.entry
@@ -213,6 +221,17 @@ class RecordedRows:
             for one in self._facts.accounts()
             if one.account in accounts and one.basis == Basis.ROW and one.name is not None
         }
+
+    def policies(self, digests: Sequence[str]) -> Mapping[str, Any]:
+        return {
+            one.policy: one.document
+            for one in self._facts.policies()
+            if one.policy is not None and one.policy in digests
+        }
+
+    def evaluations(self, model: str, entries: Sequence[str]) -> Iterator[EvaluationRow]:
+        gates = _of(model, self._facts.gates())
+        return (EvaluationRow(one.moved.entry, one.facts, one.verdicts) for one in gates)
 
 
 def _of(model: str, facts: Iterable[Any]) -> Iterator[Any]:

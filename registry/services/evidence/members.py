@@ -12,8 +12,10 @@ from typing import Any, Protocol
 from registry.domain.errors import Conflict, NotFound
 from registry.domain.evidence import documents, guide
 from registry.domain.evidence.derived import DerivedFacts
+from registry.domain.evidence.derived_governance import DerivedGovernance
 from registry.domain.evidence.facts import DOCUMENTS, EvidenceQuery, SealedState, document
-from registry.domain.evidence.history import ModelHistory, read_history
+from registry.domain.evidence.governance import GOVERNANCE
+from registry.domain.evidence.history import ModelHistory, RegistryHistory, read_history, read_registry_history
 from registry.domain.evidence.holders import read_holders
 from registry.domain.evidence.ordered import COLUMNS, as_json, as_rows, order
 from registry.domain.evidence.profiles import PROFILES
@@ -88,9 +90,11 @@ class Evidence:
         self._query, self._state, self._chains = query, state, chains
         try:
             self.histories = sorted(self._histories(models), key=lambda one: (one.log.created_at, one.model))
+            registry = read_registry_history(chains.entries(REGISTRY))
+            acting: list[ModelHistory | RegistryHistory] = [*self.histories, registry]
             self._holders = read_holders(
-                {account for history in self.histories for account in history.accounts},
-                {token for history in self.histories for token in history.uses},
+                {account for history in acting for account in history.accounts},
+                {token for history in acting for token in history.uses},
                 lambda: chains.entries(AUTH),
             )
         except Unreplayable as error:
@@ -101,12 +105,14 @@ class Evidence:
             raise NotFound(f"the model {query.model!r} had no version {query.version} at the end of the span")
         self._models = [f"model:{history.model}" for history in self.histories]
         self._derived = DerivedFacts(query, state.sealed, self.histories, self._holders, rows)
+        self._governance = DerivedGovernance(self._derived, registry)
         self._counts = dict.fromkeys(("entries", "redacted", "redacted_later"), 0)
 
     def members(self, spool: Spool) -> dict[str, Iterable[bytes]]:
         """Return the content of each file by its name. The last one, the manifest, has the digests of the others."""
         for name in DOCUMENTS:
-            spool.write(name, documents.json_lines(getattr(self._derived, name)()))
+            derived = self._governance if name in GOVERNANCE else self._derived
+            spool.write(name, documents.json_lines(getattr(derived, name)()))
         facts = RecordedFacts(self._query, self._state.sealed, spool.lines)
         members: dict[str, Iterable[bytes]] = {
             "README.txt": [guide.text(self._query, self._state.sealed)],

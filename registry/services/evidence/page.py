@@ -118,6 +118,34 @@ class _Limited:
     def accounts(self) -> _Rows:
         return _rows(self._facts.accounts())
 
+    @property
+    def policies(self) -> _Rows:
+        return _rows(self._facts.policies())
+
+    @property
+    def gates(self) -> _Rows:
+        return _rows(self._facts.gates())
+
+    @property
+    def checks(self) -> _Rows:
+        return _rows(self._facts.checks())
+
+    @property
+    def requests(self) -> _Rows:
+        return _rows(self._facts.requests())
+
+    @property
+    def request_acts(self) -> _Rows:
+        return _rows(self._facts.request_acts())
+
+    @property
+    def holds(self) -> _Rows:
+        return _rows(self._facts.holds())
+
+    @property
+    def break_glass(self) -> _Rows:
+        return _rows(self._facts.break_glass())
+
 
 def _rows(facts: Iterable[Any]) -> _Rows:
     rows = list(islice(facts, MOST_ROWS + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -12,8 +13,10 @@ from sqlalchemy.orm import Session, aliased
 from registry.db.base import Rows
 from registry.db.models import (
     Account,
+    GateEvaluation,
     LineageEdge,
     LineageNode,
+    StoredPolicy,
     Version,
     VersionFile,
     VersionMetric,
@@ -21,12 +24,13 @@ from registry.db.models import (
 )
 from registry.db.queries.lineage_edges import is_registered
 from registry.domain import clock, fact_digests
-from registry.domain.evidence.rows import EdgeRow, FrozenRow, MetricRow
+from registry.domain.evidence.rows import EdgeRow, EvaluationRow, FrozenRow, MetricRow
 from registry.domain.lineage import NodeKind
 from registry.domain.manifest import File
 from registry.services.audit.streams import Cursors
 
 VERSIONS = 50  # whose rows one statement reads: SQLite interrupts one that takes long
+EVALUATIONS = 10  # in memory together, each with up to 10,000 files
 _FROZEN = [getattr(Version, name) for name in fact_digests.FROZEN]
 
 
@@ -91,6 +95,20 @@ class StoredRows:
         named = select(Account.id, Account.name).where(Account.id.in_(accounts))
         return {row.id: row.name for row in self._session.execute(named)}
 
+    def policies(self, digests: Sequence[str]) -> Mapping[str, Any]:
+        stored = select(StoredPolicy.digest, StoredPolicy.document).where(StoredPolicy.digest.in_(digests))
+        return {row.digest: _read_json(row.document) for row in self._session.execute(stored)}
+
+    def evaluations(self, model: str, entries: Sequence[str]) -> Iterator[EvaluationRow]:
+        stored = select(GateEvaluation.entry_uid, GateEvaluation.facts, GateEvaluation.verdicts)
+        for first in range(0, len(entries), EVALUATIONS):
+            batch = entries[first : first + EVALUATIONS]
+            chosen = stored.where(GateEvaluation.model_id == model, GateEvaluation.entry_uid.in_(batch))
+            found = {row.entry_uid: row for row in self._session.execute(chosen)}
+            for entry in batch:
+                if row := found.get(entry):
+                    yield EvaluationRow(entry, _read_json(row.facts), _read_json(row.verdicts))
+
     def _by_version(self, model: str, statement: Rows, *order: Any) -> Iterator[tuple[int, Iterator[Any]]]:
         for ids in self._batches(model):
             with Cursors(self._session) as cursors:
@@ -104,3 +122,11 @@ class StoredRows:
         while rows := self._session.execute(versions.where(Version.number > last).limit(VERSIONS)).all():
             yield [row.id for row in rows]
             last = rows[-1].number
+
+
+def _read_json(text: str) -> Any:
+    """Return the JSON of a row; None for what is none: its digest is then another one."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

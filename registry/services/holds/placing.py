@@ -124,11 +124,13 @@ def _place_upstream(unit: UnitOfWork, target: HoldTarget, *, reason: str, actor:
     _require_room_for_hold(session, Hold.kind != HoldKind.VERSION, most=MOST_UPSTREAM)
     event = audit.begin(chain)
     hold = _insert(session, target.kind, version_id, text, event)
-    recorded = text if version_id is None else f"version {version_id}"
+    recorded = {"kind": target.kind.value, "target": text if version_id is None else f"version {version_id}"}
+    if version_id is not None:
+        recorded["version"] = f"{target.model}:{target.number}"
     draft = AuditEntryDraft(
         PLACED,
         {},
-        after={"hold": {"kind": target.kind.value, "target": recorded}},
+        after={"hold": recorded},
         texts=audit.texts(reason=reason),
     )
     audit.record(session, chain, event, draft, actor=actor)

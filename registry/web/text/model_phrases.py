@@ -111,11 +111,17 @@ def lineage_of(verb: str, preposition: str) -> Phrase:
 
 def checked(entry: EntryRecord) -> Parts:
     yield from (f"reported the check {entry.after['check']} of ", version_of(entry), f" as {entry.after['status']}")
+    yield _ending(entry, "summary")
 
 
 def noted(entry: EntryRecord) -> Parts:
-    text = " ".join(text_of(entry, "note").split())
-    yield from ("commented on ", version_of(entry), f": {textwrap.shorten(text, SHOWN_NOTE, placeholder=' …')}")
+    yield from ("commented on ", version_of(entry), _ending(entry, "note"))
+
+
+def _ending(entry: EntryRecord, name: str) -> str:
+    """Return a text for the end of a sentence; nothing where the entry has none."""
+    text = " ".join(text_of(entry, name, "(redacted)" if name in entry.redacted else "").split())
+    return f": {textwrap.shorten(text, SHOWN_NOTE, placeholder=' …')}" if text else ""
 
 
 def refreshed(entry: EntryRecord) -> Parts:
@@ -211,6 +217,11 @@ def requested(entry: EntryRecord) -> Parts:
     request = entry.after["request"][:8]
     what = version_of(entry) if entry.version is not None else "another policy"
     yield from (f"{REQUESTS[entry.action]} the request {request} for ", what)
+    if entry.version is None:
+        yield from (" ", *_guarded(entry))
+    elif target := entry.after.get("target"):
+        yield f" to move to {target}"
+    yield _ending(entry, "comment")
 
 
 def policy_set(entry: EntryRecord) -> Parts:

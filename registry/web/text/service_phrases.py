@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from registry.db.records import EntryRecord
+from registry.domain.holds import HoldKind
 from registry.web.text.phrase_parts import (
     Parts,
     Phrase,
@@ -44,7 +45,12 @@ def hold_placed(entry: EntryRecord) -> Parts:
     if entry.version is not None:
         yield from ("placed a hold on ", version_of(entry))
     else:
-        yield f"placed a hold on what is downstream of {entry.after['hold']['target']}"
+        hold = entry.after["hold"]
+        if hold["kind"] == HoldKind.DATA:
+            yield listed("placed a hold on the data ", [short_digest(one) for one in hold["target"].split()])
+        else:
+            yield f"placed a hold on the base model {hold.get('version') or hold['target']}"
+        yield " and every version downstream of it"
 
 
 def hold_released(entry: EntryRecord) -> Parts:

@@ -188,6 +188,16 @@ def test_history_says_what_changed(run_cli: CommandLine, network: responses.Requ
     assert told(run_cli, network, entry("token.created", number=None, **issued)) == "roles=writer, owner=ci"
     erased = {"entry": "523cd8ae-88df-48fc-9faf-b73e0aaaba31", "text": "description"}
     assert told(run_cli, network, entry("text.erased", before=erased)) == "description of entry 523cd8ae redacted"
+    bound = {"request": "0d0ce5ab", "target": "production", "registrar_id": "523cd8ae", "expires_at": AT,
+             "apply_when_ready": False, "token_id": "a"}  # fmt: skip
+    assert told(run_cli, network, entry("request.opened", after=bound)) == (
+        f"expires_at={AT}, request=0d0ce5ab, target=production"
+    )
+    placed = {"hold": {"kind": "version", "target": ""}}
+    assert told(run_cli, network, entry("hold.placed", after=placed)) == "kind=version"
+    assert told(run_cli, network, entry("hold.released", before={"hold": erased["entry"]})) == (
+        "hold of entry 523cd8ae released"
+    )
     since = entry("version.edited", texts={"tags": "{}"}, redacted=["description"])
     assert told(run_cli, network, since) == "description redacted"
 

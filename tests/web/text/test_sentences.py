@@ -207,11 +207,21 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("policy.set", {"after": {"policy": DIGEST}}, f"set the policy {short_digest(DIGEST)} of fraud"),
     ("policy.removed", {"before": {"policy": DIGEST}}, f"removed the policy {short_digest(DIGEST)} of fraud"),
+    (
+        "version.checked",
+        {"after": {"check": "bias-audit", "status": "failed"}, "texts": {"url": "https://ci", "summary": "over 65"}},
+        "reported the check bias-audit of fraud:12 as failed: over 65",
+    ),
     ("hold.placed", {"after": {"hold": {"kind": "version", "target": ""}}}, "placed a hold on fraud:12"),
     (
         "hold.placed",
         {"after": {"hold": {"kind": "data", "target": DIGEST}}, "version": None},
-        f"placed a hold on what is downstream of {DIGEST}",
+        f"placed a hold on the data {DIGEST[:19]} and every version downstream of it",
+    ),
+    (
+        "hold.placed",
+        {"after": {"hold": {"kind": "model", "target": "version 7", "version": "llama:2"}}, "version": None},
+        "placed a hold on the base model llama:2 and every version downstream of it",
     ),
     ("hold.released", {"before": {"hold": "5d4f2f0e-6f0b"}}, "released a hold on fraud:12"),
     (
@@ -223,6 +233,16 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         "request.approved",
         {"after": {"request": "0d0ce5ab-3a6c-4c8e-9d10-62a6a1f0b6c4"}},
         "approved the request 0d0ce5ab for fraud:12",
+    ),
+    (
+        "request.opened",
+        {"after": {"request": "0d0ce5ab-3a6c-4c8e-9d10-62a6a1f0b6c4", "target": "production"}},
+        "opened the request 0d0ce5ab for fraud:12 to move to production",
+    ),
+    (
+        "request.rejected",
+        {"after": {"request": "0d0ce5ab-3a6c"}, "texts": {"comment": "not yet"}, "model": None, "version": None},
+        "rejected the request 0d0ce5ab for another policy for models without their own: not yet",
     ),
     ("version.noted", {"texts": {"note": "worse\nabroad"}}, "commented on fraud:12: worse abroad"),
     ("version.noted", {"redacted": ["note"]}, "commented on fraud:12: (redacted)"),

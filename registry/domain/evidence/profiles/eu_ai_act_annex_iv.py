@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry.domain.evidence.kinds import DATA, ORIGIN, FactKind
+from registry.domain.evidence.kinds import CONTROLS, DATA, ORIGIN, TESTS, FactKind
 from registry.domain.evidence.profiles.clause import Profile, ProfileClause
 
 PROFILE = Profile(
@@ -83,7 +83,7 @@ PROFILE = Profile(
         ProfileClause(
             "2(g)",
             "Validation and testing: data, metrics, test logs and reports with date and responsible person",
-            (FactKind.METRIC, FactKind.EVALUATION_DATA),
+            (FactKind.METRIC, FactKind.EVALUATION_DATA, *TESTS, FactKind.APPROVAL),
             "Test reports that a responsible person signed; measures of robustness and of discriminatory impacts.",
         ),
         ProfileClause(
@@ -95,7 +95,7 @@ PROFILE = Profile(
         ProfileClause(
             "3",
             "Monitoring, functioning and control: capabilities, limitations, accuracy, risks, oversight, input data",
-            (FactKind.METRIC, FactKind.SIGNATURE, FactKind.PRODUCTION),
+            (FactKind.METRIC, FactKind.SIGNATURE, FactKind.PRODUCTION, FactKind.HOLD),
             "Limitations, accuracy for specific groups, foreseeable unintended outcomes, and oversight measures.",
         ),
         ProfileClause(
@@ -104,11 +104,16 @@ PROFILE = Profile(
             (FactKind.METRIC,),
             "Why these metrics are appropriate for the system.",
         ),
-        ProfileClause("5", "Risk management system (Article 9)", missing="Its description."),
+        ProfileClause(
+            "5",
+            "Risk management system (Article 9)",
+            (FactKind.POLICY, FactKind.HOLD),
+            "Its description. The facts show controls before release, and versions that were recalled.",
+        ),
         ProfileClause(
             "6",
             "Relevant changes that the provider made through the life cycle",
-            (FactKind.VERSION, FactKind.DECISION, FactKind.CHANGE, FactKind.REDACTION),
+            (FactKind.VERSION, FactKind.DECISION, FactKind.CHANGE, *CONTROLS, FactKind.HOLD, FactKind.REDACTION),
             "Changes outside of this model: in other components, in the product, in procedures.",
         ),
         ProfileClause(
@@ -120,7 +125,7 @@ PROFILE = Profile(
         ProfileClause(
             "9",
             "Evaluation of performance after placing on the market (Article 72), with the monitoring plan",
-            (FactKind.PRODUCTION, FactKind.METRIC),
+            (FactKind.PRODUCTION, FactKind.METRIC, FactKind.HOLD),
             "The post-market monitoring system and its plan. Metrics here are those that were recorded with a version.",
         ),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry.domain.evidence.kinds import DATA, ORIGIN, RECORDS, FactKind
+from registry.domain.evidence.kinds import CONTROLS, DATA, FOUR_EYES, ORIGIN, RECORDS, TESTS, FactKind
 from registry.domain.evidence.profiles.clause import Profile, ProfileClause
 
 PROFILE = Profile(
@@ -21,10 +21,15 @@ PROFILE = Profile(
         ProfileClause(
             "A.3.2",
             "Roles and responsibilities",
-            (FactKind.ROLE, FactKind.ACTOR),
+            (FactKind.ROLE, FactKind.ACTOR, *FOUR_EYES),
             "Responsibilities outside of the registry. Roles here are permissions in the registry.",
         ),
-        ProfileClause("A.3.3", "Reporting of concerns", missing="The process to report concerns."),
+        ProfileClause(
+            "A.3.3",
+            "Reporting of concerns",
+            (FactKind.HOLD,),
+            "The process to report concerns. Holds are those that kept a version from use.",
+        ),
         ProfileClause(
             "A.4.2",
             "Documentation of resources",
@@ -53,7 +58,7 @@ PROFILE = Profile(
         ProfileClause(
             "A.6.1.3",
             "Processes for responsible design and development",
-            (FactKind.DECISION,),
+            (FactKind.DECISION, FactKind.POLICY, *FOUR_EYES),
             "The processes. Stage changes here show how one was followed.",
         ),
         ProfileClause(
@@ -71,19 +76,19 @@ PROFILE = Profile(
         ProfileClause(
             "A.6.2.4",
             "Verification and validation",
-            (FactKind.METRIC, FactKind.EVALUATION_DATA),
+            (FactKind.METRIC, FactKind.EVALUATION_DATA, *TESTS),
             "Criteria, plans and reports of verification and validation.",
         ),
         ProfileClause(
             "A.6.2.5",
             "Deployment",
-            (FactKind.DECISION, FactKind.PRODUCTION),
+            (FactKind.DECISION, FactKind.PRODUCTION, *CONTROLS),
             "The deployment plan, and where the version runs.",
         ),
         ProfileClause(
             "A.6.2.6",
             "Operation and monitoring",
-            (FactKind.PRODUCTION, FactKind.METRIC),
+            (FactKind.PRODUCTION, FactKind.METRIC, FactKind.HOLD),
             "The monitoring of the system in operation.",
         ),
         ProfileClause(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry.domain.evidence.kinds import DATA, ORIGIN, RECORDS, FactKind
+from registry.domain.evidence.kinds import CONTROLS, DATA, FOUR_EYES, ORIGIN, RECORDS, TESTS, FactKind
 from registry.domain.evidence.profiles.clause import Profile, ProfileClause
 
 PROFILE = Profile(
@@ -15,13 +15,13 @@ PROFILE = Profile(
         ProfileClause(
             "GOVERN 1",
             "Policies and practices for AI risks are in place and effective",
-            (FactKind.MODEL, *RECORDS),
-            "The policies. The facts show an inventory and controls of the registry in operation.",
+            (FactKind.MODEL, FactKind.POLICY, FactKind.GATE, *RECORDS),
+            "The policies of the organization. The facts show an inventory and controls of the registry in operation.",
         ),
         ProfileClause(
             "GOVERN 2",
             "Accountability: people are empowered, responsible and trained",
-            (FactKind.ROLE, FactKind.ACTOR),
+            (FactKind.ROLE, FactKind.ACTOR, *FOUR_EYES),
             "Training, and responsibilities outside of the registry.",
         ),
         ProfileClause("GOVERN 3", "Diversity, equity, inclusion and accessibility", missing="The processes."),
@@ -61,43 +61,44 @@ PROFILE = Profile(
         ProfileClause(
             "MEASURE 1",
             "Methods and metrics are identified and applied",
-            (FactKind.METRIC,),
+            (FactKind.METRIC, *TESTS),
             "Why these metrics were selected, and who assessed them independently.",
         ),
         ProfileClause(
             "MEASURE 2",
             "Evaluation for trustworthy characteristics",
-            (FactKind.METRIC, FactKind.EVALUATION_DATA, *ORIGIN),
+            (FactKind.METRIC, FactKind.EVALUATION_DATA, FactKind.CHECK, *ORIGIN),
             "Evaluation of safety, security, privacy, fairness and explainability where no metric names it.",
         ),
         ProfileClause(
             "MEASURE 3",
             "Risks are tracked over time",
-            (FactKind.METRIC, FactKind.PRODUCTION),
+            (FactKind.METRIC, FactKind.PRODUCTION, FactKind.HOLD),
             "The tracking of risks, and feedback of users.",
         ),
         ProfileClause("MEASURE 4", "Feedback about the measurement", missing="The feedback, and how it is assessed."),
         ProfileClause(
             "MANAGE 1",
             "Risks are prioritized and responded to",
-            (FactKind.DECISION,),
+            (FactKind.DECISION, *CONTROLS),
             "The risks behind each decision. The reasons here are those that were entered.",
         ),
         ProfileClause(
             "MANAGE 2",
             "Strategies to maximize benefits and to deactivate systems",
-            (FactKind.DECISION, FactKind.PRODUCTION),
+            (FactKind.DECISION, FactKind.PRODUCTION, FactKind.HOLD),
             "The strategies. Roll backs and archived versions show that a version can be withdrawn.",
         ),
         ProfileClause(
             "MANAGE 3",
             "Risks from third parties are managed",
-            missing="The monitoring of third-party resources.",
+            (FactKind.HOLD,),
+            "The monitoring of third-party resources. Holds can be on data and base models of others.",
         ),
         ProfileClause(
             "MANAGE 4",
             "Response, recovery and communication are documented and monitored",
-            (FactKind.DECISION, FactKind.CHANGE, FactKind.REDACTION),
+            (FactKind.DECISION, FactKind.CHANGE, FactKind.HOLD, FactKind.BREAK_GLASS, FactKind.REDACTION),
             "Monitoring after deployment, and communication of incidents.",
         ),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry.domain.evidence.kinds import DATA, ORIGIN, RECORDS, FactKind
+from registry.domain.evidence.kinds import CONTROLS, DATA, FOUR_EYES, ORIGIN, RECORDS, TESTS, FactKind
 from registry.domain.evidence.profiles.clause import Profile, ProfileClause
 
 PROFILE = Profile(
@@ -24,19 +24,27 @@ PROFILE = Profile(
         ProfileClause(
             "III",
             "Overview: inherent risk, exposure, purpose, materiality and effective challenge",
-            (FactKind.DESCRIPTION, FactKind.TAG),
+            (FactKind.DESCRIPTION, FactKind.TAG, *FOUR_EYES),
             "The materiality of the model, its risk in aggregate, and who challenged it.",
         ),
         ProfileClause(
             "IV (development)",
             "Model development: design, methodology, data and testing",
-            (*ORIGIN, *DATA, FactKind.FRAMEWORK, FactKind.ENVIRONMENT, FactKind.PARAMETER, FactKind.METRIC),
+            (
+                *ORIGIN,
+                *DATA,
+                FactKind.FRAMEWORK,
+                FactKind.ENVIRONMENT,
+                FactKind.PARAMETER,
+                FactKind.METRIC,
+                FactKind.CHECK,
+            ),
             "Theory, assumptions, limitations, and the quality and relevance of the data.",
         ),
         ProfileClause(
             "IV (use)",
             "Model use",
-            (FactKind.PRODUCTION, FactKind.DECISION),
+            (FactKind.PRODUCTION, FactKind.DECISION, FactKind.HOLD),
             "The business use, its limits, and the feedback of users.",
         ),
         ProfileClause(
@@ -48,20 +56,20 @@ PROFILE = Profile(
         ProfileClause(
             "V (outcomes analysis)",
             "Validation: outcomes analysis",
-            (FactKind.METRIC, FactKind.EVALUATION_DATA),
+            (FactKind.METRIC, FactKind.EVALUATION_DATA, *TESTS),
             "Comparison with outcomes in use, and the thresholds of performance.",
         ),
         ProfileClause(
             "V (ongoing monitoring)",
             "Validation: ongoing model monitoring",
-            (FactKind.METRIC, FactKind.PRODUCTION),
+            (FactKind.METRIC, FactKind.PRODUCTION, FactKind.HOLD),
             "The monitoring plan, its frequency, and the response to findings.",
         ),
         ProfileClause(
             "VI (roles and responsibilities)",
             "Governance: roles and responsibilities",
-            (FactKind.ROLE, FactKind.ACTOR),
-            "Policies, reporting lines and conflicts of interest. Roles here are permissions in the registry.",
+            (FactKind.ROLE, FactKind.ACTOR, *FOUR_EYES),
+            "Reporting lines and conflicts of interest. Roles here are permissions in the registry.",
         ),
         ProfileClause(
             "VI (model inventory)",
@@ -72,7 +80,7 @@ PROFILE = Profile(
         ProfileClause(
             "VI (documentation)",
             "Governance: documentation",
-            (FactKind.DESCRIPTION, *RECORDS),
+            (FactKind.DESCRIPTION, *CONTROLS, *RECORDS),
             "Validation reports, findings and their remediation.",
         ),
         ProfileClause(
