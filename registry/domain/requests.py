@@ -1,7 +1,6 @@
 """Requests for approval: their states, what ends them, and whose approvals count.
 
-Four eyes: an approver is another person than the requester and the registrar of the version, as far as accounts and
-issuers of credentials show it.
+An approver is another person than the requester and the registrar of the version: see :mod:`registry.domain.four_eyes`.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from registry.domain import clock
+from registry.domain import clock, four_eyes
 from registry.domain.access import Permission
 from registry.domain.errors import Conflict, Forbidden
+from registry.domain.four_eyes import Person
 
 EXPIRY = timedelta(days=7)
 LONGEST_EXPIRY = timedelta(days=30)
@@ -54,14 +54,6 @@ CLOSING = {
     ActKind.WITHDRAWN: RequestState.WITHDRAWN,
     ActKind.APPLIED: RequestState.APPLIED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """An account, and the other account that issued its credential, if one did."""
-
-    account: str
-    issuer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +112,8 @@ def shown_state(
 
 def exclusion(approver: Person, requester: Person, registrar: Person | None) -> str | None:
     """Return why the approval of a person does not count; None if it does."""
-    for person, did in ((requester, "opened the request"), (registrar, "registered the version")):
-        if person is None:
-            continue
-        if approver.account == person.account:
-            return f"the same account {did}"
-        if approver.account == person.issuer:
-            return f"the account issued the credential that {did}"
-        if approver.issuer == person.account:
-            return f"the credential was issued by the account that {did}"
-    return None
+    registered = [(registrar, "registered the version")] if registrar else []
+    return four_eyes.exclusion(approver, [(requester, "opened the request"), *registered])
 
 
 def decisions(acts: Iterable[PersonalAct]) -> Sequence[PersonalAct]:

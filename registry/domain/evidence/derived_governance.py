@@ -22,9 +22,10 @@ from registry.domain.evidence.governance import (
 )
 from registry.domain.evidence.history import ModelHistory, RegistryHistory
 from registry.domain.evidence.rows import EvaluationRow
+from registry.domain.four_eyes import Person
 from registry.domain.manifest import canonical_digest
 from registry.domain.replay.gates import Decided
-from registry.domain.requests import ActKind, Person
+from registry.domain.requests import ActKind
 
 POLICIES = 50  # in memory together, each of up to 64 KiB
 Governed = tuple[str | None, str | None, ModelHistory | RegistryHistory]

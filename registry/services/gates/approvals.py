@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, case, func, literal_column, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from registry.db import times
 from registry.db.base import Chained
@@ -21,7 +21,6 @@ from registry.db.models import (
     AliasTenure,
     AuditEntry,
     Model,
-    PolicyAssignment,
     Request,
     RequestAct,
     Tenure,
@@ -33,29 +32,16 @@ from registry.domain import clock, requests
 from registry.domain.access import Actor
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict
-from registry.domain.requests import ActKind, Binding, Person, PersonalAct, RequestState
+from registry.domain.four_eyes import Person
+from registry.domain.requests import ActKind, Binding, PersonalAct, RequestState
 from registry.domain.stages import Stage
 from registry.rules.policies.conditions import ApprovalsRule
 from registry.rules.policies.document import Policy
 from registry.rules.policies.facts import ApprovalFacts, DecisionFact, ExcludedFact, GateFacts
 from registry.services import audit
+from registry.services.gates import assignments
 
 IS_OPEN = Request.state == literal_column(f"'{RequestState.OPEN}'")  # a literal: else the index may be left out
-
-
-def _policy_now(model: Any) -> ColumnElement[Any]:
-    """Return the entry of the policy that guards the model with that id: its own one, else the default."""
-    own, default = aliased(PolicyAssignment), aliased(PolicyAssignment)
-    of_model, of_all = (
-        select(case((each.digest.is_not(None), each.started_entry)))
-        .where(condition)
-        .order_by(each.id.desc())
-        .limit(1)
-        .scalar_subquery()
-        for each, condition in ((own, own.model_id == model), (default, default.model_id.is_(None)))
-    )
-    entry: ColumnElement[Any] = func.coalesce(of_model, of_all)
-    return entry
 
 
 def _holder_now(model: Any, target: Any) -> ColumnElement[Any]:
@@ -80,7 +66,8 @@ def _holder_now(model: Any, target: Any) -> ColumnElement[Any]:
     return case((target == Stage.PRODUCTION.value, production), (target.like("@%"), alias))
 
 
-POLICY_NOW, HOLDER_NOW = _policy_now(Request.model_id), _holder_now(Request.model_id, Request.target)
+POLICY_NOW = assignments.in_force(Request.model_id, "started_entry")
+HOLDER_NOW = _holder_now(Request.model_id, Request.target)
 IS_VOID: ColumnElement[bool] = or_(
     Request.manifest_digest.is_distinct_from(Version.manifest_digest),
     Request.policy_entry.is_distinct_from(POLICY_NOW),
@@ -120,7 +107,7 @@ _WITH_ACTS = FixedStatement(
 )
 _BINDING = FixedStatement(
     select(
-        _policy_now(_MODEL).label("policy"),
+        assignments.in_force(_MODEL, "started_entry").label("policy"),
         _holder_now(_MODEL, bindparam("target", type_=Request.target.type)).label("holder"),
         select(AuditEntry.issuer_id)
         .where(AuditEntry.version_id == bindparam("version"), AuditEntry.action == "version.registered")

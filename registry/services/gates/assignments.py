@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, select, union_all
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, bindparam, case, func, select, union_all
+from sqlalchemy.orm import Session, aliased
 
 from registry.db.batch import Query
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import FormerName, Model, PolicyAssignment
 from registry.db.queries import catalog
+from registry.db.write_session import writing
 
 
 def latest(model_id: Any) -> Any:
@@ -32,6 +33,21 @@ def current_id(model_id: Any) -> ColumnElement[int]:
     return _in_force(None) if model_id is None else func.coalesce(_in_force(model_id), _in_force(None))
 
 
+def in_force(model_id: Any, field: str) -> ColumnElement[Any]:
+    """Return a field of the assignment that guards the model, whose id may be a column of the statement; else NULL."""
+    own, default = aliased(PolicyAssignment), aliased(PolicyAssignment)
+    of_model, of_all = (
+        select(case((each.digest.is_not(None), getattr(each, field))))
+        .where(condition)
+        .order_by(each.id.desc())
+        .limit(1)
+        .scalar_subquery()
+        for each, condition in ((own, own.model_id == model_id), (default, default.model_id.is_(None)))
+    )
+    value: ColumnElement[Any] = func.coalesce(of_model, of_all)
+    return value
+
+
 def _select_current(model_id: Any) -> FixedStatement:
     return FixedStatement(select(PolicyAssignment.__table__).where(PolicyAssignment.id == current_id(model_id)))
 
@@ -40,16 +56,16 @@ _CURRENT_BY_NAME = _select_current(catalog.live_id(bindparam("model")))
 _CURRENT_BY_ID = _select_current(bindparam("model"))
 _CURRENT_DEFAULT = _select_current(None)
 _LATEST_BY_NAME = FixedStatement(latest(catalog.live_id(bindparam("model"))))
+_LATEST_BY_ID = FixedStatement(latest(bindparam("model")))
 _LATEST_DEFAULT = FixedStatement(latest(None))
 
 
 def _select_latest_of_name() -> FixedStatement:
-    """Return the selection of the latest assignment of the last model that had the name ``key``, but for ``model``."""
-    other = Model.id != bindparam("model")
-    deleted = select(Model.id, Model.deleted_at.label("ended_at")).where(Model.name_key == bindparam("key"), other)
-    renamed = select(FormerName.model_id, FormerName.ended_at).where(
-        FormerName.name_key == bindparam("key"), FormerName.model_id != bindparam("model")
+    """Return the selection of the latest assignment of the model that had the name ``key`` last."""
+    deleted = select(Model.id, Model.deleted_at.label("ended_at")).where(
+        Model.name_key == bindparam("key"), Model.deleted_at.is_not(None)
     )
+    renamed = select(FormerName.model_id, FormerName.ended_at).where(FormerName.name_key == bindparam("key"))
     ever = union_all(deleted, renamed).subquery()
     last = select(ever.c.id).order_by(ever.c.ended_at.desc()).limit(1).scalar_subquery()
     return FixedStatement(latest(last))
@@ -76,6 +92,18 @@ def ask_for_latest(model: str | None) -> Query:
     return Query(_LATEST_DEFAULT) if model is None else Query(_LATEST_BY_NAME, model=model)
 
 
-def ask_for_earlier(name_key: str, model_id: str) -> Query:
-    """Return the query for the latest own assignment of the last model that had the name, but for *model_id*."""
-    return Query(_LATEST_OF_NAME, key=name_key, model=model_id)
+def ask_for_latest_of(model_id: str) -> Query:
+    """Return the query for the latest assignment of a model itself, by its id."""
+    return Query(_LATEST_BY_ID, model=model_id)
+
+
+def ask_for_earlier(name_key: str) -> Query:
+    """Return the query for the latest own assignment of the model that had the name last, deleted or renamed since."""
+    return Query(_LATEST_OF_NAME, key=name_key)
+
+
+def look_up_earlier(session: Session, name_key: str) -> Query:
+    """Return the query of :func:`ask_for_earlier`, executed. A model that is restored is the earlier one until then."""
+    earlier = ask_for_earlier(name_key)
+    writing(session).ask(earlier)
+    return earlier

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from registry.db import times
 from registry.db.records import RequestRecord
-from registry.domain import requests
+from registry.domain import four_eyes, requests
 from registry.domain.access import Actor
-from registry.domain.requests import ActKind, Person
+from registry.domain.requests import ActKind
 from registry.services import audit
 from registry.services.gates import approvals
 from registry.services.idempotency import Claim
@@ -48,10 +48,7 @@ def _decide(request: str, kind: ActKind, text: str | None, *, actor: Actor, clai
         acts = approvals.acts_of(done)
         opened, state = rows.state_of(row, acts, rows.in_force(unit.session, row), times.now())
         requests.require_open(row.id, state, void=opened.void)
-        (requester, registrar), person = (
-            approvals.people(row),
-            Person(actor.id, actor.issuer_id if actor.is_issued_by_another else None),
-        )
+        (requester, registrar), person = approvals.people(row), four_eyes.person(actor)
         if kind is ActKind.APPROVED:
             requests.require_approver(person, requester, registrar)
         if kind is ActKind.WITHDRAWN:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from sqlalchemy import bindparam, literal_column, select
 from sqlalchemy.orm import Session
 
@@ -10,10 +12,11 @@ from registry.db.fixed_statements import FixedStatement
 from registry.db.models import AuditEntry, Version
 from registry.db.queries import catalog, records
 from registry.db.records import VersionRecord
-from registry.domain import validation
+from registry.domain import four_eyes, validation
 from registry.domain.access import Actor
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict
+from registry.domain.four_eyes import Person
 from registry.services import audit
 from registry.services.catalog import versions
 from registry.services.idempotency import Claim
@@ -64,11 +67,11 @@ def acknowledge(model: str, number: int, *, reason: str, actor: Actor, claim: Cl
 
 def _require_others(session: Session, version: Version, actor: Actor) -> None:
     """Raise Conflict when *actor* made a move past the gates since the last acknowledgement."""
-    for row in records.rows(session, _BREAKERS, version=version.id):
-        if row.action == ACKNOWLEDGED:
-            return
-        if actor.id in (row.actor_id, row.issuer_id) or actor.issuer_id == row.actor_id:
-            raise Conflict(
-                f"{actor.name} moved version {version.number} past the gates, or issued the credential that did; "
-                "another approver acknowledges it"
-            )
+    rows = records.rows(session, _BREAKERS, version=version.id)
+    since = takewhile(lambda row: row.action != ACKNOWLEDGED, rows)
+    moved = f"moved version {version.number} past the gates"
+    reason = four_eyes.exclusion(
+        four_eyes.person(actor), [(Person(row.actor_id, row.issuer_id), moved) for row in since]
+    )
+    if reason is not None:
+        raise Conflict(f"{actor.name} cannot acknowledge it: {reason}. Another approver has to acknowledge it")
