@@ -73,6 +73,9 @@ def test_an_alias_that_the_policy_protects_moves_under_the_rules_of_production(
     assert expect(200, api.get("/models/fraud"))["latest_version"] == 2
     entry = expect(200, api.get(f"/audit/{moved['entry']}"))
     assert (moved["protected"], entry["after"]["policy"]) == (True, policy["digest"])
+    listed = expect(200, api.get("/models/fraud/aliases"))["items"]
+    past = expect(200, api.get(f"{CHAMPION}?as_of={entry['at']}"))
+    assert [one["protected"] for one in (expect(200, api.get(CHAMPION)), past, *listed)] == [True] * 3
     assert "policy" in expect(409, api.delete(f"{CHAMPION}/protection"))["detail"]
     expect(403, as_role("writer").delete(CHAMPION))
     assert verified(app) == []

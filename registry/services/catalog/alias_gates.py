@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from registry.db.batch import Query
 from registry.db.models import Model, Version
 from registry.db.queries import governance
+from registry.db.session import joined
 from registry.db.write_session import writing
+from registry.domain.errors import Conflict
 from registry.domain.stages import Stage
 from registry.rules import names
 from registry.services.gates import assignments, documents, verdicts
@@ -51,6 +53,23 @@ def rules_of(session: Session, model: Model, protected: Collection[str]) -> Alia
     asked = [*governance.share_rules(session), assignments.ask_for_current_of(model.id)]
     writing(session).ask(*asked)
     return rules(session, asked, protected)
+
+
+def is_guarded(alias: str, digest: str | None) -> bool:
+    """Return whether the policy with that digest protects the alias.
+
+    Reads its document where this process has not used it lately. Of a document that was changed, nothing is known: no
+    alias moves under it, so that all are protected.
+    """
+    if digest is None:
+        return False
+    if (known := documents.used_lately(digest)) is not None:
+        return known.protects(alias)
+    try:
+        with joined() as session:
+            return documents.stored(session, digest).protects(alias)
+    except Conflict:
+        return True
 
 
 def decide(session: Session, model: Model, alias: str, version: Version, rules: AliasRules) -> PolicyEvaluation | None:

@@ -19,6 +19,8 @@ from registry.domain.states import VersionState
 from registry.rules import names
 from registry.services import audit
 from registry.services.catalog import alias_gates
+from registry.services.catalog.alias_gates import is_guarded
+from registry.services.gates import assignments
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import UnitOfWork, unit_of_work
 
@@ -96,7 +98,8 @@ def recall(outcome: Outcome, *, protected: Collection[str]) -> Protection:
     """Return whether the alias that an earlier request wrote is protected now."""
     with reading() as session:
         model, alias = records.model_with_id(session, outcome["model"]), outcome["alias"]
-    is_protected = names.lists_alias(alias, model.protected_aliases, protected)
+        policy = session.scalar(select(assignments.in_force(model.id, "digest")))
+    is_protected = names.lists_alias(alias, model.protected_aliases, protected) or is_guarded(alias, policy)
     return Protection(model.name, alias, is_protected, outcome["changed"])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
+from registry.db.base import Rows
 from registry.db.batch import Answer, Query
 from registry.db.bulk_insert import insert_rows
 from registry.db.fixed_statements import FixedStatement
@@ -28,7 +29,7 @@ from registry.rules import names
 from registry.services import audit, holds
 from registry.services.catalog import alias_gates, authority
 from registry.services.catalog.alias_gates import AliasRules
-from registry.services.gates import approvals, verdicts
+from registry.services.gates import approvals, assignments, verdicts
 from registry.services.gates.awaited_formats import with_known_formats
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import unit_of_work
@@ -45,8 +46,15 @@ _OPEN_TENURE = FixedStatement(select(AliasTenure.__table__).where(_OPEN))
 _POINTED_NUMBER = FixedStatement(
     select(Version.number).join(AliasTenure, AliasTenure.version_id == Version.id).where(_OPEN)
 )
-_CURRENT = FixedStatement(governance.select_aliases().where(_OPEN))
-_POINTED = FixedStatement(covering(governance.select_aliases().where(_NAMED), AliasTenure, None))
+
+
+def _select_pointed() -> Rows:
+    """Return the selection of alias tenures, last with the digest of the policy that guards the model."""
+    return governance.select_aliases().add_columns(assignments.in_force(AliasTenure.model_id, "digest"))
+
+
+_CURRENT = FixedStatement(_select_pointed().where(_OPEN))
+_POINTED = FixedStatement(covering(_select_pointed().where(_NAMED), AliasTenure, None))
 
 
 def point(  # noqa: PLR0913 -- conditions and options of one request, all but the place of the alias named
@@ -127,9 +135,7 @@ def _point(  # noqa: PLR0913 -- as for the public function
 
 def recall(outcome: Outcome, *, protected: Collection[str]) -> AliasRecord:
     """Return the alias that an earlier request set or deleted: where it points now, or pointed last."""
-    statement = governance.select_aliases().where(
-        AliasTenure.model_id == outcome["model"], AliasTenure.alias == outcome["alias"]
-    )
+    statement = _select_pointed().where(AliasTenure.model_id == outcome["model"], AliasTenure.alias == outcome["alias"])
     (latest,) = look_up(statement.order_by(AliasTenure.id.desc()).limit(1))
     return replace(_alias_record(latest, protected), created=outcome["created"])
 
@@ -264,7 +270,7 @@ def resolve(model: str, alias: str, *, protected: Collection[str], as_of: dateti
     if as_of is None:
         rows = look_up(_POINTED, model=model, alias=alias)
     else:
-        ever = governance.select_aliases().where(catalog.ever_named(model, after=as_of), AliasTenure.alias == alias)
+        ever = _select_pointed().where(catalog.ever_named(model, after=as_of), AliasTenure.alias == alias)
         rows = look_up(covering(ever, AliasTenure, as_of).add_columns(*audit.doubts(as_of)))
     if rows and (as_of is None or not any(rows[0][-2:])):
         return _alias_record(rows[0] if as_of is None else rows[0][:-2], protected)
@@ -285,13 +291,11 @@ def list_(
     """Return the model's aliases, by name. Raises NotFound."""
     with reading() as session:
         model_row = catalog.model(session, model)
-        statement = governance.select_aliases().where(
-            AliasTenure.model_id == model_row.id, AliasTenure.ended_at.is_(None)
-        )
+        statement = _select_pointed().where(AliasTenure.model_id == model_row.id, AliasTenure.ended_at.is_(None))
         if after is not None:
             statement = statement.where(AliasTenure.alias > after[0])
         page = records.page(session, statement.order_by(AliasTenure.alias), by=(AliasTenure.alias,), limit=limit)
-        return Page(governance.alias_records(page.items, protected), page.next_after)
+        return Page(_alias_records(page.items, protected), page.next_after)
 
 
 def history(
@@ -300,11 +304,11 @@ def history(
     """Return where the alias ever pointed, newest first. Raises NotFound."""
     with reading() as session:
         catalog.require_ever_named(session, model)
-        statement = governance.select_aliases().where(catalog.ever_named(model), AliasTenure.alias == alias)
+        statement = _select_pointed().where(catalog.ever_named(model), AliasTenure.alias == alias)
         if after is not None:
             statement = statement.where(AliasTenure.id < after[0])
         page = records.page(session, statement.order_by(AliasTenure.id.desc()), by=(AliasTenure.id,), limit=limit)
-        return Page(governance.alias_records(page.items, protected), page.next_after)
+        return Page(_alias_records(page.items, protected), page.next_after)
 
 
 def _end_tenure(session: Session, model: Model, alias: str, event: audit.Event) -> Version | None:
@@ -354,7 +358,16 @@ def _current(session: Session, model: Model, alias: str, protected: Collection[s
 
 
 def _alias_record(row: Sequence[Any], protected: Collection[str]) -> AliasRecord:
-    return governance.alias_records([row], protected)[0]
+    return _alias_records([row], protected)[0]
+
+
+def _alias_records(rows: Sequence[Any], protected: Collection[str]) -> list[AliasRecord]:
+    """Return the records of rows of :func:`_select_pointed`; *protected* are those of the settings."""
+    found = governance.alias_records([row[:-1] for row in rows], protected)
+    return [
+        one if one.protected else replace(one, protected=alias_gates.is_guarded(one.alias, row[-1]))
+        for one, row in zip(found, rows, strict=True)
+    ]
 
 
 def _no_alias(model: str, alias: str, as_of: datetime | None) -> NotFound:

@@ -23,6 +23,7 @@ from registry.domain.states import VersionState
 from registry.services import audit, holds
 from registry.services.catalog import authority
 from registry.services.catalog.model_names import is_live, refuse_rivals
+from registry.services.gates import assignments, policies
 from registry.services.idempotency import Claim
 from registry.services.unit_of_work import unit_of_work
 
@@ -60,7 +61,8 @@ def delete_(
             authority.require_to_release(unit.session, actor, locked_model, protected)
         else:
             authority.require_to_rename(unit.session, actor, locked_model, protected)
-        return _mark_model(unit.session, locked_model, "model.deleted", deleted=True, actor=actor, reason=reason)
+        _mark_deleted(unit.session, locked_model, "model.deleted", deleted=True, actor=actor, reason=reason)
+        return records.model_record(unit.session, locked_model)
 
 
 def restore(
@@ -73,6 +75,8 @@ def restore(
     claim: Claim | None = None,
 ) -> ModelRecord:
     """Bring the model that was deleted last back.
+
+    The policy of the model that had the name since goes on, see ``policies.take_over``.
 
     Raises NotFound, PreconditionFailed, Conflict while a live model has the name, Held where a held version would be in
     a stage again, or Forbidden where a version comes back into production, or a protected alias, and *actor* may not
@@ -87,13 +91,14 @@ def restore(
             raise _restore_blocked(name)
         _refuse_held(unit.session, locked_model)
         refuse_rivals(unit.session, name, besides=locked_model.id)
+        earlier = assignments.look_up_earlier(unit.session, locked_model.name_key)
         locked_model.deleted_at = None
         try:
             unit.session.flush()  # the unique index decides between a restoration and a creation at once
         except IntegrityError as error:
             raise _restore_blocked(name) from error
         locked_model.next_number = catalog.next_number(unit.session, name)
-        return _mark_model(
+        _mark_deleted(
             unit.session,
             locked_model,
             "model.restored",
@@ -102,20 +107,8 @@ def restore(
             reason=reason,
             facts={"next_number": locked_model.next_number},
         )
-
-
-def _mark_model(
-    session: Session,
-    model: Model,
-    action: str,
-    *,
-    deleted: bool,
-    actor: Actor,
-    reason: str | None,
-    facts: Mapping[str, Any] = MappingProxyType({}),
-) -> ModelRecord:
-    _mark_deleted(session, model, action, deleted=deleted, actor=actor, reason=reason, facts=facts)
-    return records.model_record(session, model)
+        policies.take_over(unit.session, locked_model, earlier, actor=actor)
+        return records.model_record(unit.session, locked_model)
 
 
 def _mark_deleted(

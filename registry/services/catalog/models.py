@@ -117,7 +117,7 @@ def _create(
 ) -> Model:
     refuse_rivals(session, name)
     model_id = str(uuid.uuid4())
-    earlier = assignments.ask_for_earlier(names.name_key(name), model_id)
+    earlier = assignments.ask_for_earlier(names.name_key(name))
     model = _insert_model(
         session, name, earlier, id=model_id, actor=actor, description=description, lifecycle=lifecycle
     )
@@ -259,10 +259,11 @@ def rename(
 ) -> T:
     """Give the model another name; its versions, tags, aliases and history stay with it. *render* makes the answer.
 
-    Numbering under the old name goes on where it was, should another model get it. Raises Invalid, AlreadyExists, or
-    Conflict for a name under which another model has numbered versions: one number would mean two things. Raises
-    Forbidden while a version holds production or a protected alias is set, and *actor* may not promote: the old name
-    loses them. Its own name changes nothing but ``revised_at``, which MLflow's clients read, and is not recorded.
+    Numbering under the old name goes on where it was, should another model get it. The policy of the last model of the
+    new name goes on, see ``policies.take_over``. Raises Invalid, AlreadyExists, or Conflict for a name under which
+    another model has numbered versions: one number would mean two things. Raises Forbidden while a version holds
+    production or a protected alias is set, and *actor* may not promote: the old name loses them. Its own name changes
+    nothing but ``revised_at``, which MLflow's clients read, and is not recorded.
     """
     if new_name != name:
         validation.require(names.model_name_problem, "new_name", new_name)
@@ -287,6 +288,7 @@ def _apply_rename(
     refuse_rivals(session, new_name, besides=model.id)
     if key != model.name_key and (used := catalog.used_before(session, key, by_others_than=model.id)):
         raise Conflict(f"versions of another model were numbered under the name {used!r}; choose a new name")
+    earlier = assignments.look_up_earlier(session, key) if key != model.name_key else None
     event = audit.begin(model)
     session.add(
         FormerName(
@@ -312,6 +314,8 @@ def _apply_rename(
         texts=audit.texts(reason=reason),
     )
     audit.record(session, model, event, draft, actor=actor)
+    if earlier is not None:
+        policies.take_over(session, model, earlier, actor=actor)
 
 
 def _revise_versions(session: Session, model: Model, at: datetime) -> None:

@@ -66,12 +66,17 @@ class _Kept:
 _parsed_policies = _Kept()
 
 
+def used_lately(digest: str) -> Policy | None:
+    """Return the policy with that digest where this process has used it lately; reads nothing."""
+    return _parsed_policies.get(digest)
+
+
 def stored(session: Session, digest: str) -> Policy:
     """Return the policy that is stored under *digest*; one statement where this process has not used it lately.
 
     Raises Conflict where the document does not have that digest: nothing is decided by one that was changed.
     """
-    if (known := _parsed_policies.get(digest)) is not None:
+    if (known := used_lately(digest)) is not None:
         return known
     (row,) = records.rows(session, _DOCUMENT, digest=digest)
     try:

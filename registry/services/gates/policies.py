@@ -23,7 +23,7 @@ from registry.db.write_session import writing
 from registry.domain import canonical_json, validation
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import AuditEntryDraft
-from registry.domain.errors import NotFound, PreconditionFailed
+from registry.domain.errors import Conflict, NotFound, PreconditionFailed
 from registry.rules.policies.document import Policy
 from registry.rules.policies.weakening import weaker
 from registry.services import audit
@@ -135,24 +135,51 @@ def remove(
         return _assign(unit, chain, latest, None, reason=reason, actor=actor, request=request)
 
 
-def inherit(session: Session, model: Model, earlier: Query, *, actor: Actor) -> None:
-    """Let the own policy of the last model of that name, which was deleted or renamed, guard a new *model*.
+def inherit(session: Session, model: Model, earlier: Query, *, actor: Actor, before: int = 0) -> None:
+    """Let the own policy of the last model of that name, which was deleted or renamed, guard the *model*.
 
-    Within the transaction that creates the model; *earlier* is the executed ``assignments.ask_for_earlier``.
+    Within the transaction that creates the model; *earlier* is the executed ``assignments.ask_for_earlier``. The model
+    has had *before* changes of its policy, and has none of its own.
     """
     if not earlier.rows or (digest := earlier.rows[0].digest) is None:
         return
-    event = audit.begin(model)
-    row = {"model_id": model.id, "number": 1, "digest": digest, "started_at": event.at, "started_entry": event.uid}
+    event, number = audit.begin(model), before + 1
+    row = {"model_id": model.id, "number": number, "digest": digest, "started_at": event.at, "started_entry": event.uid}
     draft = AuditEntryDraft(
         "policy.set",
         {"model": model.name},
         before={"policy": None},
-        after={"policy": digest, "number": 1},
+        after={"policy": digest, "number": number},
         texts=audit.texts(reason="it guarded the last model of this name"),
     )
     audit.record(session, model, event, draft, actor=actor, aside=True)
     insert_whole(session, PolicyAssignment, row)
+
+
+def take_over(session: Session, model: Model, earlier: Query, *, actor: Actor) -> None:
+    """Let the policy of the name guard a *model* that takes the name, by renaming or restoration, as a new one.
+
+    A model with a policy of its own keeps that. Within the caller's transaction, with the model's row locked; *earlier*
+    is as for :func:`inherit`. Raises Conflict where the policy that guards the model then is weaker than that of the
+    name, or than the one before, which needs approvals for that.
+    """
+    if not earlier.rows or (of_name := earlier.rows[0]).digest is None or of_name.model_id == model.id:
+        return
+    own, current = assignments.ask_for_latest_of(model.id), assignments.ask_for_current_of(model.id)
+    writing(session).ask(*governance.share_rules(session), own, current)
+    latest, present = (query.rows[0] if query.rows else None for query in (own, current))
+    kept = latest.digest if latest else None
+    then = documents.stored(session, kept or of_name.digest)
+    for digest in {of_name.digest, *([present.digest] if present else [])}:
+        before = documents.stored(session, digest)
+        if before.weakening == "approvals" and (reasons := weaker(before, then)):
+            raise Conflict(
+                f"the policy {then.digest} would guard {model.name!r} and is weaker than {digest}, which needs "
+                f"approvals for that ({'; '.join(reasons[:3])}). Set a policy for {model.name!r} that is not weaker "
+                "first, or take another name"
+            )
+    if kept is None:
+        inherit(session, model, earlier, actor=actor, before=latest.number if latest else 0)
 
 
 def show(model: str | None) -> PolicyRecord:
