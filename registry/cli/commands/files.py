@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli.support import formatting, output, progress_bar
+from registry.cli.support import output, progress_bar
 from registry.cli.support.exit_codes import Exit
 from registry.cli.support.options import connected, follow_links, jobs, patterns, resumable, unsafe_paths
 from registry.cli.support.parsing import REFERENCE
@@ -35,7 +35,7 @@ def pull(session: Session, ref: Reference, directory: Path, include: tuple[str, 
     """Download and verify a version's files. Files that exist locally already are not downloaded again.
 
     A version with paths that could harm this machine is refused. Nothing is written outside of the directory or through
-    a link.
+    a link. One that is held, or was moved past the gates, is downloaded with a warning.
 
     To resume an interrupted download, run the same command again. A file appears when it is complete and verified. A
     model without a selector means its latest version that can be loaded.
@@ -51,8 +51,6 @@ def pull(session: Session, ref: Reference, directory: Path, include: tuple[str, 
     """
     with resumable(session), progress_bar.progress(quiet=session.as_json) as progress:
         done = session.registry.pull(ref, directory, only=include, progress=progress, **options)
-    if held := formatting.holds(done.version):
-        session.warn(f"{done.version['model']}:{done.version['number']} is held ({held})")
     session.show(_pulled(done, directory), lambda: _say_pulled(done, directory))
 
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from registry.cli.support import evaluations, output
+from registry.cli.support import evaluations, output, version_warnings
 from registry.cli.support.cells import Moment, Whole
 from registry.cli.support.output import joined, when
 
@@ -85,8 +85,8 @@ def version(view: VersionView, report: ReproducibilityView | None = None) -> Non
         [
             ("description", view["description"]),
             ("problem", view["state_reason"]),
-            ("held", holds(view)),
-            ("past gates", _past_gates(view)),
+            ("held", version_warnings.holds(view)),
+            ("past gates", version_warnings.past_gates(view)),
             ("aliases", view["aliases"]),
             ("registered", f"{when(view['created_at'])} by {view['created_by']}"),
             ("source", view["source"]),
@@ -104,22 +104,6 @@ def version(view: VersionView, report: ReproducibilityView | None = None) -> Non
             ("purged", _purged(view)),
         ]
     )
-
-
-def holds(view: VersionView) -> str | None:
-    """Return the active holds on the version; None without any, or from an older registry."""
-    texts = [
-        f"{hold['id']}{'' if hold['kind'] == 'version' else ' on ' + hold['target']}: {hold['reason'] or 'redacted'}"
-        for hold in view.get("holds", ())
-    ]
-    return "; ".join(texts) or None
-
-
-def _past_gates(view: VersionView) -> str | None:
-    """Return who moved the version past the gates; None where an approver has acknowledged it, or none did."""
-    if (glass := view.get("break_glass")) is None:  # an older registry omits it
-        return None
-    return f"by {glass['by']} {when(glass['at'])}, not acknowledged: {glass['reason'] or 'redacted'}"
 
 
 def reproducibility(view: ReproducibilityView) -> str:

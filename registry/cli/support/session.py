@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
-from registry.cli.support import config, output, positions, tables
+from registry.cli.support import config, output, positions, tables, version_warnings
 
 if TYPE_CHECKING:
     from registry.client import Reference, RegistryClient
@@ -78,8 +78,10 @@ class Session:
         return self.registry.number(reference)
 
     def show(self, value: Any, text: Callable[[], None]) -> None:
-        """Print *value* as JSON, or call *text* to print it for people."""
+        """Print *value* as JSON, or call *text* to print it for people; warn of a held version in it, for example."""
         self.shown = value
+        for warning in version_warnings.warnings(value):
+            self.warn(warning)
         if self.as_json:
             output.document(value)
         else:

@@ -25,7 +25,9 @@ def test_data_is_recalled_until_no_version_is_live(run_cli: CommandLine, model: 
     assert run_cli("hold", "show", hold, "--require-complete").code == 6
     refused = run_cli("rollback", model, "--reason", "x")
     assert (refused.code, "wrong labels" in refused.err) == (6, True)
-    assert f"held         {hold} on " in ok(run_cli("show", f"{model}:2")).out.replace("held        ", "held         ")
+    shown_version = run_cli("show", f"{model}#production")
+    assert f"held         {hold} on " in shown_version.out.replace("held        ", "held         ")
+    assert shown_version.err.startswith(f"warning: {model}:2 is held ({hold} on ")
     pulled = run_cli("pull", f"{model}#production", "-o", "served")
     assert (pulled.code, f"warning: {model}:2 is held" in pulled.err) == (0, True)
     assert "production held" in ok(run_cli("inventory", "--limit", "0")).out
@@ -44,6 +46,12 @@ def test_data_is_recalled_until_no_version_is_live(run_cli: CommandLine, model: 
     assert answer(run_cli("hold", "list", "--live", "--json"))["items"] == []
     ok(run_cli("hold", "release", hold, "--reason", "the labels are right"))
     assert "the labels are right" in ok(run_cli("hold", "show", hold)).out
+    glass = run_cli("promote", f"{model}:1", "--to", "staging", "--reason", "an outage", "--break-glass")
+    used = run_cli("pull", f"{model}#staging", "-o", "used")
+    assert [one.err.startswith(f"warning: {model}:1 was moved past the gates by ") for one in (glass, used)] == [
+        True,
+        True,
+    ]
     assert "hf://" in ok(run_cli("hold", "base", f"hf://org/{model}", *BECAUSE)).out
     based = answer(run_cli("hold", "base", f"{model}:1", *BECAUSE, "--json"))["hold"]
     assert (based["kind"], based["target"]) == ("model", f"{model}:1")
