@@ -32,7 +32,8 @@ SMALL = {"worker_heartbeats", "census", "audit_tree", "audit_pending", "waiting"
 # These have the rows that wait or are damaged, and no others.
 PARTIAL = {"ix_uploads_waiting", "ix_artifacts_unhashed", "ix_blobs_damage",
            "ix_uploads_parked", "ix_imports_parked", "ix_artifacts_parked", "ix_run_refreshes_waiting",
-           "ix_run_refreshes_parked"}  # fmt: skip
+           "ix_run_refreshes_parked", "ix_holds_on_version", "ix_holds_upstream",
+           "ix_versions_broken_glass"}  # fmt: skip
 CENSUS = "SELECT state, count(*) FROM versions GROUP BY state"
 
 

@@ -66,6 +66,13 @@ _WAITING = FixedStatement(
     .limit(_LIMIT)
 )
 
+_COUNT_PAST_GATES = FixedStatement(
+    select(func.count().label("number"))
+    .select_from(Version)
+    .where(Version.broken_glass_entry.is_not(None))
+    # No join: the few versions are found first, each with its model.
+    .where(select(Model.deleted_at).where(Model.id == Version.model_id).scalar_subquery().is_(None))
+)
 _PAST_GATES = FixedStatement(
     select(Model.name, Version.number, AuditEntry.at, Account.name.label("by"))
     .select_from(Version)
@@ -153,6 +160,12 @@ def found_at(session: Session) -> Mapping[str, datetime]:
 def moved_past_gates(session: Session, *, limit: int) -> Sequence[Any]:
     """Return the versions whose move past the gates is not acknowledged: who moved them and when, the latest first."""
     return pages.rows(session, _PAST_GATES, {"limit": limit})
+
+
+def moved_past_gates_count(session: Session) -> int:
+    """Return the number of versions of live models whose move past the gates is not acknowledged."""
+    count: int = pages.rows(session, _COUNT_PAST_GATES, {})[0].number
+    return count
 
 
 def waiting(session: Session, *, before: datetime, limit: int) -> Sequence[Any]:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Rows
@@ -261,7 +261,14 @@ def live(session: Session, *, most: int) -> Mapping[int, Sequence[HoldNotice]]:
     return of(session, [row[0] for row in pages.rows(session, statement, {"most": most})])
 
 
-_COUNTED = FixedStatement(select(Hold.kind, func.count()).where(_ACTIVE).group_by(Hold.kind))
+_COUNTED = FixedStatement(  # in two parts, each by the index of its active holds
+    union_all(
+        *(
+            select(Hold.kind, func.count()).where(_ACTIVE, part).group_by(Hold.kind)
+            for part in (Hold.kind == _ON_VERSION, Hold.kind != _ON_VERSION)
+        )
+    )
+)
 _PRODUCTION = (
     select(Tenure.version_id)
     .join(Model, Model.id == Tenure.model_id)

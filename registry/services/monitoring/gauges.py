@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from registry.db import grants, times
 from registry.db.models import AuditEntry, Blob
+from registry.db.queries import attention as attention_queries
 from registry.db.queries import holds as hold_queries
 from registry.db.session import reading
 from registry.domain.errors import Unavailable
@@ -74,6 +75,8 @@ def _query_gauges() -> list[Gauge]:
             *_clock_gauges(session, moment),
             *_role(session),
             *_holds(session),
+            Gauge("registry_broken_glasses_unacknowledged", "Versions whose move past the gates is not acknowledged.",
+                  None, {"": attention_queries.moved_past_gates_count(session)}),
             *_counted_gauges(session, moment),
         ]  # fmt: skip
 

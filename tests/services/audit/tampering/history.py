@@ -275,7 +275,7 @@ def _open(installation: Installation, api: Api, registry: RegistryBuilder) -> No
 
 
 def _guarded(api: Api, registry: RegistryBuilder) -> None:
-    """A promotion under a policy of the model, and one under the default policy."""
+    """Promotions under a policy of the model, under the default policy, and past the gates."""
     rules = [{"rule": "size", "at_most": "5 GB"}]
     own = {"document": {"policy": 1, "staging": rules}, **REASON}
     registry.model("guarded").version()
@@ -290,6 +290,8 @@ def _guarded(api: Api, registry: RegistryBuilder) -> None:
     expect(200, api.post(f"/requests/{request}/comment", {"comment": "go"}))
     expect(200, api.post(f"/requests/{request}/apply", {}))
     expect(201, api.post("/requests", {"target": "policy", "document": {"policy": 1}, **REASON}))
+    registry.model("urgent").version()
+    expect(200, api.put("/models/urgent/versions/1/stage", {"stage": "staging", "break_glass": True, **REASON}))
 
 
 def _artifacts(installation: Installation, api: Api) -> None:
