@@ -21,7 +21,7 @@ from registry.api.schemas.holds import (
 from registry.api.schemas.paging import paged
 from registry.db.records import HoldRecord
 from registry.domain.access import Permission
-from registry.domain.errors import BlobsMissing, Held, IllegalTransition, NoPrevious, NotFound, NotReady, Stale
+from registry.domain.errors import BlobsMissing, Held, NoPrevious, NotFound
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, store
 from registry.http.csv_files import csv_file
@@ -38,7 +38,7 @@ HOLD = "/holds/<number:hold>"
 
 
 @blueprint.route("/holds", methods=["POST"])
-@refuses(NotFound, Held, NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing)
+@refuses(NotFound, Held, NoPrevious, BlobsMissing)
 @blueprint.arguments(HoldBody, example=examples.HOLD)
 @blueprint.response(201, PlacedHoldView, example=examples.PLACED, recall=withdrawal.recall)
 @requires(Permission.HOLD_PLACE)
