@@ -67,6 +67,19 @@ class Ways:
         self._create(f"{name}-other", LAX)
         return self._rename(f"{name}-other", name)
 
+    def refused_renamed_with_a_version_in_production(self, name: str) -> TestResponse:
+        self._leave(name)
+        self.registry.model(f"{name}-other").version(stage="production")
+        return self._rename(f"{name}-other", name)
+
+    def refused_restored_with_a_version_in_production(self, name: str) -> TestResponse:
+        self._create(name)
+        expect(200, self.api.patch(f"/models/{name}", {"lifecycle": "open", **REASON}))
+        self.registry.model(name).version()
+        body = {"stage": "production", **REASON}
+        expect(200, self.api.put(f"/models/{name}/versions/1/stage", body))
+        return self._restore(name)
+
     def refused_restored_with_a_weaker_one(self, name: str) -> TestResponse:
         return self._restore(name, LAX)
 
@@ -83,7 +96,8 @@ class Ways:
         expect(200, self.api.delete(f"/models/{name}", query_string=REASON))
 
     def _restore(self, name: str, document: Mapping[str, Any] | None = None) -> TestResponse:
-        self._create(name, document)
+        if self.api.get(f"/models/{name}").status_code != 200:
+            self._create(name, document)
         expect(200, self.api.delete(f"/models/{name}", query_string=REASON))
         self.registry.create_model(name)
         self.guard(name, FIRM)
@@ -106,7 +120,8 @@ def test_no_way_to_a_name_loses_the_policy_of_its_last_model(app: Flask, api: Ap
         answer = getattr(ways, name)(name)
         shown = answer.get_data(as_text=True)
         if name.startswith("refused_"):
-            assert "which needs approvals for that" in shown, f"{name}: {answer.status_code} {shown}"
+            why = "version 1 is in production" if name.endswith("production") else "which needs approvals for that"
+            assert why in shown, f"{name}: {answer.status_code} {shown}"
             continue
         expect(None, answer)
         guarding[name] = (api.get(f"/models/{name}/policy").json or {}).get("document")

@@ -17,7 +17,7 @@ def warnings(answer: Any) -> Iterator[str]:
         return
     version = answer.get("version")
     view: Any = version if isinstance(version, Mapping) else answer
-    if "number" not in view:
+    if not {"model", "number"} <= view.keys():
         return
     name = f"{view['model']}:{view['number']}"
     if held := holds(view):

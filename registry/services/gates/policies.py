@@ -15,7 +15,16 @@ from registry.db.base import Chained, Rows
 from registry.db.batch import Query
 from registry.db.bulk_insert import insert_whole, keep_rows
 from registry.db.fixed_statements import FixedStatement
-from registry.db.models import Account, AuditEntry, AuditText, Model, PolicyAssignment, StoredPolicy
+from registry.db.models import (
+    Account,
+    AliasTenure,
+    AuditEntry,
+    AuditText,
+    Model,
+    PolicyAssignment,
+    StoredPolicy,
+    Version,
+)
 from registry.db.queries import catalog, governance, records
 from registry.db.records import Page
 from registry.db.session import reading
@@ -27,7 +36,7 @@ from registry.domain.errors import Conflict, NotFound, PreconditionFailed
 from registry.rules.policies.document import Policy
 from registry.rules.policies.weakening import weaker
 from registry.services import audit
-from registry.services.gates import approvals, assignments, documents
+from registry.services.gates import approvals, assignments, documents, verdicts
 from registry.services.gates.approvals import OpenRequest
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import UnitOfWork, unit_of_work
@@ -161,7 +170,8 @@ def take_over(session: Session, model: Model, earlier: Query, *, actor: Actor) -
 
     A model with a policy of its own keeps that. Within the caller's transaction, with the model's row locked; *earlier*
     is as for :func:`inherit`. Raises Conflict where the policy that guards the model then is weaker than that of the
-    name, or than the one before, which needs approvals for that.
+    name, or than the one before, which needs approvals for that; and while a version is in a stage, or has an alias,
+    that the policy of the name guards: it has not met its rules.
     """
     if not earlier.rows or (of_name := earlier.rows[0]).digest is None or of_name.model_id == model.id:
         return
@@ -179,7 +189,32 @@ def take_over(session: Session, model: Model, earlier: Query, *, actor: Actor) -
                 "first, or take another name"
             )
     if kept is None:
+        _require_none_live(session, model, then)
         inherit(session, model, earlier, actor=actor, before=latest.number if latest else 0)
+
+
+def _require_none_live(session: Session, model: Model, policy: Policy) -> None:
+    """Raise Conflict while a version of the model is in a stage, or has an alias, that the *policy* guards."""
+    stages = select(Version.number, Version.stage).where(
+        Version.model_id == model.id,
+        Version.stage.in_([stage.value for stage in verdicts.GUARDED if policy.rules(stage.value)]),
+    )
+    pointed = (
+        select(Version.number, AliasTenure.alias)
+        .join(AliasTenure, AliasTenure.version_id == Version.id)
+        .where(AliasTenure.model_id == model.id, AliasTenure.ended_at.is_(None))
+    )
+    live = [f"version {number} is in {stage}" for number, stage in session.execute(stages.order_by(Version.number))]
+    live += [
+        f"the alias {alias} points at version {number}"
+        for number, alias in session.execute(pointed.order_by(AliasTenure.alias))
+        if policy.protects(alias)
+    ]
+    if live:
+        raise Conflict(
+            f"{'; '.join(live[:5])}. The policy {policy.digest} goes on under the name {model.name!r} and was not met: "
+            "archive the versions and delete the aliases first, or take another name"
+        )
 
 
 def show(model: str | None) -> PolicyRecord:
