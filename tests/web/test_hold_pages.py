@@ -44,6 +44,34 @@ def test_a_hold_on_data_is_a_recall_that_is_tracked_to_zero(visitor: FlaskClient
     assert "the source was wrong" in browse(visitor, address).text
 
 
+def test_an_open_page_of_a_model_is_refreshed_by_each_change_of_holds_on_data(
+    visitor: FlaskClient, site: RegistryBuilder
+) -> None:
+    site.model("fraud").version("production", datasets=[{"name": "cards", "digests": [DATA], "role": "train"}])
+    headers = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#holders"}
+    polled = visitor.get("/models/fraud", headers=headers)
+
+    def poll(tag: str) -> tuple[int, bool, str]:
+        response = visitor.get("/models/fraud", headers=headers | {"If-None-Match": tag})
+        return response.status_code, "recalled" in response.text, response.headers["ETag"]
+
+    holds = []
+    for target in (DATA, f"sha256:{'cd' * 32}"):
+        body = {"kind": "data", "target": target, "reason": "recalled"}
+        holds.append(expect(201, site.client.post("/holds", body))["hold"]["id"])
+    placed = poll(polled.headers["ETag"])
+    same = poll(placed[2])
+    listed = [expect(200, site.client.get("/models/fraud/versions"))["items"][0]["holds"]]
+    expect(200, site.client.post(f"/holds/{holds[0]}/release", {"reason": "the source was wrong"}))
+    released = poll(placed[2])
+
+    assert [(status, is_held) for status, is_held, _ in (placed, same, released)] == [
+        (200, True), (304, False), (200, False),
+    ]  # fmt: skip
+    listed.append(expect(200, site.client.get("/models/fraud/versions"))["items"][0]["holds"])
+    assert [len(held) for held in listed] == [1, 0]
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_move_past_the_gates_is_confirmed_by_a_responder_and_acknowledged_by_another(
     app: Flask, database: Database, registry: RegistryBuilder

@@ -24,12 +24,16 @@ def test_a_move_is_asked_for_approved_by_another_person_and_applied(
     app: Flask, database: Database, registry: RegistryBuilder
 ) -> None:
     registry.model("fraud").version("staging")
-    expect(200, registry.client.put("/models/fraud/policy", {"document": STRICT, "reason": "agreed"}))
     promoter, approver, reader = (logged_in(app, database.tokens[role]) for role in ("promoter", "approver", "reader"))
+    unguarded = browse(reader, "/models/fraud")
+    expect(200, registry.client.put("/policy", {"document": STRICT, "reason": "agreed"}))
+    by_default = browse(reader, "/models/fraud")
+    expect(200, registry.client.put("/models/fraud/policy", {"document": STRICT, "reason": "agreed"}))
 
     dialog = browse(promoter, f"{VERSION}/stage?to=production")
     opened = submit(promoter, f"{VERSION}/request?target=production", {"target": "production", "reason": "better"})
     address = opened.headers["Location"]
+    model = browse(reader, "/models/fraud")
     own, home = browse(promoter, address), browse(approver, "/")
     early = Seen(submit(promoter, f"{address}/apply", {}, status=409))
     submit(approver, f"{address}/approve", {"comment": "seen the report"})
@@ -38,6 +42,13 @@ def test_a_move_is_asked_for_approved_by_another_person_and_applied(
 
     assert f"{VERSION}/request?target=production" in dialog.links
     assert f"{VERSION}/request?target=production" not in browse(reader, f"{VERSION}/gates").links
+    assert "No policy guards it." in unguarded.text
+    assert "Guarded by the default policy, set" in by_default.text
+    assert "One request is open: fraud:1 → production by promoter." in model.text
+    assert address in model.links
+    closed = browse(reader, "/models/fraud").text
+    assert "Guarded by its own policy, set" in closed
+    assert "One request is open" not in closed
     assert address in browse(promoter, "/requests?for=mine").links
     assert address not in browse(approver, "/requests?for=mine").links
     assert address not in browse(approver, "/requests?for=mine").links

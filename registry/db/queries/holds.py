@@ -6,7 +6,7 @@ import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, func, literal_column, or_, select, union_all
+from sqlalchemy import ColumnElement, String, bindparam, cast, func, literal_column, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Rows
@@ -46,8 +46,12 @@ def of_version(version: Any = Version) -> ColumnElement[Any]:
 
 
 def upstream_mark() -> ColumnElement[Any]:
-    """Return a number that changes with the active holds on data and models; NULL without any."""
-    rows = select(func.max(Hold.id)).where(_IS_UPSTREAM)
+    """Return a text that changes with the active holds on data and models; NULL without any.
+
+    Ids rise: of the holds up to the same greatest one, later ones are never more.
+    """
+    newest, number = cast(func.max(Hold.id), String), cast(func.count(), String)
+    rows = select(newest + literal_column("'-'", String) + number).where(_IS_UPSTREAM)
     return Fixed("upstream_holds", rows.scalar_subquery()).label("upstream_holds")
 
 

@@ -87,6 +87,11 @@ def list_(
     return Page(found, (clock.wire(last.opened_at), last.id) if last else None)
 
 
+def is_open(now: Any) -> ColumnElement[bool]:
+    """Return the condition that requests can be decided about at *now*."""
+    return and_(approvals.IS_OPEN, Request.expires_at > now, not_(approvals.IS_VOID))
+
+
 def _has_state(state: RequestState) -> ColumnElement[bool]:
     """Return the condition that requests have the state, as ``requests.shown_state`` gives it."""
     now = times.now()
@@ -95,7 +100,7 @@ def _has_state(state: RequestState) -> ColumnElement[bool]:
     if state is RequestState.EXPIRED:
         return and_(approvals.IS_OPEN, Request.expires_at <= now, not_(approvals.IS_VOID))
     if state is RequestState.OPEN:
-        return and_(approvals.IS_OPEN, Request.expires_at > now, not_(approvals.IS_VOID))
+        return is_open(now)
     return Request.state == state.value
 
 

@@ -9,16 +9,18 @@ from typing import Any
 from flask import Response
 from marshmallow import fields, validate
 
-from registry.db.records import EntryRecord, HolderRecord, ModelRecord
+from registry.db.records import EntryRecord, HolderRecord, RequestRecord
 from registry.domain import stages
 from registry.domain.access import Permission
+from registry.domain.requests import RequestState
 from registry.domain.stages import Stage
 from registry.http.access import requires
 from registry.http.context import etag
 from registry.http.fields import Text
 from registry.rules import names as rules
 from registry.services import audit
-from registry.services.catalog import models
+from registry.services.requests import guarding, showing
+from registry.services.requests.guarding import GuardedModel
 from registry.services.stages import resolve
 from registry.web import forms
 from registry.web.addresses import api_path, command, has_page, url_for
@@ -27,7 +29,10 @@ from registry.web.metrics_over_versions import DEFAULT_LAST, LASTS, MetricPictur
 from registry.web.model_timeline import ModelTimeline
 from registry.web.pages import Crumb, WebPage
 from registry.web.rendering import page
+from registry.web.text import request_words
 from registry.web.version_table import VersionTable
+
+REQUESTS = 3  # that the page names
 
 
 class ModelQuery(forms.WebQuery):
@@ -57,13 +62,15 @@ class ModelPage(WebPage):
 
     template = "model.html"
     lasts = LASTS
+    sought = staticmethod(request_words.sought)
 
-    def __init__(self, record: ModelRecord, query: Mapping[str, Any]) -> None:
-        self.model = record
+    def __init__(self, guarded: GuardedModel, query: Mapping[str, Any]) -> None:
+        self.guarded = guarded
+        self.model = record = guarded.model
         self.query = query
         self.title = record.name
         self.address = url_for("model", model=record.name)
-        self.tag = etag("r", record.row_version)
+        self.tag = etag("r", record.row_version, *guarded.facts)
         self.crumbs = crumbs(record.name)
         self.command = command("registry", "show", record.name)
         self.api = api_path("models", record.name)
@@ -80,6 +87,13 @@ class ModelPage(WebPage):
     def holders(self) -> Mapping[str, Sequence[HolderRecord]]:
         """Return the holders of staging and production, latest entrant first."""
         return resolve.holders(self.model.name)
+
+    @cached_property
+    def requests(self) -> Sequence[RequestRecord]:
+        """Return the newest open requests; without one no statement is executed."""
+        if not self.guarded.open_requests:
+            return ()
+        return showing.list_(state=RequestState.OPEN, model=self.model.name, limit=REQUESTS).items
 
     @property
     def serving(self) -> HolderRecord | None:
@@ -112,5 +126,5 @@ class ModelPage(WebPage):
 @blueprint.get("/models/<model:model>")
 @requires(Permission.MODEL_READ)
 def model(model: str) -> Response:
-    shown = ModelPage(models.describe(model), forms.query(ModelQuery))
+    shown = ModelPage(guarding.show(model), forms.query(ModelQuery))
     return page(shown, tag=shown.tag)
