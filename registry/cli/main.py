@@ -13,7 +13,7 @@ import click
 
 from registry.cli.support import failures
 from registry.cli.support.exit_codes import MEANINGS, Exit
-from registry.cli.support.options import COMMON, COMMON_HINT
+from registry.cli.support.options import COMMON, COMMON_HINT, REGISTRY_URL
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Versions": {
@@ -174,7 +174,8 @@ def _refer_to_common_options(command: click.Command) -> None:
         for one in command.commands.values():
             _refer_to_common_options(one)
     if any(param.name == "as_json" and getattr(param, "hidden", False) for param in command.params):
-        command.epilog = COMMON_HINT
+        names_registry = any(REGISTRY_URL in param.opts for param in command.params)
+        command.epilog = COMMON_HINT.replace("--url", REGISTRY_URL) if names_registry else COMMON_HINT
 
 
 def main() -> None:

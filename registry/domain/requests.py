@@ -130,6 +130,8 @@ def require_open(request: str, state: RequestState, *, void: str | None) -> None
     """Raise Conflict unless the request is open in *state*, the shown one."""
     if state in {RequestState.OPEN, RequestState.APPROVED}:
         return
+    if state is RequestState.APPLIED:
+        raise Conflict(f"the request {request} is applied already")
     why = f": {void}" if state is RequestState.VOID else ""
     raise Conflict(f"the request {request} is {state}{why}; open another one")
 

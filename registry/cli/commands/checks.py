@@ -8,7 +8,7 @@ import click
 
 from registry.cli.support import output
 from registry.cli.support.cells import Moment, Whole
-from registry.cli.support.options import connected, limit
+from registry.cli.support.options import connected, connected_by_registry_url, limit
 from registry.cli.support.parsing import REFERENCE
 from registry.cli.support.session import Session
 
@@ -21,19 +21,24 @@ STATUSES = ("passed", "failed", "pending")
 
 @click.command()
 @click.argument("ref", type=REFERENCE)
-@click.option("--name", required=True, help="The name of the check, as the policy has it, e.g. bias-audit.")
+@click.option(
+    "--name", metavar="CHECK", required=True, help="The name of the check, as the policy has it, e.g. bias-audit."
+)
 @click.option("--status", required=True, type=click.Choice(STATUSES), help="The result.")
-@click.option("--report-url", "url", metavar="URL", help="The address of the report.")
-@click.option("--summary", help="The result in a few words.")
-@connected
+@click.option(
+    "--url", "--report-url", "url", metavar="URL", help="Where the report of the check is; not the registry's address."
+)
+@click.option("--summary", metavar="TEXT", help="The result in a few words.")
+@connected_by_registry_url
 def check(session: Session, ref: Reference, name: str, status: Any, **about: str | None) -> None:
-    """Report the result of a check of a version. It replaces the earlier report of this name.
+    """Report the result of a check of a version. The latest report of a name counts; all are kept.
 
-    The policy of the model can name the accounts that may report a check, and require that it passed.
+    The policy of the model can name the accounts that may report a check, and require that it passed. The registry's
+    address is that of REGISTRY_URL, of the configuration, or of --registry-url: here, --url is the report of the check.
 
     \b
     Example:
-      registry check fraud:3 --name bias-audit --status passed --report-url https://ci.example.com/runs/7
+      registry check fraud:3 --name bias-audit --status passed --url https://ci.example.com/runs/7
     """
     number = session.number(ref)
     reported = session.registry.versions.report_check(ref.model, number, name, status, **about)

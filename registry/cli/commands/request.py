@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from registry.client.types import RequestView
 
 STATES = ("open", "rejected", "withdrawn", "applied", "expired", "void")
+UNDECIDED = ("open", "approved")
 COLUMNS = ("request", "for", "to", "state", "by", "opened", "approved by", "reason")
 
 
@@ -30,31 +32,43 @@ def request() -> None:
 
 @request.command("open")
 @click.argument("ref", type=REFERENCE, required=False)
-@click.argument("target")
-@click.option("--reason", required=True, help="Why; history shows it.")
+@click.argument("target", required=False)
+@click.option("--reason", required=True, metavar="TEXT", help="Why; history shows it.")
 @click.option("--when-ready", is_flag=True, help="Apply it, in your name, as soon as its last gate passes.")
-@click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The policy.")
+@click.option(
+    "--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The policy that is requested."
+)
+@click.option("--remove", is_flag=True, help="Request that the policy is removed.")
 @click.option("--expires-in", type=DURATION, help="When it expires, e.g. 12h or 3d; by default after 7 days.")
 @connected
 def open_(
     session: Session,
     ref: Reference | None,
-    target: str,
+    target: str | None,
     *,
     reason: str,
     when_ready: bool,
     file: Path | None,
+    remove: bool,
     expires_in: float | None,
 ) -> None:
     """Open a request. TARGET is staging, production, @ and an alias, or policy.
 
-    It is void when the files of the version, the policy, or the holder of the target change.
+    REF is a version; or a model, for its policy; without it, the default policy is meant. The request is void when the
+    files of the version, the policy, or the holder of the target change.
 
     \b
     Example:
       registry request open fraud:3 production --reason "AUC +2" --when-ready
       registry request open fraud policy --file weaker.yaml --reason "the new data has no such tag"
+      registry request open policy --remove --reason "each model has its own"
     """
+    if target is None and ref is not None and ref.bare:
+        ref, target = None, ref.model
+    if target is None:
+        raise click.UsageError("name a version and a target: registry request open fraud:3 production --reason TEXT")
+    if (target == "policy") != (remove or file is not None) or (remove and file is not None):
+        raise click.UsageError("with the target policy, and only with that, give either --file or --remove")
     options: dict[str, Any] = {"document": _policy(file)} if file else {}
     if ref is not None:
         options |= {"model": ref.model} if ref.bare else {"model": ref.model, "version": session.number(ref)}
@@ -98,7 +112,7 @@ def show(session: Session, request: str) -> None:
 
 @request.command()
 @click.argument("request")
-@click.option("--comment", help="Why; history shows it.")
+@click.option("--comment", metavar="TEXT", help="Why; history shows it.")
 @connected
 def approve(session: Session, request: str, comment: str | None) -> None:
     """Approve a request of another person for a version that another person registered.
@@ -113,7 +127,7 @@ def approve(session: Session, request: str, comment: str | None) -> None:
 
 @request.command()
 @click.argument("request")
-@click.option("--comment", required=True, help="Why; history shows it.")
+@click.option("--comment", required=True, metavar="TEXT", help="Why; history shows it.")
 @connected
 def reject(session: Session, request: str, comment: str) -> None:
     """Reject a request. That is final, and closes it.
@@ -128,7 +142,7 @@ def reject(session: Session, request: str, comment: str) -> None:
 
 @request.command()
 @click.argument("request")
-@click.option("--comment", help="Why; history shows it.")
+@click.option("--comment", metavar="TEXT", help="Why; history shows it.")
 @connected
 def withdraw(session: Session, request: str, comment: str | None) -> None:
     """Withdraw your request; or as an approver, your approval.
@@ -158,7 +172,7 @@ def comment(session: Session, request: str, text: str) -> None:
 
 @request.command()
 @click.argument("request")
-@click.option("--comment", help="The reason of the move; by default that of the request.")
+@click.option("--comment", metavar="TEXT", help="The reason of the move; by default that of the request.")
 @connected
 def apply(session: Session, request: str, comment: str | None) -> None:
     """Make the move, or set the policy, that was requested.
@@ -186,25 +200,35 @@ def _named_subject(shown: RequestView) -> str:
 
 def _print_request(shown: RequestView) -> None:
     void = f" ({shown['void']})" if shown["void"] else ""
-    output.line(f"request {shown['id']}: {_named_subject(shown)} to {shown['target']}, {shown['state']}{void}")
+    output.line(f"request {shown['id']}: {_named_subject(shown)} to {_named_target(shown)}, {shown['state']}{void}")
     facts = [
         ("opened", f"{output.when(shown['opened_at'])} by {shown['requester']}"),
         ("reason", shown["reason"] or "(redacted)"),
         ("expires", output.when(shown["expires_at"])),
     ]
+    if shown["apply_when_ready"]:
+        facts.append(("apply", f"as soon as its last gate passes, in the name of {shown['requester']}"))
     if shown["last_refusal"]:
         facts.append(("refused", shown["last_refusal"]))
     output.pairs(facts)
+    if shown.get("document"):
+        output.line(json.dumps(shown["document"], indent=2, ensure_ascii=False))
     for act in shown["acts"]:
         text = f": {' '.join(act['comment'].split())}" if act["comment"] else ""
         output.line(f"  {act['kind'].replace('_', ' ')} by {act['account']}, {output.when(act['at'])}{text}")
     for one in shown["excluded"]:
         output.line(f"  the approval of {one['account']} does not count: {one['reason']}")
-    for line in gate_lines.lines(shown["gates"]):
+    for line in gate_lines.lines(shown["gates"] if shown["state"] in UNDECIDED else ()):
         output.line(line)
+
+
+def _named_target(shown: RequestView) -> str:
+    if shown["target"] != "policy":
+        return shown["target"]
+    return f"the policy {shown['policy'][:19]}" if shown["policy"] else "no policy"
 
 
 def _request_row(shown: RequestView) -> list[object]:
     approved = ", ".join(shown["approved_by"])
-    return [Whole(shown["id"]), Whole(_named_subject(shown)), shown["target"], shown["state"], shown["requester"],
+    return [Whole(shown["id"]), Whole(_named_subject(shown)), _named_target(shown), shown["state"], shown["requester"],
             Moment(shown["opened_at"]), approved, shown["reason"]]  # fmt: skip

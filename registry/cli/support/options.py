@@ -25,6 +25,7 @@ COMMON = {
     "--ca-file FILE": "Trust this private CA too, for registry and store. [env: REGISTRY_CA_FILE]",
     "--json": "One JSON object on stdout; errors as JSON on stderr.",
 }
+REGISTRY_URL = "--registry-url"  # of a command whose --url is another address
 COMMON_HINT = "Also --url, --token, --insecure, --ca-file and --json: see registry --help."
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -32,8 +33,16 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def connected(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of COMMON, and its Session as the first argument."""
+    return _connected_by("--url", function)
 
-    @click.option("--url", metavar="URL", hidden=True, help=COMMON["--url URL"])
+
+def connected_by_registry_url(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command what :func:`connected` does, but for --registry-url: the command has its own --url."""
+    return _connected_by(REGISTRY_URL, function)
+
+
+def _connected_by(address: str, function: Callable[..., None]) -> Callable[..., None]:
+    @click.option(address, "registry_url", metavar="URL", hidden=True, help=COMMON["--url URL"])
     @click.option("--token", metavar="TOKEN", hidden=True, help=COMMON["--token TOKEN"])
     @click.option("--insecure", is_flag=True, hidden=True, help=COMMON["--insecure"])
     @click.option("--ca-file", metavar="FILE", hidden=True, help=COMMON["--ca-file FILE"])
@@ -41,14 +50,14 @@ def connected(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(
         *args: Any,
-        url: str | None,
+        registry_url: str | None,
         token: str | None,
         insecure: bool,
         ca_file: str | None,
         as_json: bool,
         **kwargs: Any,
     ) -> None:
-        with Session(url=url, token=token, insecure=insecure, ca_file=ca_file, as_json=as_json) as session:
+        with Session(url=registry_url, token=token, insecure=insecure, ca_file=ca_file, as_json=as_json) as session:
             function(session, *args, **kwargs)
             pages.point_to(session, kwargs)
 
