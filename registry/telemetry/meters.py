@@ -31,6 +31,7 @@ INLINE_OUTCOMES = ("fetched", "refused", "too_large", "timeout", "unavailable", 
 LINEAGE_BUCKETS = (1, 10, 100, 1000, 10_000, 100_000)
 LINEAGE_QUESTIONS = ("graph", "impact")
 GATE_OUTCOMES = ("met", "unmet")
+TRIAL_OUTCOMES = ("applied", "unmet", "refused", "failed")
 POOL_SECONDS = 1.0
 
 
@@ -75,6 +76,12 @@ class Meters:
         )  # fmt: skip
         for rule in KINDS:
             self.unmet_gates.labels(rule)
+        self.request_trials = Counter(
+            "registry_request_trials", "Attempts of workers to apply a request for approval, by outcome.", ["outcome"],
+            registry=self._own,
+        )  # fmt: skip
+        for outcome in TRIAL_OUTCOMES:
+            self.request_trials.labels(outcome)
         self.refusals = Counter(
             "registry_refusals", "Requests that were not done, by the code of the problem.", ["code"],
             registry=self._own,

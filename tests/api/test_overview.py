@@ -160,7 +160,7 @@ def test_nothing_needs_attention_while_all_is_recorded_and_whole(api: Api, regis
     registry.model("fraud").version(stage="production", **LINEAGE)
     registry.model("fraud").version(stage="staging")
 
-    assert expect(200, api.get("/attention")) == {"items": [], "more": []}
+    assert expect(200, api.get("/attention")) == {"items": [], "more": [], "requests": []}
 
 
 def test_damaged_pending_failed_and_unrecorded_versions_need_attention(

@@ -89,6 +89,9 @@ class AttentionView(View):
 
     items = fields.List(fields.Nested(ConcernView), **output(f"The versions, {MOST} of each kind at most."))
     more = fields.List(fields.String(), **output("The kinds of which there are more."))
+    requests = fields.List(
+        fields.String(), **output("Ids of requests that wait for the caller's approval; GET /requests?for=me has all.")
+    )
 
 
 ModelChangesPage: type[Schema] = page_of(EntryView, "ModelChangesPage")

@@ -22,11 +22,12 @@ from registry.api.schemas.paging import paged
 from registry.domain.access import Permission
 from registry.domain.errors import UnknownValue
 from registry.http.access import requires
+from registry.http.context import current_actor
 from registry.http.database_position import replicable
 from registry.rules import csv_cells
 from registry.services import audit
 from registry.services.monitoring import attention
-from registry.services.monitoring.attention import Attention
+from registry.services.requests import showing
 from registry.services.stages import serving
 
 blueprint = Blueprint(
@@ -82,14 +83,17 @@ def list_changes(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, AttentionView, example=examples.ATTENTION)
 @requires(Permission.MODEL_READ)
 @replicable
-def list_attention() -> Attention:
+def list_attention() -> dict[str, Any]:
     """List versions that need attention.
 
     In production: those that are held, with missing or corrupt files, without training data, or with uncommitted code.
     Elsewhere: those that have been pending for ten minutes, and those that failed in the last seven days. In any stage:
-    those that were moved past the gates, until an approver acknowledges it.
+    those that were moved past the gates, until an approver acknowledges it. `requests` has the ids of the requests for
+    approval that wait for the caller.
     """
-    return attention.list_()
+    found = attention.list_()
+    waiting = showing.list_(approver=current_actor(), limit=attention.MOST)
+    return {"items": found.items, "more": found.more, "requests": [request.id for request in waiting.items]}
 
 
 def _inventory_file(**asked: Any) -> Response:

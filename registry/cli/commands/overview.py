@@ -61,7 +61,8 @@ def inventory(session: Session, as_of: str | None, stage: Stage, filter: str | N
 def attention(session: Session) -> None:
     """Show versions that need attention: held, damaged, without recorded lineage, pending for too long, or failed.
 
-    Holds, damage and missing lineage are reported for versions in production only.
+    Holds, damage and missing lineage are reported for versions in production only. Requests that wait for your approval
+    are counted.
 
     \b
     Example:
@@ -74,6 +75,10 @@ def attention(session: Session) -> None:
     session.list(found["items"], _CONCERN_COLUMNS, _concern_row, empty="no version needs attention")
     if found["more"]:
         output.note(f"There are more of these kinds: {', '.join(found['more'])}")
+    if waiting := found.get("requests"):
+        output.note(
+            f"waiting for your approval: {output.count(len(waiting), 'request')}; registry request list --for-me"
+        )
 
 
 def _serving_row(serving: ServingView) -> list[object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from registry.client.types.stages import HolderView
 
@@ -30,7 +30,11 @@ class ConcernView(TypedDict):
 
 
 class AttentionView(TypedDict):
-    """The versions that need attention; ``more`` are the kinds of which the registry has more."""
+    """The versions that need attention; ``more`` are the kinds of which the registry has more.
+
+    ``requests`` are the ids of requests that wait for the caller's approval; an older registry omits them.
+    """
 
     items: list[ConcernView]
     more: list[ConcernKind]
+    requests: NotRequired[list[str]]

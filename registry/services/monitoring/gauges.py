@@ -27,6 +27,7 @@ from registry.services.holds import recall
 from registry.services.integrity.damage import ABSENT, CORRUPT, MISSING, SUSPECT
 from registry.services.maintenance import heartbeats
 from registry.services.monitoring import backlog, table_counts
+from registry.services.requests import showing
 from registry.services.sealed_log import standing
 
 PATIENCE_SECONDS = 5.0  # Prometheus gives up after ten
@@ -77,6 +78,7 @@ def _query_gauges() -> list[Gauge]:
             *_holds(session),
             Gauge("registry_broken_glasses_unacknowledged", "Versions whose move past the gates is not acknowledged.",
                   None, {"": attention_queries.moved_past_gates_count(session)}),
+            *_requests(session, moment),
             *_counted_gauges(session, moment),
         ]  # fmt: skip
 
@@ -133,6 +135,15 @@ def _holds(session: Session) -> list[Gauge]:
         Gauge("registry_holds_active", "Active holds.", "kind", {kind: counts.get(kind, 0) for kind in HoldKind}),
         Gauge("registry_held_versions_in_production", "Versions in production that are held.", None,
               {"": len(recall.live_notices(session)) if counts else 0}),
+    ]  # fmt: skip
+
+
+def _requests(session: Session, moment: datetime) -> list[Gauge]:
+    count, oldest = showing.count_open(session)
+    return [
+        Gauge("registry_requests_open", "Requests for approval that are open.", None, {"": count}),
+        Gauge("registry_requests_open_oldest_seconds", "The age of the oldest open request for approval, or 0.", None,
+              {"": _age(oldest, moment)}),
     ]  # fmt: skip
 
 

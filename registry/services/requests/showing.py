@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, not_, or_
+from sqlalchemy import ColumnElement, and_, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from registry.db import times
-from registry.db.models import Model, Request
+from registry.db.models import Model, Request, Version
 from registry.db.records import Page, RequestRecord
 from registry.db.session import reading
 from registry.db.write_session import writing
@@ -90,6 +90,14 @@ def list_(
 def is_open(now: Any) -> ColumnElement[bool]:
     """Return the condition that requests can be decided about at *now*."""
     return and_(approvals.IS_OPEN, Request.expires_at > now, not_(approvals.IS_VOID))
+
+
+def count_open(session: Session) -> tuple[int, datetime | None]:
+    """Return how many requests are open, with those whose approvals are complete, and when the oldest was opened."""
+    counted = select(func.count(), func.min(Request.opened_at)).select_from(Request)
+    counted = counted.outerjoin(Version, Version.id == Request.version_id).where(is_open(times.now()))
+    number, oldest = session.execute(counted).one()
+    return number, oldest
 
 
 def _has_state(state: RequestState) -> ColumnElement[bool]:

@@ -28,6 +28,7 @@ from registry.services.audit import sealing
 from registry.services.gates import approvals
 from registry.services.requests import applying, showing
 from registry.storage.checked import Store
+from registry.telemetry.meters import meters
 
 log = structlog.get_logger(__name__)
 AGAIN = timedelta(minutes=1)
@@ -47,14 +48,18 @@ def apply_next(*, store: Store, protected: Collection[str]) -> bool:
     try:
         applying.apply(row.id, actor=_requester(row), store=store, protected=protected)
         log.info("request_applied", id=row.id)
-    except GatesUnmet:
-        pass  # the request shows its gates
+        outcome = "applied"
+    except GatesUnmet:  # the request shows its gates
+        outcome = "unmet"
     except RegistryError as refusal:
+        outcome = "refused"
         log.info("request_refused", id=row.id, reason=refusal.detail)
         _keep_refusal(row, refusal.detail)
     except Exception:
+        outcome = "failed"
         log.exception("request_broke", id=row.id)
         _keep_refusal(row, "the registry made a mistake; its log has it under the id of this request")
+    meters().request_trials.labels(outcome).inc()
     return True
 
 

@@ -64,6 +64,7 @@ def test_a_promotion_waits_for_a_check_and_another_person(as_person: As, place: 
     request = request_id(as_person("pia", *first))
     again, misnamed = as_person("pia", *first), as_person("pia", "request", "open", "production", *WHY)
     waiting = as_person("ann", "request", "list", "--for-me")
+    attention = as_person("ann", "attention")
     commented = as_person("wes", "request", "comment", request, "which [red]data[/red]\n is it?\x1b[31m")
     refused = as_person("pia", "request", "approve", request)
     approved = as_person("ann", "request", "approve", request, "--comment", "fine")
@@ -79,6 +80,8 @@ def test_a_promotion_waits_for_a_check_and_another_person(as_person: As, place: 
 
     assert (again.code, request in again.err, misnamed.code) == (5, True, 2)
     assert request in waiting.out
+    assert "waiting for your approval: 1 request; registry request list --for-me" in attention.err
+    assert "waiting for" not in as_person("pia", "attention").err
     assert "commented by wes" in commented.out
     assert ": which [red]data[/red] is it?\\u001b[31m" in commented.out
     assert (refused.code, foreign.code) == (3, 3)
