@@ -88,6 +88,8 @@ def recorded(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def void_reason(target: str, bound: Binding, present: Binding) -> str | None:
     """Return why a request is void: what has changed since it was opened; None while it holds."""
+    if bound.manifest is not None and present.manifest is None:
+        return "the version is deleted"
     if bound.manifest != present.manifest:
         return "the files of the version are others"
     if bound.policy != present.policy:

@@ -19,7 +19,7 @@ from tests.support.replies import expect
 
 POLICY = """\
 policy: 1
-groups: {risk-board: [ann, approver]}
+groups: {risk-board: [ann, approver, cy]}
 weakening: approvals
 production:
   - rule: approvals
@@ -206,4 +206,62 @@ def test_a_weaker_policy_needs_the_approvals_of_the_one_in_force(
     assert "Open a request" in refused["detail"]
     assert (applied["state"], applied["document"]) == ("applied", weaker)
     assert expect(200, api.get("/models/fraud/policy"))["document"] == weaker
+    assert problems(app) == []
+
+
+def work(app: Flask) -> None:
+    with app.app_context():
+        while waiting.apply_next(store=app.extensions[EXTENSION].store, protected=()):
+            pass
+
+
+def test_a_credential_of_the_requester_is_no_second_person_and_a_revoked_one_applies_nothing(
+    app: Flask, api: Api, as_role: Callable[[str], Api], guarded: RegistryBuilder
+) -> None:
+    expect(201, api.post("/models/fraud/versions/1/metrics", AUC))
+    ann = person(app, "ann", "promoter", "admin", "approver")
+    request = opened(ann, apply_when_ready=True)
+    issued = expect(201, ann.post("/tokens", {"owner": "bo", "roles": ["approver"]}))
+    second = expect(201, ann.post("/tokens", {"owner": "ann", "roles": ["approver"]}))
+
+    for token in (issued["token"], second["token"]):
+        act(Api(app.test_client(), token), request, "approve", 403)
+    credential = expect(200, ann.get("/me"))["token"]["id"]
+    expect(200, as_role("admin").delete(f"/tokens/{credential}"))
+    act(as_role("approver"), request, "approve")
+    work(app)
+
+    shown = expect(200, api.get(f"/requests/{request['id']}"))
+    assert (shown["state"], guarded.model("fraud").stages()) == ("approved", {1: "staging"})
+    assert "the token that opened the request is not valid" in shown["last_refusal"]
+    assert problems(app) == []
+
+
+def test_a_request_ends_with_its_version_and_its_alias_and_each_act_is_done_once(
+    app: Flask, api: Api, as_role: Callable[[str], Api], guarded: RegistryBuilder
+) -> None:
+    promoter, approver, admin = as_role("promoter"), as_role("approver"), as_role("admin")
+    expect(201, api.post("/models/fraud/versions/1/metrics", AUC))
+    both = person(app, "cy", "promoter", "approver")
+    on_alias, deleted = opened(promoter, target="@next"), opened(promoter)
+
+    expect(201, promoter.put("/models/fraud/aliases/next", {"version": 1}))
+    assert expect(200, api.get(f"/requests/{on_alias['id']}"))["void"] == "the holder of @next changed"
+    expect(None, promoter.delete("/models/fraud/aliases/next"))
+    expect(200, move(promoter, stage="none"))
+    expect(None, admin.delete("/models/fraud/versions/1?reason=a+test"))
+    shown = expect(200, api.get(f"/requests/{deleted['id']}"))
+    assert (shown["state"], shown["void"]) == ("void", "the version is deleted")
+    assert "the version is deleted" in act(approver, deleted, "approve", 409)["detail"]
+    expect(None, admin.post("/models/fraud/versions/1/restore", {"reason": "a test"}))
+    expect(200, move(promoter, stage="staging"))
+
+    for _ in range(2):
+        answer = both.post(f"/requests/{deleted['id']}/approve", {}, headers={"Idempotency-Key": "approve-1"})
+        assert expect(200, answer)["approved_by"] == ["cy"]
+    for _ in range(2):
+        answer = both.post(f"/requests/{deleted['id']}/apply", {}, headers={"Idempotency-Key": "apply-1"})
+        assert expect(200, answer)["state"] == "applied"
+    assert expect(200, api.get(f"/requests/{deleted['id']}"))["approved_by"] == ["cy"]
+    assert guarded.model("fraud").actions().count("request.approved") == 1
     assert problems(app) == []

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.domain import requests
-from registry.domain.requests import ActKind, Binding, Person, PersonalAct, RequestState
+from registry.domain.four_eyes import Person
+from registry.domain.requests import ActKind, Binding, PersonalAct, RequestState
 from registry.rules.policies import parse
 from registry.rules.policies.facts import GateFacts
 from registry.services.gates import approvals

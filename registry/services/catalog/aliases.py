@@ -164,8 +164,9 @@ def assign(
         writing(session).ask(asked)
         requested = approvals.found(session, asked)
     event = audit.begin(model)
-    approvals.require_same(requested, request, event.at)
-    recorded = {**(gates.recorded if gates else {}), **approvals.recorded(requested, event.at)}
+    as_of = gates.facts.at if gates else event.at
+    approvals.require_same(requested, request, as_of)
+    recorded = {**(gates.recorded if gates else {}), **approvals.recorded(requested, as_of)}
     before = move(session, model, alias, version, event=event)
     draft = AuditEntryDraft(
         "alias.set",
@@ -177,7 +178,7 @@ def assign(
     audit.record(session, model, event, draft, actor=actor, version=version, aside=aside)
     if gates:
         verdicts.keep(session, gates, model, version, event)
-    return approvals.close_applied(session, model, requested, event, actor=actor, version=version)
+    return approvals.close_applied(session, model, requested, event, as_of=as_of, actor=actor, version=version)
 
 
 def move(session: Session, model: Model, alias: str, version: Version, *, event: audit.Event) -> int | None:

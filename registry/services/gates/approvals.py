@@ -68,8 +68,9 @@ def _holder_now(model: Any, target: Any) -> ColumnElement[Any]:
 
 POLICY_NOW = assignments.in_force(Request.model_id, "started_entry")
 HOLDER_NOW = _holder_now(Request.model_id, Request.target)
+FILES_NOW: ColumnElement[Any] = case((Version.deleted_at.is_(None), Version.manifest_digest))
 IS_VOID: ColumnElement[bool] = or_(
-    Request.manifest_digest.is_distinct_from(Version.manifest_digest),
+    Request.manifest_digest.is_distinct_from(FILES_NOW),
     Request.policy_entry.is_distinct_from(POLICY_NOW),
     Request.holder_entry.is_distinct_from(HOLDER_NOW),
 )
@@ -80,7 +81,7 @@ _numbered = (
     .scalar_subquery()
 )
 _LATEST = (
-    select(Request.__table__, Version.manifest_digest.label("files_now"), POLICY_NOW.label("policy_now"),
+    select(Request.__table__, FILES_NOW.label("files_now"), POLICY_NOW.label("policy_now"),
            HOLDER_NOW.label("holder_now"))
     .outerjoin(Version, Version.id == Request.version_id)
     .where(Request.target == bindparam("target"), IS_OPEN)
@@ -311,14 +312,15 @@ def close_applied(
     request: OpenRequest | None,
     move: audit.Event,
     *,
+    as_of: datetime,
     actor: Actor,
     version: Version | None = None,
 ) -> str | None:
     """Close the request by the entry of the move that it was for, and return its id.
 
-    A request that is void or has expired stays so, and counts as none.
+    A request that was void or had expired when the move was decided, *as_of*, stays so, and counts as none.
     """
-    if request is None or request.ended(move.at):
+    if request is None or request.ended(as_of):
         return None
     own = audit.Event(str(uuid.uuid4()), move.at)
     act(session, chain, request.row, own, ActKind.APPLIED, actor=actor, version=version, entry=move.uid)

@@ -333,7 +333,7 @@ def _assign(
         texts=audit.texts(reason=reason),
     )
     audit.record(unit.session, chain, event, draft, actor=actor)
-    closed = approvals.close_applied(unit.session, chain, requested, event, actor=actor)
+    closed = approvals.close_applied(unit.session, chain, requested, event, as_of=event.at, actor=actor)
     if closed is not None:
         unit.remember_also(request=closed)
     return _finish_assignment(unit, insert_whole(unit.session, PolicyAssignment, row).id, changed=True)

@@ -26,6 +26,7 @@ from registry.rules.policies.document import Policy
 from registry.services import audit
 from registry.services.gates import approvals, documents
 from registry.services.gates.approvals import OpenRequest
+from registry.services.stages.changes import refuse_deleted
 
 _REASON, _COMMENT, _IN_FORCE = aliased(AuditText), aliased(AuditText), aliased(PolicyAssignment)
 
@@ -37,7 +38,7 @@ def _joined_text(own: Any, entry: Any, field: str) -> Any:
 SHOWN = (
     select(
         Request.__table__,
-        Version.manifest_digest.label("files_now"),
+        approvals.FILES_NOW.label("files_now"),
         approvals.POLICY_NOW.label("policy_now"),
         approvals.HOLDER_NOW.label("holder_now"),
         Model.name.label("model"),
@@ -83,13 +84,17 @@ def one(session: Session, request: str) -> Any:
 
 
 def lock(session: Session, request: str) -> tuple[Chained, Any, Sequence[Any]]:
-    """Lock the chain of a request; return it with the request's row and acts as they are then. Raises NotFound."""
+    """Lock the chain of a request; return it with the request's row and acts as they are then.
+
+    Raises NotFound, or Conflict where its model is deleted.
+    """
     row = one(session, request)
     chain: Chained
     if row.model_id is None:
         chain = audit.lock_chain(session, audit.REGISTRY, *governance.share_rules(session))
     else:
-        chain = catalog.lock_model_by_id(session, row.model_id)
+        chain = model = catalog.lock_model_by_id(session, row.model_id)
+        refuse_deleted(model)
     shown, acts = Query(_ONE, request=row.id), Query(_ACTS, requests=[row.id])
     writing(session).ask(shown, acts)
     return chain, shown.rows[0], acts.rows

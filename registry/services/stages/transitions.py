@@ -137,20 +137,23 @@ def move_in(
     requested = approvals.found(unit.session, asked.request) if target in verdicts.GUARDED else None
 
     event = audit.begin(locked_model)
-    approvals.require_same(requested, change.request, event.at)
+    as_of = gates.facts.at if gates else event.at
+    approvals.require_same(requested, change.request, as_of)
     if displaced:
         tenures.enter(unit.session, locked_model, displaced, Stage.ARCHIVED, TransitionKind.SUPERSEDE, event)
     if decided.kind is not None:
         tenures.enter(unit.session, locked_model, version, decided.target, decided.kind, event)
         version.rolled_back = version.rolled_back and decided.target is not Stage.PRODUCTION
-        recorded = {**(gates.recorded if gates else {}), **approvals.recorded(requested, event.at)}
+        recorded = {**(gates.recorded if gates else {}), **approvals.recorded(requested, as_of)}
         draft = draft_entry(locked_model, version, decided, displaced, change.reason, recorded=recorded)
         if change.break_glass:
             draft = replace(draft, action=break_glass.BROKEN)
             version.broken_glass_entry = event.uid
             unit.after_commit(meters().broken_glasses.inc)
         audit.record(unit.session, locked_model, event, draft, actor=actor, version=version, related=displaced)
-        closed = approvals.close_applied(unit.session, locked_model, requested, event, actor=actor, version=version)
+        closed = approvals.close_applied(
+            unit.session, locked_model, requested, event, as_of=as_of, actor=actor, version=version
+        )
         if closed is not None:
             unit.remember_also(request=closed)
     if gates:
