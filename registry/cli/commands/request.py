@@ -64,7 +64,7 @@ def open_(
       registry request open policy --remove --reason "each model has its own"
     """
     if target is None and ref is not None and ref.bare:
-        ref, target = None, ref.model
+        target, ref = ref.model, None
     if target is None:
         raise click.UsageError("name a version and a target: registry request open fraud:3 production --reason TEXT")
     if (target == "policy") != (remove or file is not None) or (remove and file is not None):
