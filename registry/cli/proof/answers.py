@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from registry.cli.proof import governance
 from registry.client.errors import Conflict, NotFound
 from registry.domain import fact_digests
 from registry.domain.access import TokenPurpose
@@ -53,6 +54,7 @@ def model(registry: RegistryClient, model_id: str, log: ReplayedModel) -> Iterat
         yield from _compare_aliases(registry, log)
         if not log.former:  # else other models may have had its name
             yield from _past(registry, log)
+        yield from governance.of_model(registry, model_id, log)
     yield from _versions(registry, log)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from registry.cli.proof import answers
+from registry.cli.proof import answers, governance
 from registry.cli.proof.walk import Walk
 from registry.domain.replay import access as access_log
 from registry.domain.replay import checkpoints as checkpoint_log
@@ -132,8 +132,7 @@ class _Verification:
                 storage_log.replay(steps)
                 differences = ()
             elif chain == REGISTRY:
-                restoration_log.replay(steps)
-                differences = ()
+                differences = governance.of_all_models(self._registry, restoration_log.replay(steps))
             elif chain.startswith("model:"):
                 differences = answers.model(self._registry, chain.removeprefix("model:"), model_log.replay(steps))
             else:

@@ -202,6 +202,14 @@ ATTACKS = [
         "DELETE FROM models WHERE name = 'empty'",
     ), "the chain and its owner are gone", REFUSED),
     both("a hold is released", "the hold", f"UPDATE holds SET released_at = {PAST} WHERE released_at IS NULL"),
+    Attack("an approval is by another account", (
+        "DROP TRIGGER request_acts_keep_update",
+        f"UPDATE request_acts SET account_id = {BOB}",
+    ), "on a request should be", REFUSED),
+    Attack("a check has another result", (
+        "DROP TRIGGER version_checks_keep_update",
+        "UPDATE version_checks SET status = 'pending'",
+    ), "its reports of checks", REFUSED),
     both("a hold is made up", "was placed by no entry", "INSERT INTO holds (kind, version_id, target, placed_at, "
          f"placed_entry) SELECT 'version', {V1}, '', {PAST}, '{UID}'"),
     denied("a hold on data is on other data", "the hold", f"UPDATE holds SET target = {DIGEST} WHERE kind = 'data'"),

@@ -36,6 +36,11 @@ FOUND = {
     "all reasons are gone": "its text 'reason' is gone, and no entry records its erasure",
     "a reason is another": "its text 'reason' was changed",
     "the last entries are cut off, head and all": "a head or a checkpoint names it",
+    "the verdicts of a promotion are others": "the evaluation of the gates by the entry",
+    "a policy has another document": "has another digest",
+    "a hold is released": "the hold by the entry",
+    "an approval is by another account": "the request ",
+    "a check has another result": "the report of a check of version ",
     "a model is gone with its chain": "the chain and its owner are gone; a checkpoint names entry",
 }
 
