@@ -11,8 +11,8 @@ Rollback: ``downgrade`` loses the marks; the audit log keeps the moves, and ``au
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0039"
-down_revision = "0040"
+revision = "0038"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 works_with = "0006"

@@ -9,8 +9,8 @@ Rollback: ``downgrade`` drops the table; a worker fills it again.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0037"
-down_revision = "0038"
+revision = "0040"
+down_revision = "0039"
 branch_labels = None
 depends_on = None
 works_with = "0006"

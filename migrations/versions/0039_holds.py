@@ -9,8 +9,8 @@ Rollback: ``downgrade`` drops the table with the holds; the audit log keeps when
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0038"
-down_revision = "0039"
+revision = "0039"
+down_revision = "0038"
 branch_labels = None
 depends_on = None
 works_with = "0006"
