@@ -1,6 +1,7 @@
 """The catalog: models, versions, aliases, tags, and the registration that creates versions."""
 
 from registry.services.catalog import (
+    alias_gates,
     alias_protection,
     alias_requests,
     aliases,
@@ -18,6 +19,7 @@ from registry.services.catalog import (
 )
 
 __all__ = [
+    "alias_gates",
     "alias_protection",
     "alias_requests",
     "aliases",

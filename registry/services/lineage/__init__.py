@@ -3,6 +3,7 @@
 from registry.services.lineage import (
     additions,
     datasets,
+    dependents,
     edges,
     exports,
     graph,
@@ -15,6 +16,7 @@ from registry.services.lineage import (
 __all__ = [
     "additions",
     "datasets",
+    "dependents",
     "edges",
     "exports",
     "graph",

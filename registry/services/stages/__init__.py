@@ -10,6 +10,18 @@ from registry.services.stages import (
     rollback,
     serving,
     transitions,
+    withdrawal,
 )
 
-__all__ = ["break_glass", "changes", "choices", "move_counts", "past", "resolve", "rollback", "serving", "transitions"]
+__all__ = [
+    "break_glass",
+    "changes",
+    "choices",
+    "move_counts",
+    "past",
+    "resolve",
+    "rollback",
+    "serving",
+    "transitions",
+    "withdrawal",
+]
