@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
+from decimal import Context, Decimal
 from typing import Any, ClassVar
 
 from registry.rules import metric_directions, names, slices
@@ -168,9 +168,9 @@ class ProductionMetricRule(Rule):
         return frozenset({Need.METRICS, Need.HOLDER})
 
     @property
-    def margin(self) -> Fraction:
+    def margin(self) -> Decimal:
         """How much better a value must be; negative where it may be worse."""
-        return _exact(self.by) if self.by is not None else -_exact(self.tolerance or 0.0)
+        return _exact(self.by) if self.by is not None else _exact(self.tolerance or 0.0).copy_negate()
 
     def describe(self) -> str:
         better = "higher" if self.is_higher_better else "lower"
@@ -220,8 +220,8 @@ class ProductionMetricRule(Rule):
     def _accepts(self, own: float, their: float) -> bool:
         if not (math.isfinite(own) and math.isfinite(their)):
             return False
-        difference = _exact(own) - _exact(their)
-        return (difference if self.is_higher_better else -difference) >= self.margin
+        better, worse = (own, their) if self.is_higher_better else (their, own)
+        return _EXACTLY.subtract(_exact(better), _exact(worse)) >= self.margin
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
         return (
@@ -233,9 +233,12 @@ class ProductionMetricRule(Rule):
         )
 
 
-def _exact(value: float) -> Fraction:
+_EXACTLY = Context(prec=1000)  # the digits of two floats stand in at most 650 places
+
+
+def _exact(value: float) -> Decimal:
     """Return the number as it is written: 0.3 is 0.2 and 0.1 more, which no binary fractions are."""
-    return Fraction(repr(value))
+    return Decimal(repr(value))
 
 
 def _amount(value: Any) -> float:
