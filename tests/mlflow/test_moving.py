@@ -202,6 +202,21 @@ def test_in_lifecycle_open_several_versions_keep_production(move: Mover, source:
 
 
 @pytest.mark.slow
+def test_a_stage_whose_gates_are_not_met_is_skipped_with_the_reason(move: Mover, source: str) -> None:
+    rules = [{"rule": "required", "tags": ["owner"]}]
+    with move.fleet.caller() as caller:
+        caller.make("PUT", "/policy", {"document": {"policy": 1, "production": rules}, "reason": "agreed"})
+
+        code, report = move("import", "mlflow", "--from", source, "--model", "fraud")
+
+        model = caller.get("/models/fraud")
+    skipped = {item["what"]: item["reason"] for item in report["items"] if item["outcome"] == "skipped"}
+    assert code == 1
+    assert "owner" in skipped["version 4, stage"]
+    assert (model["stages"]["production"], model["aliases"]["champion"]) == ([], 4)
+
+
+@pytest.mark.slow
 def test_what_was_decided_here_stays_and_other_files_under_a_number_are_reported(move: Mover, source: str) -> None:
     with move.fleet.caller() as caller:
         caller.registry.create_model("fraud")
