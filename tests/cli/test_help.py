@@ -44,9 +44,17 @@ def test_every_option_says_what_it_is_for(name: str) -> None:
     assert [option.name for option in options if not option.help] == []
 
 
-def test_no_command_declares_an_option_twice() -> None:
+def test_no_command_declares_an_option_or_its_variable_twice() -> None:
     declared = {
-        name: [option for param in command.params for option in (*param.opts, *param.secondary_opts)]
+        name: [
+            option
+            for param in command.params
+            for option in (
+                *param.opts,
+                *param.secondary_opts,
+                *([] if isinstance(param, click.Argument) else [param.name]),
+            )
+        ]
         for name, command in EVERY.items()
     }
 

@@ -104,8 +104,6 @@ def _hints(described: Mapping[str, Any], detail: str) -> list[str]:
         hints.extend(f"missing sha256 {sha256}" for sha256 in missing[:10])
     if described["code"] == "unauthenticated":
         hints.append("Log in: registry login. In CI: REGISTRY_TOKEN.")
-    if described["code"] == "forbidden" and described.get("permission") and described["permission"] not in detail:
-        hints.append(f"Needed: {described['permission']}. What you may do: registry whoami")
     return hints
 
 

@@ -133,9 +133,9 @@ def _is_waiting_for(session: Session, row: Any, done: Sequence[Any], approver: A
 
 
 def _gates(session: Session, row: Any) -> Sequence[Mapping[str, Any]]:
-    """Return the verdicts of the policy in force on the move that is requested; none for a policy."""
+    """Return the verdicts of the policy in force on the requested move; none for a policy or a closed request."""
     version = rows.version_of(session, row)
-    if version is None:
+    if version is None or row.state != RequestState.OPEN:
         return ()
     model = session.get_one(Model, row.model_id)
     current = assignments.ask_for_current_of(model.id)
