@@ -58,9 +58,14 @@ class HoldNotice:
     @property
     def text(self) -> str:
         """The notice in a line."""
-        on = "" if self.kind == HoldKind.VERSION else f" on {self.target}"
+        on = "" if self.kind == HoldKind.VERSION else f" on {short(self.kind, self.target)}"
         doubt = "" if self.certain else " (its lineage is too large to decide whether this concerns it)"
         return f"hold {self.id}{on}{f': {self.reason}' if self.reason else ''}{doubt}"
+
+
+def short(kind: str, target: str) -> str:
+    """Return the target for a line: of several digests of the same data the first one."""
+    return target.partition(" ")[0] if kind == HoldKind.DATA else target
 
 
 def facts(holds: Sequence[HoldNotice]) -> list[str]:

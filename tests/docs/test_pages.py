@@ -18,6 +18,7 @@ RUN_BY = {
     "deploy/docs/search.md": "tests/docs/test_tutorial.py",
     "deploy/docs/audit.md": "tests/docs/test_tutorial.py",
     "deploy/docs/ci.md": "tests/docs/test_ci_page.py",
+    "deploy/docs/guarded-promotions.md": "tests/cli/test_flow_guarded_promotions.py",
     "deploy/docs/python.md": "tests/cli/test_flow_python.py",
 }
 _LINK = re.compile(r"\]\(([^)\s]+)\)")

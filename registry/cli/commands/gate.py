@@ -6,7 +6,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from registry.cli.support import output
+from registry.cli.support import output, policy_lines
 from registry.cli.support.cells import Moment
 from registry.cli.support.exit_codes import Exit
 from registry.cli.support.options import connected, limit, reason
@@ -56,8 +56,8 @@ def lint(file: IO[bytes], as_json: bool) -> None:
         output.document({"valid": True, "digest": policy.digest, "document": policy.document, "rules": _rules(policy)})
         return
     output.line(f"{file.name} is valid: {policy.digest}")
-    for rule in _rules(policy):
-        output.line(f"  {rule['stage']}[{rule['rule']}]  {rule['description']}")
+    for line in policy_lines.lines(policy):
+        output.line(line)
 
 
 @gate.command("set")
@@ -203,16 +203,9 @@ def _set_sentence(policy: PolicyView) -> str:
 
 
 def _print_policy(policy: PolicyView) -> None:
-    from registry.rules.policies import InvalidPolicy, parse
-
     output.line(f"{_whose(policy)}, set {output.when(policy['set_at'])} by {policy['set_by']}: {policy['digest']}")
-    try:
-        rules = _rules(parse(policy["document"] or {}))
-    except InvalidPolicy:  # of a later release
-        output.line(output.encoded(policy["document"]))
-        return
-    for rule in rules:
-        output.line(f"  {rule['stage']}[{rule['rule']}]  {rule['description']}")
+    for line in policy_lines.of(policy["document"] or {}):
+        output.line(line)
 
 
 def _policy_row(policy: PolicyView) -> list[object]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from registry.cli.support import gate_lines, output
+from registry.cli.support import gate_lines, output, version_warnings
 from registry.cli.support.exit_codes import Exit
 from registry.cli.support.options import connected
 from registry.cli.support.parsing import REFERENCE
@@ -35,7 +35,10 @@ def gates(session: Session, ref: Reference, stage: Literal["staging", "productio
       registry gates fraud:3
       registry gates fraud:3 --stage staging
     """
-    found = session.registry.gates.verdicts(ref.model, session.number(ref), stage=stage)
+    number = session.number(ref)
+    found = session.registry.gates.verdicts(ref.model, number, stage=stage)
+    for warning in version_warnings.warnings(session.registry.versions.get(ref.model, number)):  # a hold is no gate
+        session.warn(warning)
     session.show(found, lambda: _print_gates(found))
     if not found["passed"]:
         click.get_current_context().exit(Exit.REFUSED)

@@ -13,6 +13,7 @@ from registry.cli.support.exit_codes import Exit
 from registry.cli.support.options import connected, limit, reason
 from registry.cli.support.parsing import REFERENCE
 from registry.cli.support.session import Session
+from registry.domain.holds import short
 from registry.rules import csv_cells
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def release(session: Session, hold: int, reason: str) -> None:
       registry hold release 4 --reason "the labels are right"
     """
     done = session.registry.holds.release(hold, reason=reason)
-    session.show(done, lambda: output.line(f"hold {hold} on {done['target']} released"))
+    session.show(done, lambda: output.line(f"hold {hold} on {short(done['kind'], done['target'])} released"))
 
 
 @hold.command("list")
@@ -193,11 +194,10 @@ def versions(session: Session, hold: int, stage: Any, as_csv: bool, limit: int) 
 
 def _show_placed(done: PlacedHoldView) -> None:
     held = done["hold"]
-    output.line(f"hold {held['id']} placed on {held['target']}")
+    output.line(f"hold {held['id']} placed on {short(held['kind'], held['target'])}")
     if done["left"]:
-        successor = done["successor"]
-        instead = "nothing is in production now" if successor is None else f"{held['model']}:{successor} is instead"
-        output.line(f"  {held['target']} left production; {instead}")
+        holder = "nothing" if done["successor"] is None else f"{held['model']}:{done['successor']}"
+        output.line(f"  {held['target']} left production; {holder} is in production now")
     if held["kind"] != "version":
         output.line(f"  registry hold show {held['id']} lists the versions that are live")
 
@@ -206,7 +206,7 @@ def _listed_row(one: ListedHoldView) -> list[object]:
     released = one["released_at"]
     return [
         Whole(str(one["id"])),
-        f"{one['kind']} {one['target']}",
+        f"{one['kind']} {short(one['kind'], one['target'])}",
         "" if one["live"] is None else str(one["live"]),
         Moment(one["placed_at"]),
         one["placed_by"],
@@ -217,7 +217,7 @@ def _listed_row(one: ListedHoldView) -> list[object]:
 
 def _show_recall(recall: RecallView, live: Iterable[HeldVersionView]) -> None:
     held = recall["hold"]
-    output.line(f"hold {held['id']} on {held['target']}: {_progress(recall)}")
+    output.line(f"hold {held['id']} on {short(held['kind'], held['target'])}: {_progress(recall)}")
     output.pairs([("reason", held["reason"] or "redacted"), ("placed", _act(held, "placed")),
                   ("released", _act(held, "released"))])  # fmt: skip
     for one in live:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli.support import gate_lines, output
+from registry.cli.support import gate_lines, output, policy_lines
 from registry.cli.support.cells import Moment, Whole
 from registry.cli.support.options import connected, limit
 from registry.cli.support.parsing import DURATION, MODEL, REFERENCE
@@ -220,6 +220,10 @@ def _print_request(shown: RequestView) -> None:
         output.line(f"  the approval of {one['account']} does not count: {one['reason']}")
     for line in gate_lines.lines(shown["gates"] if shown["state"] in UNDECIDED else ()):
         output.line(line)
+    if shown["target"] == "policy":
+        output.line("the requested policy:" if shown["document"] else "the policy is removed")
+        for line in policy_lines.of(shown["document"]) if shown["document"] else ():
+            output.line(line)
 
 
 def _named_target(shown: RequestView) -> str:

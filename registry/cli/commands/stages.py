@@ -124,6 +124,8 @@ def rollback(session: Session, name: str, **terms: Any) -> None:
 
 def _move_version(session: Session, ref: Reference, stage: Stage, **options: Any) -> None:
     _show_move(session, session.registry.stages.move(ref.model, session.number(ref), stage, **options))
+    if options.get("break_glass") and not (options.get("dry_run") or session.as_json):
+        output.line(f"  shown as moved past the gates until an approver acknowledges it: registry acknowledge {ref}")
 
 
 def _show_move(session: Session, move: MovedView) -> None:

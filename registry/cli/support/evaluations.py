@@ -32,7 +32,7 @@ def of(metrics: Iterable[Metric], datasets: Sequence[Mapping[str, Any]]) -> list
     for key, value, text in metrics:
         if text is None:
             continue
-        named = _registered(text, datasets) or local(text)
+        named = _registered(text, datasets) or _as_registered(local(text), datasets)
         if named is None:
             names = [str(one["name"]) for one in datasets]
             near = suggestions.hint(suggestions.nearest(text, names))
@@ -82,6 +82,12 @@ def label(named: Mapping[str, Any]) -> str | None:
     """Return the name of a dataset, or its digest where it has none."""
     name, digest = named.get("dataset_name"), named.get("dataset_digest")
     return name or (Digest(digest) if digest else None)
+
+
+def _as_registered(named: Named | None, datasets: Sequence[Mapping[str, Any]]) -> Named | None:
+    """Return a dataset with the name that --data gives the same data, if it does."""
+    same = [one for one in datasets if named is not None and named["dataset_digest"] in one["digests"]]
+    return {**named, "dataset_name": same[0]["name"]} if named is not None and len(same) == 1 else named
 
 
 def _registered(text: str, datasets: Sequence[Mapping[str, Any]]) -> Named | None:

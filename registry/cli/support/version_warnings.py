@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from registry.cli.support.output import when
+from registry.domain.holds import short
 
 if TYPE_CHECKING:
     from registry.client.types import VersionView
@@ -28,10 +29,10 @@ def warnings(answer: Any) -> Iterator[str]:
 
 def holds(view: VersionView) -> str | None:
     """Return the active holds on the version; None without any, or from an older registry."""
-    texts = [
-        f"{hold['id']}{'' if hold['kind'] == 'version' else ' on ' + hold['target']}: {hold['reason'] or 'redacted'}"
-        for hold in view.get("holds", ())
-    ]
+    texts = []
+    for hold in view.get("holds", ()):
+        on = "" if hold["kind"] == "version" else f" on {short(hold['kind'], hold['target'])}"
+        texts.append(f"{hold['id']}{on}: {hold['reason'] or 'redacted'}")
     return "; ".join(texts) or None
 
 

@@ -236,7 +236,7 @@ def require_for_policy(session: Session, request: OpenRequest | None, old: Polic
     ended = request.ended(times.now()) if request is not None else None
     if request is None or ended is not None:
         why = f"; the request {request.row.id} does not count: {ended}" if request is not None else ""
-        advice = "Open a request with the target policy and this document, and have it approved"
+        advice = "Open a request and have it approved: registry request open MODEL policy --file FILE --reason TEXT"
         raise Conflict(f"{refusal}{why}. {advice}")
     acts = Query(_ACTS_OF, request=request.row.id)
     writing(session).ask(acts)

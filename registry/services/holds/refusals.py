@@ -48,10 +48,9 @@ def refuse(session: Session, model: Model, version: Version, target: str) -> Non
 def refuse_noticed(held: Sequence[HoldNotice], model: str, number: int, target: str) -> None:
     """Raise Held when there is an active hold on the version, which is to get *target*."""
     if held:
-        ids = ", ".join(str(hold.id) for hold in held)
+        commands = " and ".join(f"registry hold release {hold.id}" for hold in held)
         raise Held(
-            f"version {number} of {model!r} is held and cannot get {target}: "
-            f"{'; '.join(hold.text for hold in held)}. Release the hold (registry hold release {ids}) once its reason "
-            "is gone",
+            f"version {number} of {model!r} is held and cannot go to {target}: "
+            f"{'; '.join(hold.text for hold in held)}. Once the reason is gone: {commands}",
             holds=[hold.document for hold in held],
         )

@@ -53,7 +53,7 @@ class FileFormatsRule(Rule):
         wrong = [(one, why) for one in facts.files or () if (why := self._problem(one))]
         source = "the content of the files"
         if not wrong:
-            return RuleFinding(True, f"all {len(facts.files or ())} files are allowed", source=source)
+            return RuleFinding(True, f"all files are allowed ({len(facts.files or ())})", source=source)
         formats = f" as {' or '.join(self.allowed)}" if self.allowed is not None else ""
         remedy = f"save the model{formats} and register it again, or except a reviewed file by its digest in the policy"
         if all(one.format is None for one, _ in wrong):

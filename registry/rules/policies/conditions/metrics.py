@@ -190,7 +190,7 @@ class ProductionMetricRule(Rule):
                 self.allows_first,
                 "no version has been in production",
                 source="the history of the model's stages",
-                remedy=None if self.allows_first else "set first_promotion: allowed in the rule, or break the glass",
+                remedy=None if self.allows_first else "set first_promotion: allowed in the rule, or use break-glass",
             )
         whose = f"{facts.model}:{holder.number}"
         if holder.number == facts.version:
