@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from registry.db.base import Chained
-from registry.db.models import Account, Blob, Model, Token
+from registry.db.models import Account, Blob, BlobFormat, Model, Token
 from registry.db.session import transaction
 from registry.domain import clock, fact_digests
 from registry.domain.access import SYSTEM
@@ -53,6 +53,7 @@ def _record_if_verified(session: Session, aggregate: str, accept_unsealed: bool)
         return
     if aggregate == STORAGE:
         _seal_blobs(session)
+        _forget_formats(session)
     for draft in _drafts(session, chain, report):
         record(session, chain, begin(chain), draft, actor=SYSTEM)
 
@@ -68,6 +69,19 @@ def _seal_blobs(session: Session) -> None:
         session.flush()
         for blob in rows:
             session.expunge(blob)
+
+
+def _forget_formats(session: Session) -> None:
+    """Delete the formats that have no seal of this service: workers recognise them again from the bytes."""
+    unsealed = [
+        sha256
+        for sha256, seal in session.execute(select(BlobFormat.sha256, BlobFormat.seal).order_by(BlobFormat.sha256))
+        if not row_seals.is_ours(seal)
+    ]
+    for first in range(0, len(unsealed), BLOBS):
+        some = unsealed[first : first + BLOBS]
+        session.execute(update(Blob).where(Blob.sha256.in_(some)).values(recognizer=0))
+        session.execute(delete(BlobFormat).where(BlobFormat.sha256.in_(some)))
 
 
 def _lock_chain(session: Session, aggregate: str) -> Chained:
