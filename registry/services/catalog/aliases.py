@@ -296,7 +296,7 @@ def list_(
         if after is not None:
             statement = statement.where(AliasTenure.alias > after[0])
         page = records.page(session, statement.order_by(AliasTenure.alias), by=(AliasTenure.alias,), limit=limit)
-        return Page(_alias_records(page.items, protected), page.next_after)
+    return Page(_alias_records(page.items, protected), page.next_after)
 
 
 def history(
@@ -309,7 +309,7 @@ def history(
         if after is not None:
             statement = statement.where(AliasTenure.id < after[0])
         page = records.page(session, statement.order_by(AliasTenure.id.desc()), by=(AliasTenure.id,), limit=limit)
-        return Page(_alias_records(page.items, protected), page.next_after)
+    return Page(_alias_records(page.items, protected), page.next_after)
 
 
 def _end_tenure(session: Session, model: Model, alias: str, event: audit.Event) -> Version | None:
