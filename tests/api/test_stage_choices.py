@@ -36,12 +36,13 @@ def rehearsed(api: Api, number: int, stage: str, **terms: Any) -> dict[str, Any]
     answer = api.put(f"{FRAUD}/versions/{number}/stage", body)
     if answer.status_code == 200:
         moved = {name: answer.json[name] for name in ("kind", "displaced")}
-        return {"move": moved, "refusal": None, "leave_vacant": "leave_vacant" in terms}
+        return {"move": moved, "refusal": None, "leave_vacant": "leave_vacant" in terms, "gates": answer.json["gates"]}
     if not terms and answer.json["code"] == "illegal_transition":
         vacating = rehearsed(api, number, stage, leave_vacant=True)
         if vacating["move"]:
             return vacating
-    return {"move": None, "refusal": {name: answer.json[name] for name in ("code", "detail")}, "leave_vacant": False}
+    refused = {name: answer.json[name] for name in ("code", "detail")}
+    return {"move": None, "refusal": refused, "leave_vacant": False, "gates": None}
 
 
 def compared(api: Api) -> Iterator[tuple[Any, Any]]:

@@ -82,7 +82,9 @@ def test_a_version_is_read_back_exactly_as_it_was_registered(api: Api, registry:
     assert (version["number"], version["state"], version["stage"]) == (1, "ready", "none")
     assert (version["created_by"], version["deleted_at"], version["state_reason"]) == ("all", None, None)
     assert (version["file_count"], version["size"]) == (1, 7)
-    assert expect(200, api.get("/models/fraud/versions/1/files"))["items"] == [file | {"damage": None}]
+    assert expect(200, api.get("/models/fraud/versions/1/files"))["items"] == [
+        file | {"damage": None, "format": None, "executes_code": None}
+    ]
     assert expect(200, api.get("/models/fraud"))["latest_version"] == 1
 
 
