@@ -8,6 +8,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
 
 from itsdangerous import URLSafeSerializer
@@ -15,13 +16,14 @@ from marshmallow import Schema, fields
 
 from registry.api.schemas.aliases import AliasBody
 from registry.api.schemas.checks import CheckBody
+from registry.api.schemas.gates import PolicyTrialBody
 from registry.api.schemas.holds import HoldBody, ReleaseBody
 from registry.api.schemas.imports import ImportBody
 from registry.api.schemas.lineage_edges import DataLineageBody, EdgeStateBody, LineageAdditionBody
 from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
 from registry.api.schemas.notes import NoteBody
 from registry.api.schemas.pipeline_events import PipelineEventDocument
-from registry.api.schemas.policies import PolicyBody
+from registry.api.schemas.policies import PolicyBody, PolicyDocumentField
 from registry.api.schemas.requests import DecisionBody, RequestBody, RequestRejectionBody
 from registry.api.schemas.search import ModelSearchBody, VersionSearchBody
 from registry.api.schemas.stages import AcknowledgementBody, RollbackBody, StageChangeBody
@@ -41,6 +43,7 @@ NIL = "00000000-0000-4000-8000-000000000000"
 class Operation:
     """``body`` has every field of ``schema``, and is accepted as it stands. ``values`` and ``size``: its limits.
 
+    ``instead`` has the fields that the service takes only instead of others.
     An open one takes documents of another system: with fields of their own, and integers of 64 bits.
     """
 
@@ -51,17 +54,23 @@ class Operation:
     values: int = 10_000
     size: int = 1024 * 1024
     is_open: bool = False
+    instead: dict[str, Any] = dataclass_field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
 
+def cursor_of(path: str, after: list[Any]) -> str:
+    """What the page before the position says is next."""
+    options = {"digest_method": hashlib.sha256}
+    signer = URLSafeSerializer(SECRET, salt=f"cursor:/api/v1{path}", signer_kwargs=options)
+    return str(signer.dumps(after))
+
+
 def search_body(kind: str, order_by: str, after: list[Any], **best: str) -> dict[str, Any]:
     """A search of a model's name that goes on after a position, as a cursor of the page before would say."""
-    salt, options = f"cursor:/api/v1/search/{kind}", {"digest_method": hashlib.sha256}
-    signer = URLSafeSerializer(SECRET, salt=salt, signer_kwargs=options)
     order = ("best", *best.values()) if best else (order_by,)
-    cursor = signer.dumps([fingerprint("name = 'fraud'", *order), *after])
+    cursor = cursor_of(f"/search/{kind}", [fingerprint("name = 'fraud'", *order), *after])
     return {"filter": "name = 'fraud'", "order_by": order_by, "limit": 5, "cursor": cursor, "fields": ["description"],
             **best}  # fmt: skip
 
@@ -137,7 +146,8 @@ OPERATIONS = [
     Operation("POST", "/models/fraud/versions/4/metrics", EvaluationBody,
               {"metrics": {"auc": 0.9}, "step": -3, "dataset_digest": DIGEST, "dataset_name": "test.csv",
                "slice": "country=DE"}),
-    Operation("POST", "/models/fraud/versions/4/checks", CheckBody, {"name": "bias-audit", "status": "passed"}),
+    Operation("POST", "/models/fraud/versions/4/checks", CheckBody,
+              {"name": "bias-audit", "status": "passed", "url": "https://ci.test/41", "summary": "text"}),
     Operation("POST", "/models/fraud/versions/4/notes", NoteBody, {"text": "why"}),
     Operation("POST", "/models/fraud/versions/4/lineage", LineageAdditionBody,
               {"used": FACTS["datasets"], "evaluated_on": [DATA], "parents": FACTS["parents"],
@@ -156,7 +166,8 @@ OPERATIONS = [
     Operation("POST", "/holds", HoldBody, {"kind": "version", "target": "asked:1", "reason": "why", "rollback": False,
                                            "leave_vacant": False}),
     Operation("POST", "/requests", RequestBody, {"model": "fraud", "version": 4, "target": "production",
-                                                 "reason": "why", "apply_when_ready": False, "expires_in": 3600}),
+                                                 "reason": "why", "apply_when_ready": False, "expires_in": 3600},
+              instead={"document": POLICY}),
     *(Operation("POST", f"/requests/{request}/{act}", schema, {"comment": "why"})
       for act, (request, schema) in DECISIONS.items()),
     Operation("POST", "/holds/1/release", ReleaseBody, {"reason": "why"}),
@@ -171,6 +182,9 @@ OPERATIONS = [
               {"version": 3, "expected_current": 2, "reason": "why"}),
     Operation("PUT", "/models/empty/policy", PolicyBody, {"document": POLICY, "reason": "why"}, is_open=True),
     Operation("PUT", "/policy", PolicyBody, {"document": "policy: 1", "reason": "why"}),
+    Operation("POST", "/policies/test", PolicyTrialBody,
+              {"document": "policy: 1", "against": "staging", "model": "fraud", "limit": 5,
+               "cursor": cursor_of("/policies/test", [9])}),
     Operation("PUT", "/models/fraud/aliases/stable/protection", ReasonBody, {"reason": "why"}),
     Operation("POST", "/models/fraud/imports", ImportBody,
               {"source": "https://sources.test/models/fraud.bin", **FACTS, "update": True, "create_model": True,
@@ -303,12 +317,13 @@ KINDS: dict[str, list[Any]] = {
 
 def wrong_types(operation: Operation) -> Iterator[tuple[str, dict[str, Any], list[Any]]]:
     """Each field of the body with each value of another type: (what, body, where the error must be)."""
-    yield from _wrong(operation.schema(), operation.body, operation.body, [])
+    body = operation.body | operation.instead
+    yield from _wrong(operation.schema(), body, body, [])
 
 
 def missing(operation: Operation) -> set[str]:
     """The fields of the schema that the good body does not have, which no spoiled one would try either."""
-    return set(_missing(operation.schema(), operation.body, ""))
+    return set(_missing(operation.schema(), operation.body | operation.instead, ""))
 
 
 def named(schema: Schema) -> Iterator[tuple[str, fields.Field[Any]]]:
@@ -324,7 +339,7 @@ def _wrong(schema: Schema, body: Any, whole: dict[str, Any], at: list[Any]) -> I
 def _spoil(
     field: fields.Field[Any], good: Any, whole: dict[str, Any], at: list[Any]
 ) -> Iterator[tuple[str, Any, list[Any]]]:
-    taken = {_kind(field), *(["null"] if field.allow_none else []), *(["whole"] if _kind(field) == "fraction" else [])}
+    taken = _kinds(field) | ({"null"} if field.allow_none else set())
     for kind, values in KINDS.items():
         if kind not in taken:
             for value in values:
@@ -338,12 +353,13 @@ def _spoil(
         yield from _spoil(field.value_field, good[key], whole, [*at, key])
 
 
-def _kind(field: fields.Field[Any]) -> str:
-    kinds: list[tuple[type[Any], str]] = [
-        (Flag, "truth"), (WholeNumber, "whole"), (Number, "fraction"), (fields.Nested, "object"),
-        (fields.Dict, "object"), (fields.List, "list"), (fields.String, "text"), (Base64, "text"), (Instant, "text"),
+def _kinds(field: fields.Field[Any]) -> set[str]:
+    kinds: list[tuple[type[Any], set[str]]] = [
+        (Flag, {"truth"}), (WholeNumber, {"whole"}), (Number, {"fraction", "whole"}), (fields.Nested, {"object"}),
+        (fields.Dict, {"object"}), (fields.List, {"list"}), (fields.String, {"text"}), (Base64, {"text"}),
+        (Instant, {"text"}), (PolicyDocumentField, {"text", "object"}),
     ]  # fmt: skip
-    return next(kind for known, kind in kinds if isinstance(field, known))
+    return next(set(taken) for known, taken in kinds if isinstance(field, known))
 
 
 def _with(whole: dict[str, Any], at: list[Any], value: Any) -> dict[str, Any]:
