@@ -18,14 +18,16 @@ from tests.web.addresses import PAGES
 from tests.web.conftest import client_of
 from tests.web.world import DATA, MODEL, World
 
+UNKNOWN = "00000000-0000-0000-0000-000000000000"
 NEED_NO_DATABASE = frozenset(
-    {"web.add_data", "web.new_model", "web.new_token", "web.login", "web.settings", "web.status"}
+    {"web.add_data", "web.new_hold", "web.new_model", "web.new_token", "web.login", "web.settings", "web.status"}
 )
 
 
 def test_every_page_says_that_the_database_is_away(make_settings: Callable[..., Settings]) -> None:
     app: Flask = create_app(make_settings(f"postgresql://nobody@127.0.0.1:{free_port()}/none", dev=True))
-    visitor, world = client_of(app), World(MODEL, DATA, token="000000000000")
+    visitor = client_of(app)
+    world = World(MODEL, DATA, token="000000000000", policy=f"sha256:{DATA}", move=UNKNOWN, request=UNKNOWN)
 
     for endpoint, address in PAGES.items():
         response = visitor.get(world.fill(address), headers={"Accept": "text/html"})
