@@ -157,7 +157,7 @@ def test_a_graph_has_a_thousand_nodes_and_counts_the_others_and_ends_in_a_circle
     assert grown["registry_lineage_nodes_sum:graph"] == 1022
     assert len(found["nodes"]) == 1000
     assert (found["more"], found["cut"]) == (22, [0])
-    assert len(statements) <= 40
+    assert len(statements) <= 27
 
 
 def test_without_a_depth_the_lineage_is_as_before_and_has_an_etag(registry: RegistryBuilder, api: Api) -> None:

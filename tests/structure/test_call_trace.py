@@ -94,11 +94,11 @@ def test_a_promotion_that_displaces_another_version_runs_through_little_code(
     functions, files = measured(promote)
 
     assert functions <= 198
-    assert files <= 60
+    assert files <= 59
 
 
 def test_a_registration_runs_through_little_code(register: Callable[[str], int]) -> None:
     functions, files = measured(register)
 
-    assert functions <= 247
-    assert files <= 73
+    assert functions <= 245
+    assert files <= 71
