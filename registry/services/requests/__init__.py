@@ -3,6 +3,7 @@
 from registry.services.requests import (
     applying,
     deciding,
+    guarding,
     opening,
     showing,
     waiting,
@@ -11,6 +12,7 @@ from registry.services.requests import (
 __all__ = [
     "applying",
     "deciding",
+    "guarding",
     "opening",
     "showing",
     "waiting",
