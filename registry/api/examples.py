@@ -316,7 +316,7 @@ ATTENTION = {
         }
     ],
     "more": [],
-    "requests": ["5f2c9d1e-0000-4000-8000-000000000000"],
+    "requests": [],
 }
 ROLLED_BACK = {
     "model": "fraud",
