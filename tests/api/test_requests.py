@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from registry.app import create_app
+from registry.config import Settings
+from registry.db.session import db
 from registry.domain.access import LOCAL_DEV, Role
 from registry.http.context import EXTENSION
 from registry.services import audit
 from registry.services.accounts import accounts
 from registry.services.requests import waiting
 from tests.support.api import Api
+from tests.support.databases import Database
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
 
@@ -265,3 +269,18 @@ def test_a_request_ends_with_its_version_and_its_alias_and_each_act_is_done_once
     assert expect(200, api.get(f"/requests/{deleted['id']}"))["approved_by"] == ["cy"]
     assert guarded.model("fraud").actions().count("request.approved") == 1
     assert problems(app) == []
+
+
+def test_nothing_is_applied_later_without_a_token(make_settings: Callable[..., Settings], database: Database) -> None:
+    if database.kind != "sqlite":
+        pytest.skip("--dev keeps to SQLite")
+    app = create_app(make_settings(database.url, dev=True))
+    asked = {"target": "policy", "document": {"policy": 1, "production": []}, "reason": "rules for all"}
+
+    refused = app.test_client().post("/api/v1/requests", json=asked | {"apply_when_ready": True})
+    by_hand = app.test_client().post("/api/v1/requests", json=asked)
+
+    assert "apply the request by hand" in str(expect(422, refused)["errors"]["apply_when_ready"])
+    assert expect(201, by_hand)["apply_when_ready"] is False
+    with app.app_context():
+        db.engine.dispose()

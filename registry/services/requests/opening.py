@@ -63,6 +63,11 @@ def open_(proposal: Proposal, *, actor: Actor, claim: Claim | None = None) -> Re
     if proposal.apply_when_ready:
         needed = Permission.POLICY_SET if proposal.target == requests.POLICY else Permission.VERSION_PROMOTE
         actor.require(needed, because="a request that is applied when it is ready acts in your name")
+        if actor.lasting_token_id is None:
+            raise Invalid.field(
+                "apply_when_ready",
+                "needs an API token, which a worker acts with later; without one (--dev) apply the request by hand",
+            )
     with unit_of_work(claim) as unit:
         chain, version = _lock(unit.session, proposal)
         model = chain if isinstance(chain, Model) else None
