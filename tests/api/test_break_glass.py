@@ -40,8 +40,10 @@ def test_a_move_past_the_gates_is_shown_until_an_approver_acknowledges_it(
     answers = [api.get(path) for path in shown]
     assert [str(expect(200, answer)).count(moved["entry"]) for answer in answers] == [1, 2, 1, 4, 1, 1, 2, 2]
     brief = "/api/2.0/mlflow/model-versions/get?name=fraud&version=1"
-    told = api.client.get(brief, base_url="https://registry.test", headers={"Authorization": f"Bearer {api.token}"})
-    assert "past the gates" in told.get_json()["model_version"]["status_message"]
+    mlflow_reply = api.client.get(
+        brief, base_url="https://registry.test", headers={"Authorization": f"Bearer {api.token}"}
+    )
+    assert "past the gates" in mlflow_reply.get_json()["model_version"]["status_message"]
     (concern,) = expect(200, api.get("/attention"))["items"][:1]
     assert (concern["kind"], concern["since"]) == ("break_glass", moved["at"])
 

@@ -46,7 +46,7 @@ def guarded(api: Api, as_role: Callable[[str], Api], registry: RegistryBuilder) 
 
 
 def person(app: Flask, name: str, *roles: str) -> Api:
-    """A client of an account of its own, whose token the operator issued."""
+    """A client with the token of a new account, which the operator issued."""
     with app.app_context():
         pepper = app.extensions[EXTENSION].pepper
         made = accounts.create_token(name, [Role(role) for role in roles], actor=LOCAL_DEV, pepper=pepper)

@@ -64,7 +64,7 @@ class PartOfFile:
 
     def __init__(self, reader: Reader, offset: int, size: int) -> None:
         if offset < 0 or size < 0 or offset + size > reader.size:
-            raise Unreadable("a part of it lies beyond its end")
+            raise Unreadable("it ends before one of its parts")
         self._reader, self._offset, self.size = reader, offset, size
 
     def read(self, offset: int, length: int) -> bytes:

@@ -140,15 +140,15 @@ def remove(
     with unit_of_work(claim) as unit:
         chain, latest = _lock_policy(unit.session, model, if_match)
         if latest.own is None or latest.own.digest is None:
-            raise NotFound(_none_of_its_own(model))
+            raise NotFound(_no_policy(model))
         return _assign(unit, chain, latest, None, reason=reason, actor=actor, request=request)
 
 
 def inherit(session: Session, model: Model, earlier: Query, *, actor: Actor, before: int = 0) -> None:
-    """Let the own policy of the last model of that name, which was deleted or renamed, guard the *model*.
+    """Assign the model-specific policy of the last model of that name, deleted or renamed, to the *model*.
 
     Within the transaction that creates the model; *earlier* is the executed ``assignments.ask_for_earlier``. The model
-    has had *before* changes of its policy, and has none of its own.
+    has no model-specific policy; *before* is the number of earlier changes of its policy.
     """
     if not earlier.rows or (digest := earlier.rows[0].digest) is None:
         return
@@ -166,12 +166,12 @@ def inherit(session: Session, model: Model, earlier: Query, *, actor: Actor, bef
 
 
 def take_over(session: Session, model: Model, earlier: Query, *, actor: Actor) -> None:
-    """Let the policy of the name guard a *model* that takes the name, by renaming or restoration, as a new one.
+    """Assign the policy of the name to a *model* that is renamed to it or restored under it.
 
-    A model with a policy of its own keeps that. Within the caller's transaction, with the model's row locked; *earlier*
-    is as for :func:`inherit`. Raises Conflict where the policy that guards the model then is weaker than that of the
-    name, or than the one before, which needs approvals for that; and while a version is in a stage, or has an alias,
-    that the policy of the name guards: it has not met its rules.
+    A model with a model-specific policy keeps it. Within the caller's transaction, with the model's row locked;
+    *earlier* is as for :func:`inherit`. Raises Conflict where the policy that guards the model then is weaker than that
+    of the name, or than the one before, which needs approvals for that; and while a version is in a stage, or has an
+    alias, that the policy of the name guards: it has not met its rules.
     """
     if not earlier.rows or (of_name := earlier.rows[0]).digest is None or of_name.model_id == model.id:
         return
@@ -372,7 +372,7 @@ def _policy_record(row: Any) -> PolicyRecord:
     return PolicyRecord(assignment, model, number, digest, stored, set_at, set_by, reason, entry)
 
 
-def _none_of_its_own(model: str | None) -> str:
+def _no_policy(model: str | None) -> str:
     if model is None:
         return "there is no default policy"
-    return f"the model {model!r} has no policy of its own; the default one is removed without a model"
+    return f"the model {model!r} has no model-specific policy; to remove the default policy, name no model"

@@ -114,7 +114,7 @@ def recognise_next(*, store: Store) -> bool:
 def recognise(store: Store, model: str, number: int) -> bool:
     """Recognise the files of a version whose formats are not known, for ``SECONDS``; return whether any was recognised.
 
-    What a worker has begun is left to the workers. Opens transactions of its own. Raises Unavailable.
+    Skips files that a worker has tried. Opens transactions, so call it outside of one. Raises Unavailable.
     """
     until, recognised = time.monotonic() + SECONDS, False
     rows = look_up(_LACKING, model=model, number=number, recognizer=file_formats.VERSION)
@@ -139,7 +139,7 @@ def of_version(rows: Sequence[Any]) -> list[FileFormat]:
 
 
 def known_format(path: str, sha256: str, columns: Sequence[Any]) -> KnownFormat:
-    """Return what the values of ``COLUMNS`` tell of a file: nothing for a false seal or rules of old."""
+    """Return the format of a file from the values of ``COLUMNS``; nothing for a false seal or older rules."""
     format_, executes_code, detail, recognizer, seal = columns
     if format_ is None or recognizer < file_formats.VERSION:
         return KnownFormat()

@@ -35,9 +35,9 @@ def reject(request: str, text: str, *, actor: Actor, claim: Claim | None = None)
 
 
 def withdraw(request: str, text: str | None, *, actor: Actor, claim: Claim | None = None) -> RequestRecord:
-    """Withdraw the open request as its requester, or as an approver the own approval.
+    """Withdraw the open request, if the actor opened it, or else the approval of the actor.
 
-    Raises NotFound, Conflict for one that is not open, or Forbidden for anybody else.
+    Raises NotFound, Conflict for one that is not open, or Forbidden for other accounts.
     """
     return _decide(request, ActKind.WITHDRAWN, text, actor=actor, claim=claim)
 

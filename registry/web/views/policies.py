@@ -136,7 +136,7 @@ class AboutPolicy(WebPage):
 
 
 class PolicyPage(AboutPolicy):
-    """The policy that guards a model, and the history of its own ones."""
+    """The policy that guards a model, and the history of the model-specific ones."""
 
     template = "policy.html"
 
