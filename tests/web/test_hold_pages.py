@@ -86,11 +86,12 @@ def test_a_move_past_the_gates_is_confirmed_by_a_responder_and_acknowledged_by_a
 
     unconfirmed = Seen(submit(responder, where, {"to": "production", "reason": "outage"}, status=422))
     submit(responder, where, {"to": "production", "reason": "outage", "confirmed": "yes"}, seen=unconfirmed)
-    shown = browse(approver, VERSION)
+    shown, model = browse(approver, VERSION), browse(approver, "/models/fraud")
     submit(approver, f"{where}/acknowledge", {"reason": "seen"})
 
     assert "confirm that the gates are skipped" in unconfirmed.text
     assert "Moved past the gates just now by responder: “outage”. No approver has acknowledged it." in shown.text
+    assert "Moved past the gates just now by responder: “outage”." in model.text
     assert f"{where}/acknowledge" in shown.links
     assert f"{where}/acknowledge" not in browse(writer, VERSION).links
     assert where not in browse(writer, f"{VERSION}/stage").links
