@@ -29,6 +29,7 @@ from tests.support.api import Api
 from tests.support.databases import Database, PostgresDatabase, SqliteDatabase
 from tests.support.memory_disk import memory_disk
 from tests.support.postgres import running_postgres
+from tests.support.processes import PROBE_SECONDS
 from tests.support.registry_builder import RegistryBuilder, in_process
 from tests.support.registry_identity import claim, identify
 from tests.support.servers import Launcher
@@ -39,6 +40,7 @@ SECRET = "a secret for tests, long enough to be taken"
 for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
     del os.environ[name]  # the suite's settings are its own
 os.environ["REGISTRY_RETRY_SECONDS"] = "5"  # in CI and elsewhere
+os.environ["REGISTRY_PROBE_SECONDS"] = str(PROBE_SECONDS)
 # Images set this. Every server, client and command that a test starts would compile all that it imports anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -152,6 +154,7 @@ def make_settings(storage_root: Path) -> Callable[..., Settings]:
             "login_failures_per_token": 0,
             "metrics_cache_seconds": 0,  # a test reads what it has just counted
             "drain_seconds": 0,
+            "probe_seconds": PROBE_SECONDS,
             "import_sources": ("https://sources.test/models",),  # a name that nobody has
             **changes,
         }

@@ -34,9 +34,12 @@ WATCH_SECONDS = 1.0
 class _DatabaseCollector(Collector):
     """Nothing but the fact, when the database does not answer: the other numbers are needed most then."""
 
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
     def collect(self) -> Iterable[Metric]:
         try:
-            readings, reachable = gauges.look(), 1
+            readings, reachable = gauges.look(seconds=self.seconds), 1
         except Unavailable:
             readings, reachable = [], 0
         yield GaugeMetricFamily(
@@ -46,20 +49,20 @@ class _DatabaseCollector(Collector):
 
 
 class _Store(Collector):
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, seconds: float) -> None:
+        self.store, self.seconds = store, seconds
 
     def collect(self) -> Iterable[Metric]:
-        reachable = float(health.store_answers(self.store))
+        reachable = float(health.store_answers(self.store, seconds=self.seconds))
         yield GaugeMetricFamily("registry_store_reachable", "1 when the store answers this replica.", value=reachable)
 
 
 class _AuditLog(Collector):
-    def __init__(self, pin: Pin) -> None:
-        self.pin = pin
+    def __init__(self, pin: Pin, seconds: float) -> None:
+        self.pin, self.seconds = pin, seconds
 
     def collect(self) -> Iterable[Metric]:
-        forked = log_health.is_forked(self.pin)
+        forked = log_health.is_forked(self.pin, seconds=self.seconds)
         family = GaugeMetricFamily(
             "registry_audit_forked", "1 when the audit log does not continue what was published; none: not known.",
             labels=[],
@@ -129,8 +132,10 @@ def _has(token: Secret) -> bool:
 
 def _render() -> bytes:
     registry = CollectorRegistry(auto_describe=False)
+    seconds = settings().probe_seconds
+    outside = _DatabaseCollector(seconds), _Store(store(), seconds), _AuditLog(pin(), seconds)
     # The counts come first: what cannot be read of them is a fact of the process.
-    for collector in (meters().collector(), _Process(), _DatabaseCollector(), _Store(store()), _AuditLog(pin())):
+    for collector in (meters().collector(), _Process(), *outside):
         registry.register(collector)
     return generate_latest(registry)
 

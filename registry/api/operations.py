@@ -49,7 +49,7 @@ def livez() -> Response:
 def readyz() -> tuple[Response, int]:
     if processes.draining():
         return jsonify({"status": "draining", "mode": _mode(), "checks": {}}), 503
-    checks = health.readiness(store(), pin())
+    checks = health.readiness(store(), pin(), seconds=settings().probe_seconds)
     state = health.state_of(checks)
     document = {
         "status": state,

@@ -257,6 +257,13 @@ class Settings:
         default_text="5, with `--dev` 0",
         about="seconds that it serves on after SIGTERM, with `/readyz` 503",
     )
+    probe_seconds: int = number(
+        2,
+        least=1,
+        most=60,
+        about="seconds that `/readyz`, `/metrics` and the status page wait for the database and the store; less than "
+        "the `timeoutSeconds` of a probe",
+    )
     metrics_token: Secret | None = setting(
         readers.metrics_token,
         None,

@@ -139,7 +139,7 @@ def test_a_database_that_hangs_is_not_waited_for(make_settings: Callable[..., Se
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never says a word
         url = f"postgresql+psycopg://nobody@127.0.0.1:{silent.getsockname()[1]}/nothing?sslmode=disable"
 
-        with serving(make_settings(url)) as api:
+        with serving(make_settings(url, probe_seconds=1)) as api:
             document = expect(503, api.get("/readyz"))
             again = expect(503, api.get("/readyz"))
 

@@ -212,7 +212,7 @@ def test_a_scrape_reads_no_large_table_as_a_whole(app: Flask, database: Database
     statements: list[tuple[str, Any]] = []
     with app.app_context():
         event.listen(db.engine, "before_cursor_execute", lambda *told: statements.append((told[2], told[3])))
-        gauges.look()
+        gauges.look(seconds=60)
 
     with app.app_context(), db.engine.connect() as connection:
         if database.kind == "postgresql":

@@ -83,6 +83,7 @@ WRONG = {
     "REGISTRY_OPEN_UPLOAD_BYTES": ["0", "50 TiB"],
     "REGISTRY_UPLOAD_EXPIRY": ["0", "604801", "1h"],
     "REGISTRY_URL_EXPIRY": ["0", "86401"],
+    "REGISTRY_PROBE_SECONDS": ["0", "61", "1.5"],
     "REGISTRY_DRAIN_SECONDS": ["-1", "601", "5s"],
     "REGISTRY_HEADER_SECONDS": ["0", "601", "1.5"],
     "REGISTRY_DATABASE_PREPARED": ["maybe", "1"],

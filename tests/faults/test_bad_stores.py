@@ -65,7 +65,8 @@ def between(
     server: S3Server = request.getfixturevalue(f"{kind}_s3")
     with ExitStack() as stack:
         inside, outside = (stack.enter_context(faulty_store(server.endpoint_url)) for _ in range(2))
-        opened = open_service(kind, s3_endpoint_url=inside.url, s3_public_endpoint_url=outside.url)
+        urls = {"s3_endpoint_url": inside.url, "s3_public_endpoint_url": outside.url}
+        opened = open_service(kind, **urls, probe_seconds=2)  # probes are made while it does not answer only
         opened.registry.create_model()
         invariants = make_invariants(**opened.place | {"s3_endpoint_url": server.endpoint_url})
         assert opened.store.verifies_on_arrival == (kind == "swift")  # asked once, while all is well

@@ -112,7 +112,7 @@ def test_without_the_right_to_list_all_works_but_the_search_for_what_nothing_ref
     assert f"sha256:{stray['sha256']}" in {one.name for one in waste if one.deleted}
     assert [reason.rpartition(" ")[2] for reason in unseen] == ["s3:ListBucket", "s3:ListBucketMultipartUploads"] * 2
     with service.app.app_context():
-        listing = health.examination(service.store, StorePin(service.store), [])["listing"]
+        listing = health.examination(service.store, StorePin(service.store), [], seconds=60)["listing"]
     assert listing.ok
     assert "s3:ListBucket;" in listing.detail
     assert "deploy/docs/store.md" in listing.fix
@@ -139,7 +139,7 @@ def test_a_right_that_is_refused_is_named_and_nothing_is_taken_for_lost(
     store.rule = without_get
     degraded = ready(service)
     with service.app.app_context():
-        wrong = health.examination(service.store, StorePin(service.store), [])["storage"]
+        wrong = health.examination(service.store, StorePin(service.store), [], seconds=60)["storage"]
     service.scrub()
     rolled = service.api.post("/models/fraud/rollback", {"reason": "x", "to": number})
     store.rule = without_put

@@ -17,6 +17,7 @@ from typing import Protocol
 
 SCRIPTS = Path(sys.executable).parent
 START_SECONDS = 60
+PROBE_SECONDS = 30  # a loaded machine may stop for a while; a test of what never answers sets fewer
 FOREIGN = (
     "REGISTRY_", "GITHUB_", "GITEA_", "FORGEJO_", "GITLAB_", "CI_", "JENKINS_", "BUILD_", "TF_BUILD", "CIRCLE",
     "BUILDKITE", "BITBUCKET_", "CODEBUILD_", "TRAINING_JOB_", "AIRFLOW_CTX_", "KFP_", "ARGO_",
@@ -27,8 +28,9 @@ SET_PARENT_DEATH_SIGNAL = 1
 def environment(**variables: str) -> dict[str, str]:
     """This process's environment without settings of ours and of CI, our commands on its PATH, plus *variables*."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN) and name != "CI"}
-    ours = {"PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "REGISTRY_DRAIN_SECONDS": "0"}
-    return kept | ours | variables
+    ours = {"PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
+    settings = {"REGISTRY_DRAIN_SECONDS": "0", "REGISTRY_PROBE_SECONDS": str(PROBE_SECONDS)}
+    return kept | ours | settings | variables
 
 
 @contextmanager

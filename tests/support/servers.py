@@ -32,7 +32,7 @@ from tests.support import forked_processes
 from tests.support.crashes import Crash
 from tests.support.polling import eventually
 from tests.support.ports import free_port
-from tests.support.processes import die_with_parent
+from tests.support.processes import PROBE_SECONDS, die_with_parent
 from tests.support.registry_builder import over_http
 from tests.support.replies import expect
 
@@ -332,7 +332,8 @@ def _become(order: Mapping[str, Any]) -> None:
     os.environ.update(order["environment"])
     if "FAKETIME_TIMESTAMP_FILE" in os.environ:  # its library refuses the sleeps that Python asks the kernel for
         time.sleep = lambda seconds: select.select([], [], [], float(seconds)) and None
-    given = order["settings"]
+    # Here, where it is known that the release has the setting.
+    given = {"probe_seconds": PROBE_SECONDS} | order["settings"]
     secret = {"database_url", "database_replica_url", "secret_key", "log_key"} & given.keys()
     given |= {name: Secret(given[name]) for name in secret}
     settings = Settings(**given | {"data_dir": Path(given["data_dir"])})

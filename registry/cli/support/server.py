@@ -270,4 +270,5 @@ def examine(**overrides: Any) -> Mapping[str, Check]:
             path=Path(url.removeprefix("sqlite:///")) if settings.uses_sqlite else None,
             own="registry serve, or registry worker" if settings.uses_sqlite else "registry worker",
             protected=settings.protected_aliases,
+            seconds=settings.probe_seconds,
         )

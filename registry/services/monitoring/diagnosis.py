@@ -80,18 +80,20 @@ def examine(
     path: Path | None,
     own: str,
     protected: Collection[str],
+    seconds: float,
 ) -> dict[str, Check]:
     """Run all checks; *path* is SQLite's file, *own* is how background work is started here.
 
-    *protected* are the aliases that the settings protect in every model.
+    *protected* are the aliases that the settings protect in every model. Database, store and replica are each awaited
+    for *seconds*.
     """
-    checks = health.examination(store, pin, upstreams)
+    checks = health.examination(store, pin, upstreams, seconds=seconds)
     if checks["database"].ok:
         checks |= engine(pool_size=pool_size, processes=processes, path=path)
     elif reason := unreachable():
         checks["database"] = replace(checks["database"], detail=reason)
     if (replica := current_replica()) is not None:
-        checks["replica"] = read_replica(replica)
+        checks["replica"] = read_replica(replica, seconds=seconds)
     if checks["migrations"].ok:
         checks |= {
             "workers": workers(own=own),
@@ -134,9 +136,9 @@ def engine(*, pool_size: int, processes: int, path: Path | None) -> dict[str, Ch
         }
 
 
-def read_replica(replica: Replica) -> Check:
+def read_replica(replica: Replica, *, seconds: float) -> Check:
     """Return a warning where reads do not go to the replica: then they go to the primary."""
-    replica.examine_until_used(health.READY_SECONDS)
+    replica.examine_until_used(seconds)
     if (problem := replica.problem) is None:
         return Check(True, health.USED)
     return Check(True, f"reads go to the primary only: {problem}", REPLICA_FIX)

@@ -34,7 +34,6 @@ from registry.telemetry.line_writer import writer
 
 log = structlog.get_logger(__name__)
 PATIENCE = timedelta(minutes=10)
-READY_SECONDS = 2.0
 IDENTITY_SECONDS = 5.0  # for which a confirmation serves the probes
 NOT_READY = "not ready"
 PRIVILEGES_FIX = (
@@ -49,8 +48,8 @@ USED = "reads go to it"
 DISPENSABLE = frozenset({"storage", "identity", "audit_log", "logs", "metrics", "clock"})
 
 
-def readiness(store: Store, pin: Pin) -> dict[str, Check]:
-    """Look at everything a request may need, for two seconds at most, and at log, counts and clock of this process."""
+def readiness(store: Store, pin: Pin, *, seconds: float) -> dict[str, Check]:
+    """Look at everything a request may need, for *seconds* at most, and at log, counts and clock of this process."""
     own = {
         "logs": _check_quietly(writer.problem),
         "metrics": _check_quietly(shared_values.problem),
@@ -58,7 +57,7 @@ def readiness(store: Store, pin: Pin) -> dict[str, Check]:
     }
     if (replica := current_replica()) is not None:
         own["replica"] = Check(True, replica.problem or USED)  # its failure is none of the service
-    return _needed(store, pin) | own
+    return _needed(store, pin, seconds) | own
 
 
 def state_of(checks: Mapping[str, Check]) -> str:
@@ -74,9 +73,9 @@ def state_of(checks: Mapping[str, Check]) -> str:
     return NOT_READY
 
 
-def examination(store: Store, pin: Pin, upstreams: Sequence[Upstream]) -> dict[str, Check]:
-    """Check everything that a request may need, and what operators read in addition."""
-    return further(_needed(store, pin), store, upstreams)
+def examination(store: Store, pin: Pin, upstreams: Sequence[Upstream], *, seconds: float) -> dict[str, Check]:
+    """Check everything that a request may need, for *seconds* at most, and what operators read in addition."""
+    return further(_needed(store, pin, seconds), store, upstreams)
 
 
 def further(needed: Mapping[str, Check], store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]:
@@ -96,9 +95,9 @@ def further(needed: Mapping[str, Check], store: Store, upstreams: Sequence[Upstr
     return checks
 
 
-def store_answers(store: Store) -> bool:
-    """Return whether the store is there; looked at for two seconds at most."""
-    return _check_with_text(lambda: bounded_calls.start("store", partial(_storage, store)).result(READY_SECONDS)).ok
+def store_answers(store: Store, *, seconds: float) -> bool:
+    """Return whether the store is there; looked at for *seconds* at most."""
+    return _check_with_text(lambda: bounded_calls.start("store", partial(_storage, store)).result(seconds)).ok
 
 
 def probe(store: Store) -> None:
@@ -124,9 +123,9 @@ def _privileges(danger: str | None) -> Check:
     return Check(True, f"{danger}: a stolen password of the service can change history", PRIVILEGES_FIX)
 
 
-def _needed(store: Store, pin: Pin) -> dict[str, Check]:
+def _needed(store: Store, pin: Pin, seconds: float) -> dict[str, Check]:
     asked = bounded_calls.start("database", _database), bounded_calls.start("store", partial(_storage, store))
-    end = time.monotonic() + READY_SECONDS
+    end = time.monotonic() + seconds
     database = _check_quietly(lambda: _nothing(asked[0].result(end - time.monotonic())))
     checks = {
         "database": database,

@@ -15,7 +15,6 @@ from registry.services.sealed_log.pins import Pin
 from registry.services.sealed_log.standing import LogStanding
 
 PATIENCE = timedelta(minutes=5)
-PATIENCE_SECONDS = 2.0
 FORK_FIX = (
     "After a restore, go on under another name: registry audit new-epoch --reason TEXT, where registry worker runs. "
     "Otherwise find out first who changed the database or the store (deploy/docs/sealed-log.md)."
@@ -36,10 +35,10 @@ def start(pin: Pin) -> bounded_calls.Call[Check]:
     return bounded_calls.start("pin of the audit log", partial(examine, pin))
 
 
-def is_forked(pin: Pin) -> bool | None:
-    """Return whether the log is forked; None where that is not found within two seconds."""
+def is_forked(pin: Pin, *, seconds: float) -> bool | None:
+    """Return whether the log is forked; None where that is not found within *seconds*."""
     try:
-        return not start(pin).result(PATIENCE_SECONDS).ok
+        return not start(pin).result(seconds).ok
     except RegistryError:
         return None
 

@@ -20,7 +20,6 @@ from registry.services.monitoring.backlog import WaitingWork
 from registry.services.sealed_log import standing
 from registry.services.sealed_log.standing import LogStanding
 
-PATIENCE_SECONDS = 2.0
 MOST_DAMAGED = 50
 
 
@@ -55,9 +54,9 @@ class Overview:
     unsealed: int
 
 
-def look() -> Overview:
-    """Return the present state. Scans no large table. Raises Unavailable, also on timeout."""
-    return bounded_calls.start("overview", _look_at_all).result(PATIENCE_SECONDS)
+def look(*, seconds: float) -> Overview:
+    """Return the present state. Scans no large table. Raises Unavailable, also after *seconds*."""
+    return bounded_calls.start("overview", _look_at_all).result(seconds)
 
 
 def _look_at_all() -> Overview:

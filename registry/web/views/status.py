@@ -11,7 +11,7 @@ from registry.db import times
 from registry.domain.access import Permission
 from registry.domain.errors import Unavailable
 from registry.http.access import require_surely, requires
-from registry.http.context import current_request, pin, store, upstreams
+from registry.http.context import current_request, pin, settings, store, upstreams
 from registry.services.monitoring import diagnosis, health, overview
 from registry.services.monitoring.overview import Overview
 from registry.web import environment
@@ -38,7 +38,7 @@ class StatusPage(WebPage):
         self.is_examined = self.may_examine and bool(request.args.get("examine"))
         if self.is_examined:  # the rest is shown to remembered sessions, also while the database does not answer
             require_surely(current_request(), Permission.TOKEN_MANAGE)
-        self.readiness = health.readiness(store(), pin())
+        self.readiness = health.readiness(store(), pin(), seconds=settings().probe_seconds)
 
     @property
     def state(self) -> str:
@@ -57,7 +57,7 @@ class StatusPage(WebPage):
     def overview(self) -> Overview | None:
         """Return the state of the background work; None when the database does not answer in time."""
         try:
-            return overview.look()
+            return overview.look(seconds=settings().probe_seconds)
         except Unavailable:
             return None
 

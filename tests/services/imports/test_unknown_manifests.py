@@ -51,7 +51,7 @@ def is_well(importer: Importer) -> bool:
     """Return whether the doctor has no pending version to report."""
     with importer.app.app_context():
         adapters = importer.app.extensions[EXTENSION]
-        return health.examination(adapters.store, adapters.pin, [])["versions"].ok
+        return health.examination(adapters.store, adapters.pin, [], seconds=60)["versions"].ok
 
 
 @pytest.mark.usefixtures("upstream")
