@@ -99,7 +99,7 @@ class Registry(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command = cast(click.Command, getattr(importlib.import_module(f"registry.cli.{module}"), attribute))
-        _refer_to_common_options(command)
+        _complete_help(command)
         return command
 
     def resolve_command(
@@ -115,7 +115,8 @@ class Registry(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in SECTIONS.items():
-            rows = [(name, _summary(self.get_command(ctx, name))) for name in names]
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            rows = [(name, command.get_short_help_str()) for name, command in commands if command]
             with formatter.section(title):
                 formatter.write_dl(rows)
 
@@ -168,11 +169,15 @@ def cli() -> None:
     """
 
 
-def _refer_to_common_options(command: click.Command) -> None:
-    """End the help of each command that takes the common options with where they are described."""
+def _complete_help(command: click.Command) -> None:
+    """List a command by its whole first sentence, and end its help with where the common options are described.
+
+    Click cuts the sentence at the width of the terminal unless the command has a ``short_help``.
+    """
     if isinstance(command, click.Group):
         for one in command.commands.values():
-            _refer_to_common_options(one)
+            _complete_help(one)
+    command.short_help = command.get_short_help_str(limit=400)
     if any(param.name == "as_json" and getattr(param, "hidden", False) for param in command.params):
         names_registry = any(REGISTRY_URL in param.opts for param in command.params)
         command.epilog = COMMON_HINT.replace("--url", REGISTRY_URL) if names_registry else COMMON_HINT
@@ -202,10 +207,6 @@ def run(arguments: Sequence[str]) -> int:
 def _discard_output() -> None:
     """Discard further output after the reader has closed the pipe, so that Python reports no error at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _summary(command: click.Command | None) -> str:
-    return command.get_short_help_str(limit=80) if command else ""
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -140,6 +140,15 @@ def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
     return frozenset().union(*(GRANTS[role] for role in roles))
 
 
+def roles_with(permission: Permission) -> list[Role]:
+    """Return the roles that an admin can grant and that include *permission*, by name."""
+    return sorted(role for role in GRANTABLE if permission in GRANTS[role])
+
+
+def _named(roles: Sequence[Role]) -> str:
+    return f"the role {roles[0]}" if len(roles) == 1 else f"one of the roles {', '.join(roles)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """The account of a request. ``id`` is a random identifier that the audit log hashes; ``name`` may be erased.
@@ -184,7 +193,7 @@ class Actor:
             need = f"{because}: this needs" if because else "this needs"
             raise Forbidden(
                 f"{need} the permission {permission}; {self.name} has the roles: "
-                f"{', '.join(sorted(self.roles)) or 'none'}",
+                f"{', '.join(sorted(self.roles)) or 'none'}; use a token with {_named(roles_with(permission))}",
                 permission=permission,
             )
         self.exercised.add(permission)

@@ -171,7 +171,7 @@ def _previous(past: Iterable[ProductionTenure]) -> ProductionTenure:
         elif tenure.id < position and tenure.number not in current and _is_good(tenure):
             return tenure
     if position is None:
-        raise NoPrevious("no version of this model has ever held production")
+        raise NoPrevious("no version of this model has ever held production; there is nothing to roll back to")
     raise NoPrevious("no earlier version was superseded in production and is still ready; name one with 'to' (--to)")
 
 

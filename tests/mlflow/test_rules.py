@@ -189,7 +189,7 @@ def test_a_name_that_differs_in_case_only_is_taken(mlflow_api: MlflowApi) -> Non
     assert mlflow_api.refused("POST", "/registered-models/create", name="Fraud") == (
         400,
         "RESOURCE_ALREADY_EXISTS",
-        "there is a model 'Fraud', or one whose name differs in case or form only",
+        "there is a model 'fraud', and 'Fraud' differs in case or form only: use that model",
     )
 
 

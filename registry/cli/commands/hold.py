@@ -62,7 +62,7 @@ def place(session: Session, ref: Reference, reason: str, rollback: bool, leave_v
       registry hold place fraud#production --reason "false alarms" --rollback
     """
     if leave_vacant and not rollback:
-        raise click.UsageError("--leave-vacant applies to --rollback.")
+        raise click.UsageError("--leave-vacant is used together with --rollback: give both.")
     version = f"{ref.model}:{session.number(ref)}"
     done = session.registry.holds.place("version", version, reason=reason, rollback=rollback, leave_vacant=leave_vacant)
     session.show(done, lambda: _show_placed(done))
@@ -224,11 +224,11 @@ def _show_recall(recall: RecallView, live: Iterable[HeldVersionView]) -> None:
         version = one["affected"]
         aliases = "".join(f" @{alias}" for alias in one["aliases"])
         way = " > ".join(step["name"] for step in version["path"])
-        output.line(f"  live        {version['model']}:{version['number']}{aliases}, by {one['promoted_by']} ({way})")
+        output.line(f"  live    {version['model']}:{version['number']}{aliases}, by {one['promoted_by']} ({way})")
     for departure in recall["departures"]:
         name = f"{departure['model']}:{departure['number']}"
         how = f"{departure['kind']} by {departure['actor']}, {output.when(departure['at'])}"
-        output.line(f"  left        {name} ({how}; entry {departure['entry']})")
+        output.line(f"  left    {name} ({how}; entry {departure['entry']})")
 
 
 def _progress(recall: RecallView) -> str:

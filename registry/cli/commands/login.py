@@ -107,7 +107,9 @@ def _prompt_token(address: str, *, from_stdin: bool) -> str:
     else:
         token = click.prompt(f"Token for {address}", hide_input=True, err=True).strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise click.UsageError("That is no token: it begins with mr and has no spaces.")
+        raise click.UsageError(
+            "That is no token. A token begins with mrp_ or, on the first start, mrb_, and has no spaces."
+        )
     return str(token)
 
 

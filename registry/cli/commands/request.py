@@ -211,8 +211,6 @@ def _print_request(shown: RequestView) -> None:
     if shown["last_refusal"]:
         facts.append(("refused", shown["last_refusal"]))
     output.pairs(facts)
-    if shown.get("document"):
-        output.line(json.dumps(shown["document"], indent=2, ensure_ascii=False))
     for act in shown["acts"]:
         text = f": {' '.join(act['comment'].split())}" if act["comment"] else ""
         output.line(f"  {act['kind'].replace('_', ' ')} by {act['account']}, {output.when(act['at'])}{text}")
@@ -224,6 +222,9 @@ def _print_request(shown: RequestView) -> None:
         output.line("the requested policy:" if shown["document"] else "the policy is removed")
         for line in policy_lines.of(shown["document"]) if shown["document"] else ():
             output.line(line)
+        if shown["document"]:
+            output.line("its document:")
+            output.block(json.dumps(shown["document"], indent=2, ensure_ascii=False))
 
 
 def _named_target(shown: RequestView) -> str:

@@ -50,6 +50,12 @@ def line(text: object = "") -> None:
     click.echo(clean(text))
 
 
+def block(text: str) -> None:
+    """Write several lines to stdout, indented."""
+    for each in text.split("\n"):
+        line(f"  {each}")
+
+
 def note(text: object) -> None:
     """Write one line to stderr, for people only."""
     click.echo(clean(text), err=True)

@@ -102,7 +102,8 @@ def pull(  # noqa: PLR0913 -- options of one command, all of them named
     present = _present(directory, files, jobs=jobs, progress=progress)
     if not force and (strange := _strange(target, present | unfinished)):
         raise errors.TargetOccupied(
-            f"{target} holds {strange!r}, which is not this version's. Use another directory, or force."
+            f"{target} holds {strange!r}, which is not this version's. Use another directory, or overwrite with "
+            "--force (force=True in Python)."
         )
     missing = [file for file in chosen if file["path"] not in present]
     meter = Meter("download", sum(file["size"] for file in missing), progress)

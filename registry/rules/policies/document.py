@@ -164,7 +164,8 @@ def _check_terms(keys: DocumentKeys, place: str, rule: Rule, terms: Terms, roles
     if isinstance(rule, ApprovalsRule):
         _check_parties(keys, f"{place}.from", rule.approvers, terms, roles)
         resolved = terms.resolved(rule.approvers)
-        if all(party.form == "account" for party in resolved) and len(resolved) < rule.count:
+        defined = all(party.name in terms.groups for party in rule.approvers if party.form == "group")
+        if defined and all(party.form == "account" for party in resolved) and len(resolved) < rule.count:
             keys.report(f"{place}.count", f"is {rule.count}, but from has {len(resolved)} accounts only")
 
 
@@ -176,9 +177,12 @@ def _check_parties(
         defined = known.get(party.form)
         if defined is not None and party.name not in defined:
             near = suggestions.nearest(party.name, defined)
-            advice = (
-                f"did you mean {party.form}:{near}?" if near else "known are " + (", ".join(sorted(defined)) or "none")
-            )
+            if near:
+                advice = f"did you mean {party.form}:{near}?"
+            elif defined:
+                advice = f"known are {', '.join(sorted(defined))}"
+            else:
+                advice = f"add it with its members: groups: {{{party.name}: […]}}"
             keys.report(f"{place}[{index}]", f"there is no {party.form} {party.name!r}; {advice}")
 
 

@@ -45,7 +45,10 @@ def load(document: str) -> tuple[Any, Lines]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "is not YAML"
-        raise InvalidPolicy([Problem("", f"cannot be read: {problem}", mark.line + 1 if mark else None)]) from error
+        tabs = "'\\t'" in problem
+        advice = "indent with spaces, not with tabs" if tabs else "check the indentation, quotes and brackets"
+        text = f"is no valid YAML: {problem}; {advice}"
+        raise InvalidPolicy([Problem("", text, mark.line + 1 if mark else None)]) from error
     except (ValueError, OverflowError) as error:  # an escape may name no character
         raise error if isinstance(error, InvalidPolicy) else InvalidPolicy([Problem("", "is not YAML")]) from error
     if builder.problems:

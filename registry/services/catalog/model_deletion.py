@@ -147,7 +147,8 @@ def _refuse_if_used(session: Session, model: Model) -> None:
         .order_by(Version.number)
     ).all()
     if serving:
-        raise InUse(f"versions {', '.join(map(str, serving))} hold staging or production; archive them first")
+        versions = f"version{'s' if len(serving) > 1 else ''} {', '.join(map(str, serving))}"
+        raise InUse(f"{model.name} cannot be deleted with {versions} in staging or production; archive them first")
     own = select(LineageNode.id).join(Version, Version.id == LineageNode.version_id).where(Version.model_id == model.id)
     derived = (
         select(Model.name, Version.number)

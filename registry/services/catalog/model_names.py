@@ -22,8 +22,13 @@ _RIVALS = FixedStatement(
 )
 
 
-def name_taken(name: str) -> AlreadyExists:
-    return AlreadyExists(f"there is a model {name!r}, or one whose name differs in case or form only")
+def name_taken(name: str, rival: str | None = None) -> AlreadyExists:
+    """Return the refusal of a *name*; without the *rival*, where only the unique index has seen one."""
+    if rival is None:
+        return AlreadyExists(f"there is a model {name!r}, or one whose name differs in case or form only")
+    if rival == name:
+        return AlreadyExists(f"there is a model {name!r}")
+    return AlreadyExists(f"there is a model {rival!r}, and {name!r} differs in case or form only: use that model")
 
 
 def refuse_rivals(session: Session, name: str, *, besides: str | None = None) -> None:
@@ -38,8 +43,8 @@ def refuse_rivals(session: Session, name: str, *, besides: str | None = None) ->
     rivals = Query(_RIVALS, key=key, looks=sorted(skeletons))
     audit.lock_chain(session, NAMING, rivals)
     clashes = [rival for rival in rivals.rows if rival.id != besides]
-    if any(rival.name_key == key for rival in clashes):
-        raise name_taken(name)
+    if taken := next((rival for rival in clashes if rival.name_key == key), None):
+        raise name_taken(name, taken.name)
     for _, other, _ in clashes:
         if confusables.look(other) in skeletons and confusables.mix_scripts(name, other):
             raise Conflict(

@@ -95,7 +95,7 @@ def withdraw(
         except (NoPrevious, Held) as refused:
             refused.detail = (
                 f"{refused.detail}. Nothing was done. To take {model}:{number} out of production without a successor, "
-                "use leave_vacant (--leave-vacant)"
+                "add leave_vacant (--leave-vacant)"
             )
             raise
 

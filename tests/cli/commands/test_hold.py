@@ -21,7 +21,7 @@ def test_data_is_recalled_until_no_version_is_live(run_cli: CommandLine, model: 
 
     shown = ok(run_cli("hold", "show", hold)).out.splitlines()
     assert shown[0].endswith(": 1 of 2 versions live, 0 in staging")
-    assert any(line.startswith(f"  live        {model}:2, by ") for line in shown)
+    assert any(line.startswith(f"  live    {model}:2, by ") for line in shown)
     assert run_cli("hold", "show", hold, "--require-complete").code == 6
     refused = run_cli("rollback", model, "--reason", "x")
     assert (refused.code, "wrong labels" in refused.err) == (6, True)
@@ -40,7 +40,7 @@ def test_data_is_recalled_until_no_version_is_live(run_cli: CommandLine, model: 
     assert "nothing is in production now" in vacant.out
     complete = ok(run_cli("hold", "show", hold, "--require-complete")).out
     assert "the recall is complete" in complete
-    assert f"  left        {model}:2 (archive by " in complete
+    assert f"  left    {model}:2 (archive by " in complete
     assert ok(run_cli("hold", "versions", hold, "--csv")).out.splitlines()[1].startswith(f"{model},2,archived,ready")
     assert ok(run_cli("hold", "versions", hold)).out.splitlines()[1].startswith(f"{model}:2")
     assert answer(run_cli("hold", "list", "--live", "--json"))["items"] == []

@@ -147,6 +147,8 @@ def test_each_mistake_says_what_to_write() -> None:
     for document, path, words in rows:
         found = mistakes(document)
         assert words in found.get(path, ""), (document, found)
+    undefined = mistakes({"policy": 1, "production": [{"rule": "approvals", "from": ["group:x"]}]})
+    assert undefined == {"production[0].from[0]": "there is no group 'x'; add it with its members: groups: {x: […]}"}
     assert "did you mean role:writer?" in mistakes(rule("approvals", from_=["role:writr"]), roles=["writer"])[
         "production[0].from[0]"]  # fmt: skip
 
@@ -158,7 +160,8 @@ def test_a_text_is_bounded_and_plain() -> None:
         "a: &x [1]\nb: *x": ("", "aliases such as *x are refused"),
         "policy: !!int 1": ("", "tags such as"),
         "policy: 1\n---\npolicy: 1": ("", "one document"),
-        "policy: 1\n  staging: 1": ("", "cannot be read"),
+        "policy: 1\n  staging: 1": ("", "; check the indentation, quotes and brackets"),
+        "policy: 1\n\tstaging: 1": ("", "; indent with spaces, not with tabs"),
         "policy: 1\ndescription: '" + "x" * 65536: ("", "at most 64 KiB"),
         "policy: [[[[[[[[[1]]]]]]]]]": ("", "at most 8 levels"),
         "1: 2": ("", "keys must be texts"),
