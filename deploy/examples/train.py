@@ -54,7 +54,8 @@ def main() -> int:
     write_json(out / "metrics.json", metrics)
     print(" ".join(f"{name}={value:.4f}" for name, value in metrics.items()), file=sys.stderr)
 
-    command = [*registration(arguments.register or "NAME", out), *(f"--tag={tag}" for tag in arguments.tag)]
+    command = [*registration(arguments.register or "NAME", out), *("--command", training(arguments))]
+    command += [f"--tag={tag}" for tag in arguments.tag]
     if arguments.register is None:
         print(shlex.join(command))
         return 0
@@ -102,6 +103,12 @@ def registration(name: str, out: Path) -> list[str]:
         *("--framework", "sklearn", "--signature", str(out / "model" / "signature.json")),
         *("--python", platform.python_version()),
     ]
+
+
+def training(arguments: argparse.Namespace) -> str:
+    """The line that writes the same files again, for a shell in the same directory of a checkout."""
+    line = ["python", sys.argv[0], *("--out", str(arguments.out))]
+    return shlex.join([*line, *("--depth", str(arguments.depth)), *("--seed", str(arguments.seed))])
 
 
 def write_table(path: Path, features: list[str], x: np.ndarray, y: np.ndarray) -> None:
