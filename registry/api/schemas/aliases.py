@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from marshmallow import fields
 
+from registry.api.schemas.break_glass import break_glass
 from registry.api.schemas.hold_notices import holds_of
 from registry.api.schemas.paging import page_of
-from registry.api.schemas.versions import break_glass
 from registry.http.fields import Instant, Strict, View, about, output, reason, version_number
 
 EXPECTED = about("Refuse (409 stale) unless the alias points at this version; null: unless it does not exist.")

@@ -6,10 +6,11 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
+from registry.api.schemas.break_glass import break_glass
 from registry.api.schemas.gates import GateEvaluationView
 from registry.api.schemas.hold_notices import holds_of
 from registry.api.schemas.paging import PageQuery, page_of
-from registry.api.schemas.versions import VersionView, break_glass
+from registry.api.schemas.versions import VersionView
 from registry.domain.stages import Stage, TransitionKind
 from registry.http.fields import (
     Choice,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import fields, post_load, validate
 
+from registry.api.schemas.break_glass import break_glass
+from registry.api.schemas.evaluations import EvaluationBody, EvaluationView, evaluations_of
 from registry.api.schemas.hold_notices import holds_of
 from registry.api.schemas.lineage import (
     BaseModelBody,
@@ -18,8 +19,7 @@ from registry.api.schemas.lineage import (
     RunBody,
 )
 from registry.api.schemas.paging import LIMITED, PageQuery, field_names_in_query, listed, page_of
-from registry.domain.evaluations import Evaluation, identified
-from registry.domain.lineage import Dataset, Snapshot
+from registry.domain.lineage import Snapshot
 from registry.domain.manifest import File
 from registry.domain.registrations import Delivery, Origin, Registration
 from registry.domain.stages import Stage
@@ -47,7 +47,7 @@ from registry.http.fields import (
     output,
     reason,
 )
-from registry.rules import digests, inline_bytes, lineage_limits, names, paths, slices
+from registry.rules import inline_bytes, lineage_limits, names, paths
 from registry.rules.manifest import MOST_FILES
 from registry.rules.metric_directions import MetricDirection
 
@@ -88,30 +88,6 @@ class FileBody(Strict):
 
 def _client_said(what: str) -> dict[str, Any]:
     return about(f"{what} that an MLflow client gave: kept, never opened.")
-
-
-class EvaluationBody(Strict):
-    """Values that were measured together. The dataset is identified by its digest.
-
-    Without one, ``dataset_name`` names a dataset of the version's lineage.
-    """
-
-    metrics = measurements(least=1, required=True, metadata=about("The values by metric."))
-    step = WholeNumber(least=-(2**53) + 1, allow_none=True, metadata=about("The training step."))
-    dataset_digest = Text(least=1, most=160, rule=digests.problem, allow_none=True,
-                          metadata=about("The digest of the data that they were measured on."))  # fmt: skip
-    dataset_name = Text(least=1, most=500, allow_none=True, metadata=about("The name of that data, for people."))
-    slice = Text(most=2 * slices.LENGTH, rule=slices.problem,
-                 metadata=about(f"The slice of that data, like `{slices.EXAMPLE}`; empty: the whole."))  # fmt: skip
-
-    @validates_schema
-    def _require_data(self, data: dict[str, Any], **_: Any) -> None:
-        if data.get("slice", "").strip() and not (data.get("dataset_digest") or data.get("dataset_name")):
-            raise ValidationError("needs the dataset_digest or the dataset_name of the data", "slice")
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Evaluation:
-        return Evaluation(**data | {"slice": slices.canonical(data.get("slice", ""))})
 
 
 class VersionBody(Strict):
@@ -229,12 +205,6 @@ class VersionBody(Strict):
         return Registration(lineage=snapshot, origin=origin, **data)
 
 
-def evaluations_of(sent: Iterable[Evaluation], datasets: Iterable[Dataset]) -> tuple[Evaluation, ...]:
-    """Return the evaluations with the registration's datasets. Raises Invalid for an unknown dataset name."""
-    declared = [(dataset.name, dataset.digests) for dataset in datasets]
-    return tuple(identified(one, declared) for one in sent)
-
-
 class VersionPatchBody(Strict):
     """Changes of a version; fields that are left out stay."""
 
@@ -252,33 +222,6 @@ class FilesQuery(PageQuery):
         falsy={"false"},
         load_default=False,
         metadata=about("`true`: give each file a signed URL. Needs the permission file:download."),
-    )
-
-
-class EvaluationView(View):
-    """The latest value of a metric on one dataset, or on one slice of it."""
-
-    metric = fields.String(**output("The name of the metric."))
-    value = fields.Float(**output("The value."))
-    dataset_digest = fields.String(**output("The digest of the data; null: it was not named.", null=True))
-    dataset_name = fields.String(**output("The name of the data, for people.", null=True))
-    slice = fields.String(**output("The slice of the data; empty: the whole."))
-
-
-class BrokenGlassView(View):
-    """The latest move of the version past the gates, until an approver acknowledges it."""
-
-    at = Instant(**output("When it was moved."))
-    by = fields.String(**output("The name of the account that moved it."))
-    reason = fields.String(**output("Why; null where the text was redacted.", null=True))
-    entry = fields.String(**output("The audit entry of the move."))
-
-
-def break_glass() -> fields.Nested:
-    """Return the field of a view that shows the move of its version past the gates."""
-    return fields.Nested(
-        BrokenGlassView,
-        **output("The move of the version past the gates that no approver has acknowledged; null: none.", null=True),
     )
 
 
@@ -383,19 +326,6 @@ class FileView(View):
     url = Address(metadata=about("With `signed=true`: a URL that serves the bytes for a while, with Range."))
 
 
-class MetricView(View):
-    """A recorded value of a metric."""
-
-    key = fields.String(**output("The name of the metric."))
-    value = fields.Float(**output("The value."))
-    step = fields.Integer(**output("The training step.", null=True))
-    dataset_digest = fields.String(**output("The digest of the data; null: it was not named.", null=True))
-    dataset_name = fields.String(**output("The name of the data, for people.", null=True))
-    slice = fields.String(**output("The slice of the data; empty: the whole."))
-    recorded_at = Instant(**output("When it was recorded."))
-    recorded_by = fields.String(**output("The name of the account that recorded it."))
-
-
 class VersionsQuery(PageQuery):
     """Filter of versions, and the fields to show."""
 
@@ -430,4 +360,3 @@ FoundVersionPage = page_of(
     best=fields.Nested(BestView, **output("With `best`: what the versions are ordered by; else null.", null=True)),
 )
 FilePage = page_of(FileView, "FilePage")
-MetricPage = page_of(MetricView, "MetricPage")

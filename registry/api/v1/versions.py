@@ -11,11 +11,10 @@ from registry.api.blueprint import Blueprint
 from registry.api.dumping import rendering
 from registry.api.operation_docs import conditional
 from registry.api.refusal_docs import refuses
+from registry.api.schemas.evaluations import EvaluationBody, MetricPage
 from registry.api.schemas.models import ReasonBody, ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
 from registry.api.schemas.versions import (
-    EvaluationBody,
-    MetricPage,
     PurgeBody,
     RegisteredView,
     VersionBody,

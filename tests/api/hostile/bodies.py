@@ -16,6 +16,7 @@ from marshmallow import Schema, fields
 
 from registry.api.schemas.aliases import AliasBody
 from registry.api.schemas.checks import CheckBody
+from registry.api.schemas.evaluations import EvaluationBody
 from registry.api.schemas.gates import PolicyTrialBody
 from registry.api.schemas.holds import HoldBody, ReleaseBody
 from registry.api.schemas.imports import ImportBody
@@ -29,7 +30,7 @@ from registry.api.schemas.search import ModelSearchBody, VersionSearchBody
 from registry.api.schemas.stages import AcknowledgementBody, RollbackBody, StageChangeBody
 from registry.api.schemas.tokens import TokenBody
 from registry.api.schemas.uploads import PartsBody, UploadBatchBody, UploadBody, UploadIdsBody
-from registry.api.schemas.versions import EvaluationBody, PurgeBody, VersionBody, VersionPatchBody
+from registry.api.schemas.versions import PurgeBody, VersionBody, VersionPatchBody
 from registry.http.fields import Base64, Flag, Instant, Number, WholeNumber
 from registry.services.search.search import fingerprint
 from tests.api.hostile.world import CONTENT, LARGE_UPLOAD, PARKED_UPLOAD, SMALL_UPLOAD, STORED
