@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from registry.db.session import db
-from tests.benchmarks.memory import cases
+from tests.benchmarks.memory import cases, full_registry
 from tests.benchmarks.memory.measuring import LIMIT, forked, make_app
 from tests.support.api import Api
 from tests.support.postgres import ThrowawayPostgres
@@ -41,7 +41,7 @@ def main() -> int:
             stack.callback(server.stop)
             url = server.url()
         app, token = make_app(url, directory)
-        file = cases.fill(app, in_process(Api(app.test_client(), token)))
+        file = full_registry.fill(app, in_process(Api(app.test_client(), token)))
         with app.app_context():
             db.engine.dispose()
         gc.freeze()  # a child that searches what it inherited copies all of it

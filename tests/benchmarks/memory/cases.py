@@ -1,4 +1,4 @@
-"""The largest legal request to each endpoint, and a registry that is as full as the limits allow where it is read."""
+"""The largest legal request to each endpoint."""
 
 from __future__ import annotations
 
@@ -10,26 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import update
 from werkzeug.routing import Rule
 
-from registry.db.bulk_insert import insert_rows
-from registry.db.models import Account, Artifact, Request
-from registry.db.session import reading, transaction
-from registry.domain import clock
-from registry.domain.pinned_packages import FILE_BYTES, MOST_NAMED
-from registry.domain.sizes import CHECK_SUMMARY_LENGTH, DESCRIPTION_LENGTH, NOTE_LENGTH
+from registry.domain.sizes import NOTE_LENGTH
 from registry.http.bodies import MANIFEST_VALUES, PART_BYTES
 from registry.rules import inline_bytes
 from registry.rules.names import TAG_VALUE_LENGTH
 from registry.rules.part_sizes import MOST_SIGNED
-from tests.support.registry_builder import RegistryBuilder
-from tests.support.replies import expect
-from tests.support.sealing import seal_all
+from tests.benchmarks.memory.full_registry import DESCRIPTION, LONG, METRICS, PARAMS, REPORT, REQUEST_ID, TAGS, manifest
 
-FILES = 10_000
-VERSIONS = 8  # each larger than a third of a page
-REQUEST_ID = "00000000-0000-4000-8000-000000000001"
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 PLACED = [{"namespace": "s3://lake", "name": f"{number}-{'x' * 400}"} for number in range(1000)]
 PIPELINE_EVENT = {  # as many edges as an event may state
@@ -41,9 +30,6 @@ ADDED = [
     {"name": f"{number}" + "x" * 200, "digests": [f"sha256:{number:064}"], "uri": "s3://" + "x" * 2000}
     for number in range(100)
 ]
-TAGS = {f"t{number}": "x" * TAG_VALUE_LENGTH for number in range(10)}
-PARAMS = {f"p{number}": "x" * 6000 for number in range(150)}
-METRICS = {f"{number:04}" + "m" * 240: 0.1 for number in range(1000)}
 # With the names of their datasets as many bytes as one version may have; so are METRICS on the dataset after them.
 EVALUATIONS = [
     {"metrics": {f"{number:02}{index:02}" + "m" * 240: 0.1 for index in range(100)},
@@ -51,9 +37,6 @@ EVALUATIONS = [
     for number in range(20)
 ]  # fmt: skip
 ON_DATA = {"dataset_digest": f"sha256:{1:064}", "dataset_name": "d" * 480}
-DESCRIPTION = "\x01" * DESCRIPTION_LENGTH
-LONG = "x" * 200
-_REPORT = {"name": "bias", "status": "passed", "summary": "\x01" * CHECK_SUMMARY_LENGTH}
 BIG = "/api/v1/models/big"
 AREA = "/api/2.0/mlflow-artifacts"
 FACE = "/api/2.0/mlflow"
@@ -77,60 +60,6 @@ class Case:
         if isinstance(self.body, bytes):
             return self.body
         return b"" if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
-
-
-def fill(app: Flask, registry: RegistryBuilder) -> dict[str, Any]:
-    """Fill the registry; what the cases need of it."""
-    file = registry.file(b"x")
-    registry.create_model("big", tags=TAGS)
-    expect(200, registry.client.patch("/models/big", {"description": DESCRIPTION}))
-    for number in range(VERSIONS):
-        files = [file | {"path": f"{number}.bin"}]
-        registry.model("big").version(files=files, tags=TAGS, run={"system": "ci", "id": str(number), "params": PARAMS})
-        expect(200, registry.client.patch(f"/models/big/versions/{number + 1}", {"description": DESCRIPTION}))
-    expect(201, registry.client.put("/models/big/aliases/champion", {"version": 1}))
-    for _ in range(90):
-        expect(201, registry.client.post("/models/big/versions/1/notes", {"text": "\x01" * NOTE_LENGTH}))
-        expect(201, registry.client.post("/models/big/versions/1/checks", _REPORT))
-    for _ in range(3):
-        held = {"kind": "version", "target": "big:8", "reason": "\x01" * 2000}
-        expect(201, registry.client.post("/holds", held))
-    asked = {"model": "big", "version": 1, "reason": "\x01" * 2000}
-    requests = [
-        expect(201, registry.client.post("/requests", asked | {"target": f"@{number}th"}))["id"] for number in range(20)
-    ]
-    with app.app_context(), transaction() as session:
-        session.execute(update(Request).where(Request.id == requests[0]).values(id=REQUEST_ID))
-    for _ in range(50):
-        expect(200, registry.client.post(f"/requests/{REQUEST_ID}/comment", {"comment": "\x01" * 2000}))
-    for number in range(2):
-        content = lock_file(number)
-        registry.model("locked").version(files=[registry.file(content, "requirements.txt")])
-    registry.model("wide").version(files=manifest(file), metrics=METRICS)
-    with app.app_context():
-        with reading() as session:
-            owner = session.query(Account.id).filter(Account.name == "all").scalar()
-        rows = [
-            {"path": f"area/{number:05}{LONG}", "sha256": file["sha256"], "size": 1, "media_type": "text/plain",
-             "object": None, "logged_model": None, "lease_id": None, "leased_until": None, "parked_at": None,
-             "parked_reason": None, "attempts": 0, "created_at": clock.now(), "created_by": owner}
-            for number in range(FILES)
-        ]  # fmt: skip
-        with transaction() as session:
-            insert_rows(session, Artifact, rows)
-    seal_all(app)
-    return file
-
-
-def lock_file(number: int) -> bytes:
-    """As many packages as are kept of a file that is as large as one that is read, in the widest encoding in memory."""
-    lines = "".join(f"{'p' * 90}{place:05}=={number}.{'1' * 90}\n" for place in range(MOST_NAMED))
-    return ("# \U0001f600\n" + lines).encode().ljust(FILE_BYTES, b"#")
-
-
-def manifest(file: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """As many files as a version may have, with paths that leave room for the other facts in a body of 8 MiB."""
-    return [{**file, "path": "/".join([f"{number:05}", LONG, LONG, LONG[:170]])} for number in range(FILES)]
 
 
 def cases(file: Mapping[str, Any]) -> dict[str, Case]:
@@ -349,7 +278,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
             "POST", "/api/v1/policies/test", {"document": LARGE_POLICY, "against": "history", "limit": 50}
         ),
         "checks.list_checks": Case("GET", f"{BIG}/versions/1/checks?limit=200&all=true"),
-        "checks.report_check": Case("POST", f"{BIG}/versions/2/checks", _REPORT),
+        "checks.report_check": Case("POST", f"{BIG}/versions/2/checks", REPORT),
         "notes.list_notes": Case("GET", f"{BIG}/versions/1/notes?limit=200"),
         "notes.note_version": Case("POST", f"{BIG}/versions/2/notes", {"text": "\x01" * NOTE_LENGTH}),
         "versions.list_metrics": Case("GET", "/api/v1/models/wide/versions/1/metrics?limit=200"),
