@@ -89,18 +89,22 @@ class PipelineEvent:
         return RunData(self.inputs, self.outputs)
 
     @property
-    def begins_run(self) -> bool:
-        """Whether its data belongs to the later events of its run: those are cumulative (docs/spec/run-cycle)."""
-        return self.kind is EventKind.RUN and self.state is RunTransition.START and bool(self.inputs or self.outputs)
+    def adds_data(self) -> bool:
+        """Whether its data belongs to the later events of its run: metadata is additive (docs/spec/run-cycle).
+
+        COMPLETE, ABORT and FAIL are the last events of a run.
+        """
+        ends = self.state in {RunTransition.COMPLETE, RunTransition.ABORT, RunTransition.FAIL}
+        return self.kind is EventKind.RUN and not ends and bool(self.inputs or self.outputs)
 
     @property
-    def continues_run(self) -> bool:
-        """Whether it states the edges of its run, with the data of the event that began it."""
+    def states_edges(self) -> bool:
+        """Whether it states the edges of its run, with the data of the earlier events."""
         return self.kind is EventKind.RUN and self.state in {RunTransition.RUNNING, RunTransition.COMPLETE}
 
-    def after(self, start: RunData) -> PipelineEvent:
-        """Return the event with the data of the START of its run; its own facts of data take precedence."""
-        return replace(self, inputs=(*self.inputs, *start.inputs), outputs=(*self.outputs, *start.outputs))
+    def after(self, earlier: RunData) -> PipelineEvent:
+        """Return the event with the data of the earlier events of its run; its own facts of data take precedence."""
+        return replace(self, inputs=(*self.inputs, *earlier.inputs), outputs=(*self.outputs, *earlier.outputs))
 
     @property
     def digest(self) -> str:
@@ -121,10 +125,25 @@ class PipelineEvent:
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """The data that a run has named so far; ``document`` is its form in JSON."""
+    """The data that a run has named so far, the latest first; ``document`` is its form in JSON."""
 
-    inputs: tuple[PlacedData, ...]
-    outputs: tuple[PlacedData, ...]
+    inputs: tuple[PlacedData, ...] = ()
+    outputs: tuple[PlacedData, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.inputs or self.outputs)
+
+    def without(self, known: RunData) -> RunData:
+        """Return the data that *known* lacks."""
+        inputs, outputs = {*known.inputs}, {*known.outputs}
+        return RunData(
+            tuple(one for one in dict.fromkeys(self.inputs) if one not in inputs),
+            tuple(one for one in dict.fromkeys(self.outputs) if one not in outputs),
+        )
+
+    def after(self, earlier: RunData) -> RunData:
+        """Return the data with that of earlier events."""
+        return RunData((*self.inputs, *earlier.inputs), (*self.outputs, *earlier.outputs))
 
     @property
     def document(self) -> Mapping[str, Sequence[Sequence[Any]]]:
@@ -193,7 +212,7 @@ def _silence(event: PipelineEvent) -> str | None:
     """Return why the event states no edge; None for one that does."""
     if event.kind is EventKind.DATASET:
         return "no edge: an event about data alone states no lineage"
-    if event.kind is EventKind.RUN and not event.continues_run:
+    if event.kind is EventKind.RUN and not event.states_edges:
         return f"no edge: {event.state} states no lineage; RUNNING and COMPLETE do"
     return None if event.outputs else "no edge: the event names no outputs"
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
@@ -82,7 +82,8 @@ _FOR_THE_PREVIOUS_RELEASE = {
     "it again with the same key until a replica of the newer release answers, or read the resource",
 }
 
-_SELECT_KEPT = select(
+_SELECT = select(
+    IdempotencyKey.key,
     IdempotencyKey.fingerprint,
     IdempotencyKey.status,
     IdempotencyKey.reply,
@@ -90,8 +91,15 @@ _SELECT_KEPT = select(
     IdempotencyKey.location,
     IdempotencyKey.permissions,
     IdempotencyKey.seal,
-).where(IdempotencyKey.key == bindparam("key"))
+)
+_SELECT_KEPT = _SELECT.where(IdempotencyKey.key == bindparam("key"))
 _KEPT = FixedStatement(_SELECT_KEPT.where(IdempotencyKey.principal == bindparam("principal")))
+_KEPT_OF_KEYS = FixedStatement(
+    _SELECT.where(
+        IdempotencyKey.principal == bindparam("principal"),
+        IdempotencyKey.key.in_(bindparam("keys", expanding=True)),
+    ).order_by(IdempotencyKey.created_at)
+)
 _KEPT_BY_TOKEN = FixedStatement(
     _SELECT_KEPT.where(
         IdempotencyKey.principal == select(Token.account_id).where(Token.id == bindparam("token")).scalar_subquery()
@@ -151,15 +159,16 @@ def keep(session: Session, claim: Claim, outcome: Outcome, receipt: Receipt | No
     insert_rows(session, IdempotencyKey, [row])
 
 
-def outcome_of(claim: Claim) -> Outcome | None:
-    """Return the outcome of the request that used the key of *claim*, whatever it was; None where it is not used.
+def outcomes_of(actor: Actor, keys: Sequence[str]) -> Mapping[str, Outcome]:
+    """Return the outcomes of the requests that used these keys of the actor by key, in the order of their commits.
 
-    Raises Conflict where the row of the key was not written by the service.
+    Raises Conflict where the row of a key was not written by the service.
     """
-    for kept in look_up(_KEPT, principal=claim.actor.id, key=claim.key):
-        _require_seal(claim, kept)
-        return cast(Outcome, json.loads(kept.reply)["outcome"])
-    return None
+    outcomes: dict[str, Outcome] = {}
+    for kept in look_up(_KEPT_OF_KEYS, principal=actor.id, keys=[*keys]):
+        _require_seal(Claim(actor, kept.key, kept.fingerprint), kept)
+        outcomes[kept.key] = json.loads(kept.reply)["outcome"] if kept.status == _UNREADABLE else {}
+    return outcomes
 
 
 def require_unused(claim: Claim) -> None:

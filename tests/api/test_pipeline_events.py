@@ -155,37 +155,58 @@ def test_other_names_of_data_lead_to_it(api: Api, registry: RegistryBuilder) -> 
     assert impact(api, dataset="hive://metastore:9083/lake.raw") == ["fraud:1"]
 
 
-def test_the_end_of_a_run_has_the_data_of_its_start(api: Api, registry: RegistryBuilder) -> None:
+def test_the_data_of_the_events_of_a_run_adds_up(api: Api, registry: RegistryBuilder) -> None:
     registry.model("fraud").version(datasets=[snapshot("clean.parquet", CLEAN)])
     other = {"run": {"runId": str(uuid.UUID(int=7))}}
     entries = registry.audit_entry_count()
 
     first = send(api, [at_version("raw.parquet", "3")], [], eventType="START")
-    again = [send(api, one, [], eventType="START") for one in ([at_version("raw.parquet", "3")], ["late.parquet"])]
+    again, late = (
+        send(api, one, [], eventType="START") for one in ([at_version("raw.parquet", "3")], ["late.parquet"])
+    )
+    more = [send(api, ["more.parquet"], [], eventType=state) for state in ("OTHER", "RUNNING")]
     kept_entries = registry.audit_entry_count()
-    apart, failed = send(api, [], **other), send(api, [], eventType="FAIL")
-    end = send(api, [])
+    apart, failed = send(api, [], **other), send(api, ["never.parquet"], [], eventType="FAIL")
+    running = send(api, ["last.parquet"], eventType="RUNNING")
+    end = send(api, [], [])
 
-    assert (first, first["outcome"]) == (again[0], "ignored")
-    assert "an earlier START" in again[1]["notes"][1]
-    assert "within seven days" in first["notes"][1]
+    assert (first, first["outcome"]) == (again, "ignored")
+    assert "within seven days" in first["notes"][1] == late["notes"][1] == more[0]["notes"][1]
+    assert more[1]["notes"] == ["no edge: the event names no outputs"]
     assert (apart["edges"], failed["outcome"], kept_entries) == (1, "ignored", entries)
-    assert (end["outcome"], end["edges"], end["added"]) == ("recorded", 3, 2)
-    assert impact(api, dataset="s3://lake/raw.parquet@3") == impact(api, dataset="s3://lake/raw.parquet") == ["fraud:1"]
-    assert send(api, NAMES_OF_1001[:1000], [placed("x" * 500) for _ in range(500)], eventType="START", **other)[
-        "notes"
-    ][1].startswith("it names too much data")
+    assert (running["outcome"], running["edges"], running["added"]) == ("recorded", 6, 5)
+    assert (end["outcome"], end["edges"], end["added"]) == ("known", 6, 0)
+    for name in ("raw.parquet@3", "raw.parquet", "late.parquet", "more.parquet", "last.parquet"):
+        assert impact(api, dataset=f"s3://lake/{name}") == ["fraud:1"]
+    expect(404, api.get("/lineage/impact", query_string={"dataset": "s3://lake/never.parquet"}))
 
 
-def test_a_start_whose_key_another_request_used_is_not_kept(api: Api) -> None:
+def test_the_data_that_is_kept_of_a_run_is_bounded(api: Api) -> None:
+    large, pairs, many = ({"run": {"runId": str(uuid.UUID(int=number))}} for number in (7, 8, 9))
+
+    too_long = send(api, [], [placed("x" * 500 + str(n)) for n in range(150)], eventType="START", **large)
+    send(api, NAMES_OF_1001[:100], eventType="RUNNING", **pairs)
+    own = send(api, ["one"], NAMES_OF_1001[:11], **pairs)
+    notes = [send(api, [f"{n}.parquet"], [], eventType="OTHER", **many)["notes"][1] for n in range(65)]
+    first = send(api, ["0.parquet"], [], eventType="OTHER", **many)["notes"][1]
+    end = send(api, [], **many)
+
+    assert "up to 65,536 bytes" in too_long["notes"][1]
+    assert ("too many edges" in own["notes"][0], own["edges"]) == (True, 22)
+    assert (["within seven days" in note for note in notes], "within" in first) == ([True] * 64 + [False], True)
+    assert end["edges"] == 65
+
+
+def test_a_key_of_a_run_that_another_request_used_is_left_alone(api: Api) -> None:
     run = {"runId": str(uuid.uuid4())}
     key = {"Idempotency-Key": f"openlineage-start-{run['runId']}"}
     expect(201, api.post("/models", {"name": "fraud"}, headers=key))
 
     begun = send(api, eventType="START", run=run)
-    ended = send(api, run=run)
+    ended = send(api, [], [], run=run)
 
-    assert (begun["outcome"], "used the idempotency key" in begun["notes"][1], ended["edges"]) == ("ignored", True, 2)
+    assert (begun["outcome"], ended["edges"]) == ("ignored", 2)
+    assert expect(201, api.post("/models", {"name": "fraud"}, headers=key))["name"] == "fraud"
 
 
 @pytest.mark.parametrize(

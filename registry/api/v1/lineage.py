@@ -157,8 +157,9 @@ def add_event(body: dict[str, Any]) -> EventResult:
     """Add the lineage that an event of OpenLineage states.
 
     Events with `eventType` RUNNING or COMPLETE, and those of a job without a run, state that each output is made from
-    each input, by the job. All others are taken and state nothing. An edge that was retracted stays retracted. An event
-    that is sent again changes nothing and has the same answer.
+    each input, by the job. All others state nothing. The data of a START, RUNNING or OTHER belongs to the events of the
+    run that follow within seven days. An edge that was retracted stays retracted. An event that is sent again changes
+    nothing and has the same answer.
     """
     result = pipeline_events.record_event(**body, actor=current_actor(), claim=current_claim())
     meters().lineage_events.labels(result.effect.value).inc()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 from registry.domain import canonical_json, pipeline_events
 from registry.domain.access import Actor
-from registry.domain.errors import IdempotencyMismatch
-from registry.domain.pipeline_events import EventPlan, PipelineEvent
+from registry.domain.errors import IdempotencyMismatch, Invalid
+from registry.domain.pipeline_events import EventPlan, PipelineEvent, RunData
 from registry.domain.states import EventEffect
 from registry.services import audit, idempotency
 from registry.services.idempotency import Claim, Outcome, Repeated
@@ -17,10 +18,13 @@ from registry.services.lineage.edge_changes import EdgeChange, PlannedEdge, key_
 from registry.services.unit_of_work import unit_of_work
 
 MOST_KEPT = 65_536  # bytes of the data of a run
+MOST_EVENTS = 64  # of a run whose data is kept
 KEPT = "its data belongs to the RUNNING and COMPLETE of the run that follow within seven days"
-EARLIER = "the data of an earlier START of the run is kept"
-KEY_USED = "another request used the idempotency key of this START: name its data again in RUNNING or COMPLETE"
-NOT_KEPT = "it names too much data to be kept: RUNNING or COMPLETE has to name it again"
+NOT_KEPT = (
+    f"its data is not kept, since that of a run is kept of {MOST_EVENTS} events, up to {MOST_KEPT:,} bytes: "
+    "a later event that needs it has to name it"
+)
+OWN_DATA = "the data of earlier events of the run is left out, since the event would state too many edges with it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,10 @@ def record_event(event: PipelineEvent, *, actor: Actor, claim: Claim | None = No
     Edges of pipelines may close a cycle. Clients of OpenLineage repeat requests without an Idempotency-Key: the digest
     of the event takes its place. Raises Invalid for an event with too many edges.
     """
-    if event.begins_run:
-        return _keep_start(event, actor=actor)
-    if event.continues_run and "data" in (start := idempotency.outcome_of(_start_claim(event, actor)) or {}):
-        event = event.after(pipeline_events.run_data_of(start["data"]))
-    plan = pipeline_events.plan(event)
+    earlier = _run_data(event, actor)
+    notes = _keep_data(event, earlier, actor=actor) if event.adds_data else []
+    plan = _plan(event, earlier.data)
+    plan = replace(plan, notes=[*plan.notes, *notes])
     if not plan.edges:
         return EventResult(EventEffect.IGNORED, None, 0, 0, plan.notes)
     if claim is not None:
@@ -68,28 +71,62 @@ def recall(outcome: Outcome) -> EventResult:
     return EventResult(EventEffect(outcome["effect"]), **facts)
 
 
-def _start_claim(event: PipelineEvent, actor: Actor) -> Claim:
-    """Return the claim of the START of a run. Its row, which is sealed and kept for a week, has the data of the run."""
-    return Claim(actor, f"openlineage-start-{event.run}", event.digest)
+class _EarlierData(NamedTuple):
+    """The data that the earlier events of a run named, and the keys that are used for it or by other requests."""
+
+    data: RunData
+    keys: Collection[str]
 
 
-def _keep_start(event: PipelineEvent, *, actor: Actor) -> EventResult:
-    """Keep the data of the START of a run for the events that follow; of several, that of the first."""
-    claim, data = _start_claim(event, actor), event.data.document
-    if len(canonical_json.dumps(data)) > MOST_KEPT:
-        return _start_result(event, NOT_KEPT)
-    result = _start_result(event, KEPT)
-    if earlier := idempotency.outcome_of(claim):
-        if "data" not in earlier:
-            return _start_result(event, KEY_USED)
-        return result if earlier["data"] == data else _start_result(event, EARLIER)
-    with suppress(Repeated, IdempotencyMismatch), unit_of_work(claim) as unit:  # one may be sent at the same time
-        unit.remember(**result.outcome, data=data)
-    return result
+def _keys(run: str) -> Sequence[str]:
+    """Return the keys of the data of a run. The rows of keys are sealed, and kept for a week."""
+    first = f"openlineage-start-{run}"  # the only one of earlier builds, which kept the data of START alone
+    return [first, *(f"{first}-{number}" for number in range(1, MOST_EVENTS))]
 
 
-def _start_result(event: PipelineEvent, note: str) -> EventResult:
-    return EventResult(EventEffect.IGNORED, None, 0, 0, [*pipeline_events.plan(event).notes, note])
+def _run_data(event: PipelineEvent, actor: Actor) -> _EarlierData:
+    """Return the data of the earlier events of the run, the latest first; none for an event that has no use for it."""
+    if event.run is None or not (event.adds_data or event.states_edges):
+        return _EarlierData(RunData(), ())
+    outcomes = idempotency.outcomes_of(actor, _keys(event.run))
+    data = RunData()
+    for outcome in outcomes.values():
+        if "data" in outcome:
+            data = pipeline_events.run_data_of(outcome["data"]).after(data)
+    return _EarlierData(data, outcomes.keys())
+
+
+def _keep_data(event: PipelineEvent, earlier: _EarlierData, *, actor: Actor) -> Sequence[str]:
+    """Keep the data of an event for the later ones of its run; return a note on it, or on why it is not kept."""
+    assert event.run is not None  # noqa: S101 -- only events of a run add data
+    notes = [] if event.states_edges else [KEPT]
+    for _ in range(MOST_EVENTS):
+        unknown = event.data.without(earlier.data)
+        if not unknown:
+            return notes
+        key = next((key for key in _keys(event.run) if key not in earlier.keys), None)
+        if key is None or len(canonical_json.dumps(unknown.after(earlier.data).document)) > MOST_KEPT:
+            return [NOT_KEPT]
+        with suppress(Repeated, IdempotencyMismatch):  # another event of the run is sent at the same time
+            with unit_of_work(Claim(actor, key, event.digest)) as unit:
+                unit.remember(data=unknown.document)
+            return notes
+        earlier = _run_data(event, actor)
+    return [NOT_KEPT]
+
+
+def _plan(event: PipelineEvent, earlier: RunData) -> EventPlan:
+    """Return the edges of an event with the data of the earlier ones of its run, or with its own where those are many.
+
+    Raises Invalid where its own are too many.
+    """
+    if earlier and event.states_edges:
+        try:
+            return pipeline_events.plan(event.after(earlier))
+        except Invalid:
+            own = pipeline_events.plan(event)
+            return replace(own, notes=[*own.notes, OWN_DATA])
+    return pipeline_events.plan(event)
 
 
 def _record(event: PipelineEvent, plan: EventPlan, *, actor: Actor, claim: Claim) -> EventResult:
