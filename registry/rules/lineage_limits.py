@@ -6,6 +6,7 @@ ENTRIES = 1000  # params, metrics or tags
 EVALUATIONS = 100
 DATASETS = 100
 DIGESTS = 8  # of a dataset
+SOUGHT_DIGESTS = 5  # of the data that a question is about
 PARAM_LENGTH = 6000  # as in MLflow
 RUN_TAG_LENGTH = 8000  # as in MLflow
 URI_LENGTH = 2048

@@ -124,6 +124,13 @@ def test_data_that_dvc_named_is_found_by_its_files(run_cli: CommandLine, model: 
 
     assert (of_file, of_directory) == ([f"{model}:2", f"{model}:1"], [f"{model}:3"])
 
+    Path(".dvc").mkdir()
+    Path("images.dvc").write_text(f"outs:\n- md5: {folder}.dir\n  hash: md5\n  path: images\n")
+    Path("images/one.png").write_bytes(content + b"1")
+    in_directory = run_cli("impact", "images/one.png")
+    assert in_directory.out.splitlines()[1].split()[0] == f"{model}:3"
+    assert f"images/one.png is in images, which is md5:{folder}.dir in images.dvc" in in_directory.err
+
 
 def test_events_of_a_pipeline_lead_from_an_address_to_the_versions(run_cli: CommandLine, model: str) -> None:
     raw, clean = f"s3://lake/{model}/raw", f"s3://lake/{model}/clean"

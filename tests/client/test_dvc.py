@@ -12,7 +12,7 @@ import yaml
 
 from registry.client.detect import Capture, dvc
 from registry.client.detect.dvc import checksums
-from registry.client.files import data
+from registry.client.files import data, pointers
 from tests.support import dvc_projects
 from tests.support.git_repositories import run_git
 
@@ -216,6 +216,27 @@ def test_what_cannot_be_trusted_or_read_is_a_warning(
     assert any(text.startswith(warning) for text in warnings), warnings
     assert (bool(facts), bool(captures[0].origins)) == (is_taken, is_taken)
     assert not is_taken or names(captures[0])[:2] == [("data/clean.csv", "train"), ("data/raw.csv", "other")]
+
+
+def test_directories_that_dvc_knows_as_a_whole_are_found_from_their_files(tmp_path: Path) -> None:
+    dvc_projects.project(tmp_path)
+    images = tmp_path / "raw" / "images"
+    images.mkdir(parents=True)
+    (images / "one.png").write_text("1")
+    (tmp_path / "raw" / "images.dvc").write_text(yaml.safe_dump({"outs": [dvc_projects.entry(tmp_path, "raw/images")]}))
+    (tmp_path / "raw.dvc").write_text("outs: &o [{md5: *o}]")  # names nothing
+    whole = f"md5:{dvc_projects.of_directory(images)}"
+
+    model = f"md5:{dvc_projects.of_directory(tmp_path / 'model')}"
+    (images / "one.png").write_text("changed")
+
+    assert dvc.around(images / "one.png") == [dvc.KnownDirectory(images, whole, tmp_path / "raw" / "images.dvc")]
+    assert dvc.around(tmp_path / "model" / "model.bin") == [
+        dvc.KnownDirectory(tmp_path / "model", model, tmp_path / "dvc.lock")
+    ]
+    assert [one for name in ("model", "data/raw.csv", "raw/images") for one in dvc.around(tmp_path / name)] == []
+    digits = pointers.dvc(f"outs: [{{md5: 0{'1' * 31}, hash: md5}}]".encode(), "digits.dvc")
+    assert digits == pointers.Pointer(f"md5:0{'1' * 31}")
 
 
 def test_models_that_no_pipeline_made_have_no_facts_of_one(tmp_path: Path) -> None:

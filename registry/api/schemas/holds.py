@@ -15,7 +15,6 @@ from registry.http.fields import Choice, Flag, Instant, Strict, Text, View, abou
 from registry.rules import lineage_limits, names
 from registry.services.holds.placing import HoldTarget
 from registry.services.holds.recall import MOST_DEPARTURES, HoldState
-from registry.services.lineage.impact import MOST_DIGESTS
 
 _VERSION = re.compile(r"(.+):([1-9][0-9]{0,8})\Z", re.DOTALL)
 _KINDS = {
@@ -40,7 +39,7 @@ class HoldBody(Strict):
     target = Text(
         required=True,
         least=1,
-        most=max(MOST_DIGESTS * 161, lineage_limits.URI_LENGTH, names.MODEL_NAME_LENGTH + 11),
+        most=max(lineage_limits.SOUGHT_DIGESTS * 161, lineage_limits.URI_LENGTH, names.MODEL_NAME_LENGTH + 11),
         metadata=about(
             "A version as MODEL:NUMBER; digests of the same data as `GET /lineage/impact` takes them, with spaces "
             "between them; or the URI of the base model, without a revision for all its revisions."

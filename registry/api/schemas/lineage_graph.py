@@ -120,10 +120,11 @@ class ImpactQuery(PageQuery):
 
     digest = Text(
         least=1,
-        most=impact.MOST_DIGESTS * 161,
+        most=lineage_limits.SOUGHT_DIGESTS * 161,
         metadata=about(
-            "A digest of the data, like `sha256:…`; without an algorithm, its length decides. Several of the same data "
-            f"have spaces between them, at most {impact.MOST_DIGESTS}: a file has an MD5 in DVC, a SHA-256 elsewhere.",
+            "A digest of the data, like `sha256:…`; without an algorithm, its length decides. Several of the same "
+            f"data, at most {lineage_limits.SOUGHT_DIGESTS}, have spaces between them: a file has an MD5 in DVC, and "
+            "a SHA-256 elsewhere.",
             example=f"sha256:{hashlib.sha256(b'payments').hexdigest()}",
         ),
     )

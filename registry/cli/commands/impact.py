@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli.support import version_facts
+from registry.cli.support import output, version_facts
 from registry.cli.support.cells import Moment, Whole
 from registry.cli.support.options import connected, limit
 from registry.cli.support.session import Session
+from registry.rules import lineage_limits
 
 if TYPE_CHECKING:
     from registry.client.types import AffectedView
@@ -41,9 +43,9 @@ def impact(session: Session, data: str | None, limit: int, stage: Any, as_of: st
     """List the versions that depend on DATA, directly or through other data and models; those in production first.
 
     DATA is a digest, a file or a directory here, of which the digest is computed, or the address of data, whatever its
-    content. --dataset takes a name. A version depends on what it used, and on all that this was made from. The times
-    are of its latest tenure of production. Deleted versions are listed too. An empty list is an answer; exit code 4
-    means that no lineage names it.
+    content. A file in a directory that DVC knows as a whole is asked about with that directory. --dataset takes a name.
+    A version depends on what it used, and on all that this was made from. The times are of its latest tenure of
+    production. Deleted versions are listed too. An empty list is an answer; exit code 4 means that no lineage names it.
 
     \b
     Example:
@@ -55,9 +57,24 @@ def impact(session: Session, data: str | None, limit: int, stage: Any, as_of: st
     if (data is not None) + sum(value is not None for value in others.values()) != 1:
         names = ", ".join(f"--{name}" for name in OTHERS)
         raise click.UsageError(f"Give exactly one of DATA, {names}.")
-    sought = {**others, **({} if data is None else version_facts.sought_data(data))}
+    sought = {**others, **({} if data is None else _sought(data))}
     affected = session.registry.lineage.impact(**sought, stage=stage, as_of=as_of)
     session.list(affected, COLUMNS, _row, empty=NONE, limit=limit)
+
+
+def _sought(data: str) -> dict[str, str]:
+    """Return what is asked about DATA, also with the digests of directories that DVC knows, as far as they fit."""
+    sought = version_facts.sought_data(data)
+    if "digest" in sought:
+        room = lineage_limits.SOUGHT_DIGESTS - len(sought["digest"].split())
+        for directory in version_facts.directories_around(data)[:room]:
+            sought["digest"] += f" {directory.digest}"
+            place, named_by = (os.path.relpath(path) for path in (directory.path, directory.named_by))
+            output.note(
+                f"{data} is in {place}, which is {directory.digest} in {named_by}: versions that depend on that are "
+                f"listed, too. It is not checked whether {data} was in it with this content."
+            )
+    return sought
 
 
 def _row(one: AffectedView) -> list[object]:

@@ -16,6 +16,7 @@ from registry.rules.listing import listed
 if TYPE_CHECKING:
     from registry.cli.support.session import Session
     from registry.client.detect import Detected
+    from registry.client.detect.dvc import KnownDirectory
     from registry.client.types import BaseModel, Code, Dataset
 
 
@@ -148,6 +149,14 @@ def _is_pointer(path: Path) -> bool:
     from registry.client.files import pointers, scan
 
     return path.is_file() and pointers.of(scan.single(path)) is not None
+
+
+def directories_around(text: str) -> Sequence[KnownDirectory]:
+    """Return the directories that DVC knows as a whole and that hold the file or directory *text*; none elsewhere."""
+    from registry.client.detect import dvc
+    from registry.client.files import scan
+
+    return dvc.around(Path(text)) if scan.exists(text) and not _is_pointer(Path(text)) else []
 
 
 def file_digest(path: Path) -> str:

@@ -28,13 +28,12 @@ from registry.domain.errors import Invalid, Malformed, NotFound
 from registry.domain.lineage import EdgeKind, NodeKind
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
-from registry.rules import digests, places
+from registry.rules import digests, lineage_limits, places
 from registry.rules.text import is_storable
 from registry.services.lineage import edges
 from registry.services.lineage.dependents import ReachedNode, dependents, path_to
 
 MOST_TENURES = 20
-MOST_DIGESTS = 5  # of the data that a question is about
 SHORTEST_COMMIT = 7
 COLUMNS = (
     "model", "version", "stage", "state", "uses", "path", "production_since", "production_until", "created_at",
@@ -245,8 +244,8 @@ def seeds(session: Session, sought: Sought) -> Sequence[int]:
 def stored_digests(text: str) -> Sequence[str]:
     """Return the forms in which the registry stores digests of the same data. Raises Invalid."""
     digests_of_data = text.split() or [text]
-    if len(digests_of_data) > MOST_DIGESTS:
-        raise Invalid.field("digest", f"must be at most {MOST_DIGESTS} digests")
+    if len(digests_of_data) > lineage_limits.SOUGHT_DIGESTS:
+        raise Invalid.field("digest", f"must be at most {lineage_limits.SOUGHT_DIGESTS} digests")
     return [*dict.fromkeys(map(stored, digests_of_data))]
 
 

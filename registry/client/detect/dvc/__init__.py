@@ -1,5 +1,6 @@
-"""Data, params, metrics and the command of a model that a DVC pipeline made."""
+"""Data, params, metrics and the command of a model that a DVC pipeline made; directories that DVC knows as a whole."""
 
+from registry.client.detect.dvc.directories import KnownDirectory, around
 from registry.client.detect.dvc.walk import capture
 
-__all__ = ["capture"]
+__all__ = ["KnownDirectory", "around", "capture"]

@@ -124,7 +124,7 @@ class Pipelines:
 
     def _document(self, path: Path) -> dict[Any, Any]:
         """Return what a file holds; empty, with a warning, where it cannot be read."""
-        from registry.client.files import yaml_documents  # slow to import, and most models have no pipeline
+        from registry.rules import yaml_documents  # slow to import, and most models have no pipeline
 
         try:
             with path.open("rb") as file:

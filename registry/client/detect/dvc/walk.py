@@ -43,15 +43,20 @@ def capture(source: Path, datasets: Sequence[Dataset] = ()) -> list[Capture]:
     Stated *datasets* that are the same files get DVC's digests. Reads lock files from *source* up to the root of DVC or
     git, the model, the stated data that DVC names, and files of metrics.
     """
-    here = {_absolute(one.path): one for one in datasets if isinstance(one, data.LocatedDataset)}
-    captures = _of_pipeline(_absolute(source), here)
+    here = {absolute(one.path): one for one in datasets if isinstance(one, data.LocatedDataset)}
+    captures = _of_pipeline(absolute(source), here)
     known = {digest for each in captures for one in each.facts.get("datasets", ()) for digest in one["digests"]}
     return [*captures, *_of_pointers({path: one for path, one in here.items() if known.isdisjoint(one["digests"])})]
 
 
-def _absolute(path: Path) -> Path:
+def absolute(path: Path) -> Path:
     """Return an absolute path without ``..``. Links are not followed: DVC may link files to its cache."""
     return Path(os.path.normpath(working_directory() / path))
+
+
+def root_of(source: Path) -> Path | None:
+    """Return the root of DVC or git that the absolute path *source* is or lies in; None outside of one."""
+    return next((path for path in (source, *source.parents) if any((path / name).exists() for name in _ROOTS)), None)
 
 
 def _of_pointers(datasets: Mapping[Path, data.LocatedDataset]) -> Iterator[Capture]:
@@ -85,7 +90,7 @@ def _digests(place: Path, path: Path) -> tuple[list[str], tuple[str, ...]]:
 
 
 def _of_pipeline(source: Path, named: Mapping[Path, data.LocatedDataset]) -> list[Capture]:
-    root = next((path for path in (source, *source.parents) if any((path / name).exists() for name in _ROOTS)), None)
+    root = root_of(source)
     if root is None:
         return []
     pipelines = Pipelines(root)
