@@ -12,6 +12,7 @@ from registry.domain.comparison import Change
 
 Form = Callable[[str], Iterator[tuple[str, str]]]
 PACKAGES = 500  # that are listed
+COMPARED_FILES = 5  # of two versions whose packages are compared with their other facts
 FILE_BYTES = 4 * 1024 * 1024  # twice the lock file of a large project; two are read in one request
 MOST_NAMED = 20_000  # packages of a file: a bound of memory, some ten times those of a large project
 _MOST_LINES = 200_000  # a bound of time: about half a second

@@ -86,14 +86,9 @@ def parsed(content: bytes) -> Mapping[Any, Any]:
 
     Aliases of YAML are kept: a value may stand at many places, and in itself.
     """
-    import yaml  # slow, and most models have none of these files
+    from registry.rules import yaml_documents  # the parser is slow to import, and most models have none of these files
 
-    try:
-        found = yaml.BaseLoader(content).get_single_data()  # which makes texts, lists and mappings, and nothing else
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # an escape may name no character there is
-        raise ValueError("it is not YAML") from error
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    found = yaml_documents.load_texts(content)
     if not isinstance(found, dict):
         raise ValueError("it is not a mapping")
     return found

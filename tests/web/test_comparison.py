@@ -85,10 +85,13 @@ def test_packages_of_a_large_lock_file_are_compared_and_its_lines_are_not(
         lock = f'[[package]]\nname = "numpy"\nversion = "{number}"\n'.ljust(70_000, "#").encode()
         site.model("fraud").version(files=[site.file(lock, "uv.lock"), site.file(lock, "notes.txt")])
 
-    (changes,) = led(browse(visitor, "/compare?v=fraud:1&v=fraud:2"), "changes")
+    both = browse(visitor, "/compare?v=fraud:1&v=fraud:2")
+    (changes,) = led(both, "changes")
     seen = browse(visitor, changes or "")
 
-    assert cells(seen, "numpy") == ["1", "≠ 2"]
+    assert cells(seen, "numpy") == cells(both, "numpy") == ["1", "≠ 2"]
+    assert "Packages of uv.lock" in both.text
+    assert "Packages of" not in browse(visitor, "/compare?v=fraud:1&v=fraud:2&v=fraud:1").text
     assert "more than 64 KiB; its lines are not compared here" in seen.text
 
 

@@ -13,7 +13,7 @@ from registry.cli.support.cells import Digest, Moment
 from registry.cli.support.options import connected
 from registry.cli.support.parsing import REFERENCE
 from registry.cli.support.session import Session
-from registry.domain.pinned_packages import is_named
+from registry.domain.pinned_packages import COMPARED_FILES, is_named
 from registry.rules import units
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 LONGEST = 60  # characters of a value on a terminal
 MOST_VERSIONS = 6
-MOST_ENVIRONMENTS = 5  # files whose packages are compared
 SIGNS = {"same": " ", "changed": "~", "added": "+", "removed": "-", "undecided": "?"}
 
 KINDS = {
@@ -95,7 +94,7 @@ def _environments(
         return
     files = [row for section in comparison["sections"] if section["name"] == "files" for row in section["rows"]]
     named = [row["name"] for row in files if row["cells"][1]["change"] == "changed" and is_named(row["name"])]
-    for path in named[:MOST_ENVIRONMENTS]:
+    for path in named[:COMPARED_FILES]:
         try:
             file = session.registry.versions.diff_file(str(refs[0]), str(refs[1]), path)
         except errors.RegistryError:

@@ -45,11 +45,11 @@ def lfs(content: bytes) -> Pointer | None:
 
 def dvc(content: bytes, name: str) -> Pointer | None:
     """Read the ``.dvc`` file *name*; None for another document. Raises UnfitSource without one MD5."""
-    import yaml
+    from registry.rules import yaml_documents  # the parser is slow to import
 
     try:
-        document = yaml.safe_load(content)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        document = yaml_documents.load_texts(content)  # an MD5 of digits alone stays a text
+    except ValueError:
         return None
     outs = document.get("outs") if isinstance(document, dict) else None
     if not isinstance(outs, list) or not all(isinstance(out, dict) for out in outs):
@@ -67,8 +67,8 @@ def dvc(content: bytes, name: str) -> Pointer | None:
 
 def dvc_digest(entry: Mapping[Any, Any]) -> str | None:
     """Return the digest of an output or a dependency in a ``.dvc`` file or ``dvc.lock``; None without an MD5."""
-    md5 = str(entry.get("md5"))
-    if not _MD5.match(md5):
+    md5 = entry.get("md5")
+    if not isinstance(md5, str) or not _MD5.match(md5):
         return None
     # Without a hash, the file is of DVC 2: it digests text with the line ends of Unix.
     plain = entry.get("hash") == "md5" or md5.endswith(".dir")

@@ -59,7 +59,7 @@ def document(path: Path) -> dict[str, Any]:
 
 
 def _yaml(content: bytes) -> Any:
-    from registry.client.files import yaml_documents  # the parser is slow to import, and most files are JSON
+    from registry.rules import yaml_documents  # the parser is slow to import, and most files are JSON
 
     return yaml_documents.load(content, _object)
 

@@ -112,7 +112,7 @@ def _default(name: Any, value: Any) -> str | None:
 
 
 def _parse_yaml(content: bytes) -> Any:
-    from registry.client.files import yaml_documents  # the parser is slow to import
+    from registry.rules import yaml_documents  # the parser is slow to import
 
     if len(content) > MOST_BYTES:
         raise ValueError(f"has more than {MOST_BYTES >> 10} KiB")

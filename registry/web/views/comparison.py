@@ -14,6 +14,7 @@ from registry.domain.access import Permission
 from registry.domain.compared_facts import ComparedVersion
 from registry.domain.comparison import LEAST, MOST, Cell, CellKind, Change, ComparisonRow, RowName, Section
 from registry.domain.errors import RegistryError
+from registry.domain.pinned_packages import COMPARED_FILES, is_named
 from registry.http.access import requires
 from registry.http.context import current_actor, store
 from registry.http.downloads import note
@@ -22,6 +23,7 @@ from registry.rules import names, paths
 from registry.rules.references import Reference
 from registry.services.catalog import versions
 from registry.services.comparison import file_comparison, references, version_comparison
+from registry.services.comparison.file_comparison import FileComparison
 from registry.services.usage.downloads import Way
 from registry.web import errors, forms
 from registry.web.addresses import command, has_page, url_for
@@ -126,6 +128,27 @@ class ComparisonPage(WebPage):
     def hidden(self, section: Section) -> int:
         """Return how many rows of the section the page leaves out."""
         return section.omitted + max(len(section.rows) - ROWS, 0)
+
+    @cached_property
+    def environments(self) -> Sequence[FileComparison]:
+        """Return the comparisons of changed requirements and lock files of two versions that name other packages.
+
+        A caller who must not read files, and files that cannot be read, have none. Reads the store.
+        """
+        if len(self.texts) != LEAST or not self.may_read:
+            return ()
+        rows = [row for section in self.sections if section.name == "files" for row in section.rows]
+        changed = [row.name for row in rows if row.cells[1].change is Change.CHANGED and is_named(row.name)]
+        return [*filter(None, map(self._packages_of, changed[:COMPARED_FILES]))]
+
+    def _packages_of(self, path: str) -> FileComparison | None:
+        try:
+            file = file_comparison.compare_file(self.texts, path, store=store())
+        except RegistryError:
+            return None
+        for model, number in file.read:
+            note(model, number, Way.PREVIEW)
+        return file if file.packages else None
 
     def file_changes(self, row: ComparisonRow, place: int) -> str | None:
         """Return the address of the changes of a file since the baseline; None where they cannot be shown."""

@@ -128,7 +128,7 @@ def _front_matter(content: bytes) -> Mapping[Any, Any]:
     first = _FENCE.match(content)
     if first is None:
         return {}
-    from registry.client.files import yaml_documents  # the parser is slow to import, and most models have no card
+    from registry.rules import yaml_documents  # the parser is slow to import, and most models have no card
 
     last = _FENCE.search(content, first.end())
     if (last.start() if last else len(content)) > MOST_OF_CARD:
