@@ -67,6 +67,7 @@ def test_what_cannot_be_looked_into_is_unknown() -> None:
     assert {
         recognised(content).format: recognised(content).executes_code for content in contents.values()
     } == dict.fromkeys(contents, Execution.UNKNOWN)
+    assert recognised(b"cos\ngetcwd\n" + b"N0" * 150_000 + b"(tR.").executes_code is Execution.UNKNOWN
 
 
 def test_what_inflates_to_more_than_is_looked_through_is_unknown() -> None:

@@ -28,6 +28,14 @@ DENSE = {"class_name": "Sequential", "config": {"layers": [
     {"module": "keras.layers", "class_name": "Dense", "config": {"units": 1}, "registered_name": None}
 ]}}  # fmt: skip
 LAMBDA = {"class_name": "Sequential", "config": {"layers": [{"class_name": "Lambda", "config": {"function": "4wE="}}]}}
+_LAMBDA = json.dumps(LAMBDA).encode()
+# Its objects begin with other keys, and letters are escaped.
+_TURNED_LAMBDA = r'{"config": {"layers": [{"config": {"function": "4wE="}, "cl\u0061ss_name": "L\u0061mbda"}]}}'
+MARK = b"\xef\xbb\xbf"
+_TAG_DIRECTIVE = "%TAG ! tag:yaml.org,2002:\n--- !python/object/apply:os.getcwd []\n"
+_LONG_TAG = "".join(
+    f"%{ord(letter):02x}" for letter in "tag:yaml.org,2002:python/name:multiprocessing.util._exit_function"
+)
 FOREIGN = {"module": "os", "class_name": "function", "config": "getcwd", "registered_name": "function"}
 
 
@@ -47,15 +55,20 @@ def zipped(members: Mapping[str, bytes], compression: int = zipfile.ZIP_STORED) 
     return content.getvalue()
 
 
-def tarred(members: Mapping[str, bytes]) -> bytes:
-    """Return a tar archive."""
+def tarred(members: Mapping[str, bytes], *, begins: bytes = b"") -> bytes:
+    """Return a tar archive; with *begins* these are its first bytes, the name of an empty member."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
-        for name, data in members.items():
+        for name, data in {**({"begins": b""} if begins else {}), **members}.items():
             member = tarfile.TarInfo(name)
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
-    return content.getvalue()
+    whole = bytearray(content.getvalue())
+    if begins:
+        whole[: len(begins)] = begins
+        whole[148:156] = b" " * 8
+        whole[148:156] = b"%06o\0 " % sum(whole[:512])
+    return bytes(whole)
 
 
 def npy(descr: str = "'<f4'", shape: str = "(2,)", data: bytes = bytes(8), *, version: int = 1) -> bytes:
@@ -137,6 +150,7 @@ def executing() -> dict[str, bytes]:
     pickled = {f"protocol {protocol}": pickle.dumps(Calling(), protocol) for protocol in range(6)}
     plain = pickle.dumps(Calling(), 4)
     zip_of_pickle = zipped({"a/data.pkl": plain})
+    old_torch = {"sys_info": b"\x80\x02}.", "pickle": pickled["protocol 2"]}
     named = b"\x8c\x02os\x94\x8c\x06getcwd\x94"
     return {
         **pickled,
@@ -154,6 +168,7 @@ def executing() -> dict[str, bytes]:
         "a pickle, then text": CALL + b"\n# a model card\n",
         "a harmless pickle before": b"N.I1\n." + CALL,
         "values dropped before": b"N0}0(1" + CALL,
+        "six imports before": b"cos\ngetcwd\n0" * 6 + CALL,
         "a long line before": b"V" + b"a model card " * 30_000 + b"\n0" + CALL,
         "text of pickle in a frame": b"\x80\x04\x95\x20\0\0\0\0\0\0\0" + CALL,
         "torch.save": zipped(torch(plain)),
@@ -161,7 +176,10 @@ def executing() -> dict[str, bytes]:
         "torch.save behind a script": b"#!/bin/sh\necho\n" + zipped(torch(plain)),
         "TorchScript": zipped(torch(plain, **{"constants.pkl": plain, "code/__torch__.py": b"x = 1\n"})),
         "torch.save of old": pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2) + pickled["protocol 2"],
-        "torch.save as tar": tarred({"sys_info": b"\x80\x02}.", "pickle": pickled["protocol 2"]}),
+        "torch.save as tar": tarred(old_torch),
+        "torch.save as tar that begins as GGUF": tarred(old_torch, begins=b"GGUF\x03" + bytes(19)),
+        "torch.save as tar that is safetensors": _tar_and_safetensors(old_torch),
+        "torch.save as tar that is an image": tarred(old_torch, begins=b"\xff\xd8\xff") + b"\xff\xd9",
         "joblib, zlib": zlib.compress(plain),
         "joblib, gzip": gzip.compress(plain),
         "joblib, bzip2": bz2.compress(plain),
@@ -173,9 +191,11 @@ def executing() -> dict[str, bytes]:
         "npz with objects": zipped({"x.npy": npy(), "y.npy": npy("'O'", "(1,)", plain)}),
         "HDF5 with Lambda": hdf5(json.dumps(LAMBDA)),
         "HDF5 with an escaped Lambda": hdf5(json.dumps(LAMBDA).replace("Lambda", "\\u004cambda")),
+        "HDF5 with two configurations": hdf5(_TURNED_LAMBDA) + hdf5(json.dumps(DENSE)),
         "HDF5 behind a user block": hdf5(json.dumps(LAMBDA), user_block=1024),
         "HDF5 with a configuration in pieces": hdf5('{"class_na'),
         "Keras with Lambda": keras(LAMBDA),
+        "Keras with Lambda behind a byte order mark": zipped({"metadata.json": b"{}", "config.json": MARK + _LAMBDA}),
         "Keras with a foreign module": keras({**DENSE, "build": FOREIGN}),
         "zip in zip": zipped({"a.zip": zipped({"b.bin": zip_of_pickle})}),
         "zip in tar in gzip": gzip.compress(tarred({"weights": zip_of_pickle})),
@@ -187,8 +207,11 @@ def executing() -> dict[str, bytes]:
         "safetensors and HDF5": safetensors(bytes(1024 - 8 - 66) + hdf5(json.dumps(LAMBDA), user_block=1024)),
         "YAML with a tag": b"a: !!python/object/apply:os.getcwd []\n",
         "YAML with an encoded tag": b"- !<tag:yaml.org,2002:pyth%6fn/object/apply:os.getcwd> []\n",
+        "YAML with a long tag": f"- !<{_LONG_TAG}> []\n".encode(),
+        "YAML with a tag directive": MARK + _TAG_DIRECTIVE.encode(),
+        "YAML with a tag directive after CR": b"\r" + _TAG_DIRECTIVE.replace("\n", "\r").encode(),
         "jsonpickle": b'{"py/reduce": [{"py/function": "os.getcwd"}]}',
-        "JSON of Keras with Lambda": json.dumps(LAMBDA).encode(),
+        "JSON of Keras with Lambda": _LAMBDA,
         "code of another repository": b'{"auto_map": {"AutoModel": "someone/else--modeling.Model"}}',
         "SavedModel": message((1, 1), (2, message((1, b"meta")))),
         "graph of TensorFlow": message((1, message((1, b"name"), (2, b"PyFunc"))), (4, message((1, 5)))),
@@ -196,6 +219,14 @@ def executing() -> dict[str, bytes]:
         "shared library": b"\x7fELF\x02\x01\x01" + bytes(57),
         "Parquet with a pickled type": parquet(base64.b64encode(b"x" * 7 + b"arrow.py_extension_type" + b"y" * 5)),
     }
+
+
+def _tar_and_safetensors(members: Mapping[str, bytes]) -> bytes:
+    """Return a tar archive whose first name has the header of a tensor, which is all the rest."""
+    length = len(tarred(members, begins=b"1"))
+    header = model_bytes.safetensors({"w": model_bytes.tensor("U8", [length - 72], 0, length - 72)})
+    header = struct.pack("<Q", 64) + header[8:].replace(b" ", b"").ljust(64)
+    return tarred(members, begins=header)
 
 
 def data() -> dict[str, tuple[str, bytes]]:

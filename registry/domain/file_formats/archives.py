@@ -7,7 +7,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
 from registry.domain.file_formats.reading import (
@@ -72,10 +72,8 @@ def recognise_zip(reader: Reader, budget: ReadingBudget, recognise: Recognise) -
         raise Unreadable(f"a damaged zip archive, or of an unknown kind ({type(error).__name__})") from error
 
 
-def recognise_tar(reader: Reader, recognise: Recognise) -> Recognition | None:
-    """Return the recognition of a tar archive, None for anything else. Raises Unreadable for a damaged one."""
-    if not _begins_as_tar(reader):
-        return None
+def recognise_tar(reader: Reader, recognise: Recognise) -> Recognition:
+    """Return the recognition of a file that begins as a tar archive. Raises Unreadable for a damaged one."""
     try:
         with tarfile.open(fileobj=ReaderFile(reader, most=LARGEST_DIRECTORY), mode="r:") as archive:
             return _of_members("tar", _tar_members(archive, reader), recognise)
@@ -84,19 +82,21 @@ def recognise_tar(reader: Reader, recognise: Recognise) -> Recognition | None:
 
 
 def _of_members(kind: str, members: Iterator[tuple[str, Reader]], recognise: Recognise) -> Recognition:
-    recognitions: dict[str, Recognition] = {}
+    recognitions: list[tuple[str, Recognition]] = []  # an archive can have two members of one name
     for name, reader in members:
-        recognitions[name] = recognise(reader, name)
-        if recognitions[name].executes_code is Execution.YES:
+        recognitions.append((name, recognise(reader, name)))
+        if recognitions[-1][1].executes_code is Execution.YES:
             break
     if not recognitions:
         return Recognition.of(kind, Execution.NO, "no members")
-    most = worst(recognitions.values())
+    most = worst(one for _, one in recognitions)
     if most.executes_code is Execution.NO:
         if kind == "skops":
             return Recognition.of(kind, Execution.UNKNOWN, "its schema names the classes to import")
-        return Recognition.of(_data_kind(kind, recognitions), Execution.NO, f"{len(recognitions)} members")
-    name = next(name for name, one in recognitions.items() if one == most)
+        return Recognition.of(
+            _data_kind(kind, [one.format for _, one in recognitions]), Execution.NO, f"{len(recognitions)} members"
+        )
+    name = next(name for name, one in recognitions if one == most)
     return Recognition.of(kind, most.executes_code, f"{name} is {most.format}: {most.detail}")
 
 
@@ -111,9 +111,9 @@ def _zip_kind(names: set[str]) -> str:
     return "npz" if names and all(name.endswith(".npy") for name in names) else "zip"
 
 
-def _data_kind(kind: str, members: Mapping[str, Recognition]) -> str:
+def _data_kind(kind: str, formats: Collection[str]) -> str:
     """Return the format of an archive of data: one of arrays if all members are."""
-    if kind == "npz" and any(member.format != "npy" for member in members.values()):
+    if kind == "npz" and set(formats) != {"npy"}:
         return "zip"
     return "zip" if kind in {"pytorch", "torchscript"} else kind
 
@@ -139,7 +139,8 @@ def _zip_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, reader: Reade
     return PartOfFile(reader, member.header_offset + _LOCAL_HEADER + name + extra, member.file_size)
 
 
-def _begins_as_tar(reader: Reader) -> bool:
+def begins_as_tar(reader: Reader) -> bool:
+    """Return whether readers of tar archives take the file: the name of the first member can be any bytes."""
     head = reader.read(0, tarfile.BLOCKSIZE)
     if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
         return True

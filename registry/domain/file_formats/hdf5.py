@@ -1,6 +1,7 @@
 """HDF5, as Keras writes it: a Lambda layer in the configuration is code.
 
-The bytes are searched, not the tree: names and texts of attributes are stored as they are, never compressed.
+The bytes are searched, not the tree: names and texts of attributes are stored as they are, never compressed. Whatever
+could be part of a configuration must be within one that was read: a file can have several.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _MOST_CONFIGURATION = 64 * 1024 * 1024
 _PIECE = 64 * 1024
 _SIGNS = re.compile(
     rb'(?P<named>model_config)|(?P<code>"(?:Lambda|__lambda__)")|(?P<json>\{\s*"(?:class_name|module)")'
+    rb'|(?P<part>"(?:class_name|module)"|\\u00[4-7][0-9a-fA-F])'  # no writer of JSON escapes letters
 )
 
 
@@ -28,6 +30,7 @@ class _Findings:
     named: bool = False
     hazard: str | None = None
     read: int = 0
+    unread: bool = False
 
 
 def offset(reader: Reader) -> int | None:
@@ -50,16 +53,20 @@ def recognise(reader: Reader) -> Recognition:
         text = before + chunk
         base = start - len(before)
         for match in _SIGNS.finditer(text):
+            if match.end() <= len(before):
+                continue  # the last chunk had it
             findings.named |= match["named"] is not None
             if match["code"]:
                 findings.hazard = "a Lambda layer of Keras"
             elif match["json"] and base + match.start() >= behind:
                 behind = _read_configuration(reader, base + match.start(), findings, budget)
+            elif match["part"] and base + match.start() >= behind:
+                findings.unread = True
         start += len(chunk)
         before = text[-_OVERLAP:]
     if findings.hazard is not None:
         return Recognition.of("hdf5", Execution.YES, f"it has {findings.hazard}")
-    if findings.named and not findings.read:
+    if findings.named and (findings.unread or not findings.read):
         return Recognition.of("hdf5", Execution.YES, "its configuration cannot be read, and may have Lambda layers")
     return Recognition.of("hdf5", Execution.NO, "no Lambda layer" if findings.named else "no configuration of a model")
 
@@ -73,6 +80,7 @@ def _read_configuration(reader: Reader, position: int, findings: _Findings, budg
         position += _PIECE
     findings.hazard = findings.hazard or tokens.hazard
     if not tokens.done:
+        findings.unread = True
         return start
     findings.read += 1
     return start + tokens.consumed

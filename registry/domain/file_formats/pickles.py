@@ -42,9 +42,15 @@ class _Machine:
     memo: dict[int, str] = field(default_factory=dict)
     calls: bool = False
     imports: bool = False
+    has_magic: bool = False  # the file begins as one of protocol 2 or later
     complete: bool = False  # a stream has ended with an object
     depth: int = 0
     marks: list[int] = field(default_factory=list)
+
+    def note_import(self, name: str) -> None:
+        """Keep the name of what is imported; the first few are shown."""
+        if len(self.names) < _MOST_NAMES:
+            self.names.append(name)
 
     def apply(self, opcode: pickletools.OpcodeInfo) -> bool:
         """Change the stack as the opcode does; return False where it does not hold what the opcode needs."""
@@ -70,13 +76,12 @@ class _Machine:
 
 def recognise(reader: Reader) -> Recognition | None:
     """Return the recognition of a file that unpicklers take, at least as far as to a call. Raises Undecidable."""
-    machine, cursor = _Machine(), Cursor(reader)
+    machine, cursor = _Machine(has_magic=reader.read(0, 1) == b"\x80"), Cursor(reader)
     with suppress(Unreadable):  # the file ends within an opcode
         _follow(machine, cursor)
-    has_magic = reader.read(0, 1) == b"\x80"
     is_whole = machine.complete and not reader.read(cursor.position, 64).strip(_SPACE)
-    ends = machine.complete and (machine.imports or has_magic)
-    if not (machine.calls or ends or is_whole or (has_magic and machine.imports)):
+    ends = machine.complete and (machine.imports or machine.has_magic)
+    if not (machine.calls or ends or is_whole or (machine.has_magic and machine.imports)):
         return None
     imported = ", ".join(machine.names) if machine.names else "nothing by name"
     return Recognition.of("pickle", Execution.YES, f"a pickle that imports {imported}")
@@ -98,23 +103,23 @@ def _follow(machine: _Machine, cursor: Cursor) -> None:
         if opcode.name == "STOP":
             machine.complete, machine.depth, machine.marks = True, 0, []
         after_call += machine.calls
-        if after_call > _AFTER_A_CALL or len(machine.names) >= _MOST_NAMES:
+        if after_call > _AFTER_A_CALL or (machine.calls and len(machine.names) >= _MOST_NAMES):
             return
-    if not (machine.calls or machine.imports):
+    if not (machine.calls or (machine.imports and machine.has_magic)):
         raise Undecidable("it could be a pickle with more opcodes than are looked at")
 
 
 def _read_argument(machine: _Machine, cursor: Cursor, opcode: pickletools.OpcodeInfo) -> bool:
     """Move behind the opcode's argument and note the names in it; return False for one that is refused."""
     if opcode.name == "STACK_GLOBAL":
-        machine.names.append(".".join(machine.texts[-2:]))
+        machine.note_import(".".join(machine.texts[-2:]))
     if opcode.name == "MEMOIZE":
         machine.memo[len(machine.memo)] = machine.texts[-1] if machine.texts else ""
     if opcode.arg is None:
         return True
     if opcode.name in _TWO_LINES:
         module, name = _take_line(cursor), _take_line(cursor)
-        machine.names.append(f"{module}.{name}")
+        machine.note_import(f"{module}.{name}")
         return bool(module and name) and not any(part.isspace() for part in module + name)
     if opcode.arg.n == pickletools.UP_TO_NEWLINE:
         _keep_text(machine, _take_line(cursor))

@@ -24,7 +24,7 @@ from registry.domain.file_formats import (
 from registry.domain.file_formats.reading import Buffered, Reader, ReadingBudget, Undecidable, Unreadable
 from registry.domain.file_formats.recognitions import Execution, Recognition, worst
 
-VERSION = 1  # of the rules: what an earlier one recognised is recognised again
+VERSION = 2  # of the rules: what an earlier one recognised is recognised again
 MOST_READ = 1280 * 1024 * 1024
 MOST_INFLATED = 256 * 1024 * 1024
 DEEPEST = 4
@@ -73,10 +73,12 @@ def _recognise(reader: Reader, name: str, depth: int, inflated: ReadingBudget) -
 def _hidden(
     reader: Reader, first: Recognition, inflated: ReadingBudget, recognise_member: archives.Recognise
 ) -> list[Recognition]:
-    """Return what else the file is for readers that skip its beginning. Raises Undecidable."""
+    """Return what else the file is for readers that skip its beginning, or take it for a name. Raises Undecidable."""
     found = []
     if not _begins_as_zip(reader) and archives.ends_as_zip(reader):
         found.append(_tried(lambda: archives.recognise_zip(reader, inflated, recognise_member)))
+    if first.format != "tar" and archives.begins_as_tar(reader):
+        found.append(_tried(lambda: archives.recognise_tar(reader, recognise_member)))
     if first.format != "hdf5" and hdf5.offset(reader) is not None:
         found.append(_tried(lambda: hdf5.recognise(reader)))
     return [
@@ -106,7 +108,8 @@ def _by_content(reader: Reader, inflated: ReadingBudget, recognise_member: archi
     if _begins_as_zip(reader):
         return archives.recognise_zip(reader, inflated, recognise_member)
     found = compressed.recognise(reader, inflated, lambda content: recognise_member(content, ""))
-    found = found or archives.recognise_tar(reader, recognise_member)
+    if found is None and archives.begins_as_tar(reader):
+        found = archives.recognise_tar(reader, recognise_member)
     for recognise_format in _BY_STRUCTURE:
         found = found or recognise_format(reader)
     return found or Recognition.of("unknown", Execution.UNKNOWN, "none of the formats that are recognised")
