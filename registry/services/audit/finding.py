@@ -24,14 +24,19 @@ from registry.db.models import (
     AuditText,
     Download,
     FormerName,
+    GateEvaluation,
+    Hold,
     IdempotencyKey,
     Import,
     LineageNode,
     LoginFailure,
     Model,
     Refusal,
+    Request,
+    StoredPolicy,
     Token,
     Version,
+    VersionCheck,
     VersionFile,
     VersionMetric,
     VersionParam,
@@ -45,7 +50,7 @@ ACCOUNT = "registry admin forget-person NAME"
 KEPT = "none: history keeps it; version purge gives up the bytes of files"
 COUNTED = "none: it is deleted after 30 days"
 HASHED = "none: the hash of the entry covers it"
-_DOCUMENTS = frozenset({"tags", "claimed", "reply"})
+_DOCUMENTS = frozenset({"tags", "claimed", "reply", "document", "facts"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,7 @@ def _select_version_texts(column: Any) -> Rows:
 
 
 _NAME, _PATH, _REPLY, _ADDRESS = literal("name"), literal("path"), literal("reply"), literal("address")
+_TARGET = literal("target")
 _SHOWN = (Version.framework, Version.signature, Version.run_id, Version.run_link, Version.logged_model)
 _ALIASES = select(Model.name, literal("alias"), AliasTenure.alias).join(Model, Model.id == AliasTenure.model_id)
 # Place, remedy, and a statement for subject, field and value of each row.
@@ -137,6 +143,13 @@ _ELSEWHERE: tuple[tuple[str, str, Rows], ...] = (
     ("metric", KEPT, _of_versions(VersionMetric, literal("slice"), VersionMetric.slice)),
     ("param", KEPT, _of_versions(VersionParam, VersionParam.key, VersionParam.value)),
     ("lineage", KEPT, select(LineageNode.name, LineageNode.kind, LineageNode.attributes)),
+    ("policy", KEPT, select(StoredPolicy.digest, literal("document"), StoredPolicy.document)),
+    # The verdicts have no other values than these facts and the policy.
+    ("evaluation of gates", KEPT, _of_versions(GateEvaluation, literal("facts"), GateEvaluation.facts)),
+    ("check", KEPT, _of_versions(VersionCheck, _NAME, VersionCheck.name)),
+    ("hold", KEPT, select(cast(Hold.id, String), _TARGET, Hold.target)),
+    ("request", KEPT, select(cast(Request.id, String), _TARGET, Request.target)),
+    ("request", KEPT, select(cast(Request.id, String), literal("last_refusal"), Request.last_refusal)),
     ("file", KEPT, _of_versions(VersionFile, _PATH, VersionFile.path)),
     ("artifact", "delete the file", select(Artifact.path, _PATH, Artifact.path)),
     ("import", KEPT, select(Import.source, literal("request"), Import.facts)),

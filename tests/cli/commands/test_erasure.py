@@ -145,13 +145,25 @@ def test_personal_data_outside_of_the_log_is_found(admin: CommandLine, registry:
     )
     expect(201, api.post("/tokens", {"owner": "dave", "name": f"{name}'s laptop", "roles": ["reader"]}))
 
+    rules = [{"rule": "required", "tags": ["contact"]}, {"rule": "check", "name": f"seen-by-{name}"}]
+    policy = {"policy": 1, "checks": {f"seen-by-{name}": {"reporters": ["all"]}}, "staging": rules}
+    expect(200, api.put("/models/fraud/policy", {"document": policy, "reason": "agreed"}))
+    expect(200, api.patch("/models/fraud/versions/1", {"tags": {"contact": name}}))
+    expect(201, api.post("/models/fraud/versions/1/checks", {"name": f"seen-by-{name}", "status": "passed"}))
+    expect(200, api.put("/models/fraud/versions/1/stage", {"stage": "staging", "reason": "agreed"}))
+    asked = {"model": "fraud", "version": 1, "target": f"@for-{name}", "reason": "agreed"}
+    expect(201, api.post("/requests", asked))
+    expect(201, api.post("/holds", {"kind": "base_model", "target": f"hf://{name}/base", "reason": "agreed"}))
+
     items = document(admin("audit", "find-text", name.upper(), "--json"))["items"]
 
     assert {(one["place"], one["field"]) for one in items if one["place"] not in {"lineage", "kept reply"}} == {
         ("token", "name"), ("alias", "alias"), ("metric", "metric"), ("metric", "dataset_name"),
         ("metric", "slice"), ("version", "framework"), ("version", "signature"), ("version", "run_id"),
         ("version", "run_link"),
-        ("version", "logged_model"), ("version.registered", "body"),
+        ("version", "logged_model"), ("version.registered", "body"), ("version.checked", "body"),
+        ("policy", "document"), ("evaluation of gates", "facts"), ("check", "name"), ("hold", "target"),
+        ("request", "target"), ("request.opened", "body"), ("hold.placed", "body"), ("version.edited", "tags"),
     }  # fmt: skip
 
 
