@@ -4,24 +4,21 @@ from __future__ import annotations
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Return whether *text* as a whole has the form of *pattern*, in time of at most the product of their lengths."""
-    parts = _wildcards_joined(pattern)
-    ends = {0}  # how much of the text the parts so far can take
-    for part in parts:
-        if part in {"*", "**"}:
-            grown = set()
-            for start in ends:
-                end = start
-                grown.add(end)
-                while end < len(text) and end + 1 not in grown and (part == "**" or text[end] != "/"):
-                    end += 1
-                    grown.add(end)
-            ends = grown
+    """Return whether *text* as a whole has the form of *pattern*, in a few operations on integers for each part."""
+    places = dict.fromkeys({*text, "/"}, 0)  # bit n is set where the character number n is this one
+    for place, character in enumerate(text):
+        places[character] |= 1 << place
+    every = (1 << len(text)) - 1
+    within = every & ~places["/"]
+    ends = 1  # bit n is set where the parts so far can take n characters
+    for part in _wildcards_joined(pattern):
+        if part == "*":  # the sum carries each bit to the end of its run, and one further
+            ends |= ((ends & within) + within) ^ within
+        elif part == "**":
+            ends = (every << 1 | 1) & -(ends & -ends)
         else:
-            ends = {
-                end + 1 for end in ends if end < len(text) and (text[end] == part or (part == "?" and text[end] != "/"))
-            }
-    return len(text) in ends
+            ends = (ends & (within if part == "?" else places.get(part, 0))) << 1
+    return bool(ends >> len(text) & 1)
 
 
 def _wildcards_joined(pattern: str) -> list[str]:
