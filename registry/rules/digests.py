@@ -39,6 +39,15 @@ def stored(text: str) -> str:
     return form
 
 
+def is_digest(text: str) -> bool:
+    """Return whether *text* is a digest in one of its spellings."""
+    try:
+        stored(text)
+    except ValueError:
+        return False
+    return True
+
+
 def cased(text: str) -> str:
     """Return the digest in lower case, except for MLflow's own digests of data."""
     algorithm, _, rest = text.partition(":")

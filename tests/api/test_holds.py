@@ -272,6 +272,7 @@ def test_a_version_whose_lineage_is_too_large_to_decide_is_held(
     ("body", "field"),
     [
         ({"kind": "base_version", "target": "hf://org/name"}, "target"),
+        ({"kind": "base_model", "target": "SHA256:" + "a" * 64}, "target"),
         ({"kind": "data", "target": "nonsense"}, "target"),
         ({"kind": "data", "target": "sha256:" + "a" * 64, "rollback": True}, "rollback"),
         ({"kind": "version", "target": "fraud:1", "leave_vacant": True}, "leave_vacant"),

@@ -21,6 +21,7 @@ from registry.domain.access import Actor
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Invalid, NotFound
 from registry.domain.holds import MOST_OF_ONE, MOST_UPSTREAM, PLACED, RELEASED, HoldKind
+from registry.rules import digests
 from registry.rules.text import is_storable
 from registry.services import audit
 from registry.services.idempotency import Claim, Outcome
@@ -144,6 +145,12 @@ def _target_columns(session: Session, target: HoldTarget) -> tuple[int | None, s
     if not is_storable(target.text):
         raise Invalid.field("target", "must have no characters that a database cannot hold")
     if target.kind is HoldKind.MODEL:
+        if digests.is_digest(target.text):
+            raise Invalid.field(
+                "target",
+                "is a digest, and a base model is named by its URI: place a hold on data, which holds what derives "
+                "from a base model with this digest, too",
+            )
         return None, target.text
     try:
         return None, " ".join(impact.stored_digests(target.text))
