@@ -76,7 +76,7 @@ def _digest_of(value: Any) -> str:
 
 
 def _canonical_numbers(value: Any) -> Any:
-    """Return *value* with one spelling of each number: PostgreSQL gives 1.0 back as 1."""
+    """Return *value* with one spelling of each number: PostgreSQL gives 1.0 back as 1, and -0.0 as 0."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, int | float):
@@ -88,6 +88,6 @@ def _canonical_numbers(value: Any) -> Any:
 
 def _float(number: float) -> float:
     try:
-        return float(number)
+        return float(number) + 0.0
     except OverflowError:
         return float("inf") if number > 0 else float("-inf")

@@ -82,7 +82,7 @@ def apply_measurements(
     require_room(session, version, evaluation)
     measured = add_metrics(session, version, [evaluation], event=event, actor=actor)
     catalog.touch(version, event.at)
-    after: dict[str, Any] = {"metrics": {key: repr(float(value)) for key, value in evaluation.metrics.items()}}
+    after: dict[str, Any] = {"metrics": {key: repr(value) for key, value, *_ in measured}}
     if evaluation.dataset_digest is not None:
         after["dataset"] = evaluation.dataset_digest
     if evaluation.slice:
@@ -105,8 +105,8 @@ def add_metrics(
     """Append one row for each value, in the order of the evaluations; returns what was written. Raises Invalid."""
     for key in {key for evaluation in evaluations for key in evaluation.metrics}:
         validation.require(names.tag_key_problem, f"metrics.{key}", key)
-    measured = [
-        (key, float(value), one.step, one.dataset_digest, one.dataset_name, one.slice, actor.id)
+    measured = [  # a sum, because SQLite gives -0.0 back as 0.0
+        (key, float(value) + 0.0, one.step, one.dataset_digest, one.dataset_name, one.slice, actor.id)
         for one in evaluations
         for key, value in sorted(one.metrics.items())
     ]
