@@ -11,9 +11,10 @@ from enum import Enum
 from typing import Any
 
 import attr
-from jsonschema import Draft202012Validator
 from openlineage.client import generated
 from openlineage.client.generated import base
+
+from tests.support.document_validators import conforms
 
 _MODULES = [base, *(importlib.import_module(f"{generated.__name__}.{one.name}")
                     for one in pkgutil.iter_modules(generated.__path__))]  # fmt: skip
@@ -23,7 +24,6 @@ _KINDS = {
     for value in vars(module).values()
     if isinstance(value, type) and attr.has(value) and hasattr(value, "_get_schema")
 }
-_FORMATS = Draft202012Validator.FORMAT_CHECKER
 _URIS = frozenset({"producer", "schemaURL", "_producer", "_schemaURL", "uri", "url"})
 
 
@@ -68,7 +68,7 @@ def _read_object(kind: Any, value: Any, where: str) -> Any:
     if unknown and not is_open:
         raise ValueError(f"{where} has {sorted(unknown)}")
     for name in _URIS & fields.keys() & value.keys():
-        if not _FORMATS.conforms(value[name], "uri"):
+        if not conforms(value[name], "uri"):
             raise ValueError(f"{where}.{name} is {value[name]!r}, which is no URI")
     hints = typing.get_type_hints(kind)
     known = {name: _read(hints[name], value[name], f"{where}.{name}") for name in fields.keys() & value.keys()}

@@ -5,6 +5,7 @@ import io
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -134,16 +135,17 @@ MIB = 1024 * 1024
 
 
 @pytest.mark.parametrize(
-    ("path", "content", "most"),
+    ("path", "make", "most"),  # the content is made by the test and not by all that collect it
     [
-        ("a.gguf", b"GGUF" + struct.pack("<IQQ", 3, 2**40, 0), MIB),
-        ("a.safetensors", struct.pack("<Q", 2**60) + b"{}", MIB),
-        ("a.pkl", b"\x80\x04\x8e" + struct.pack("<Q", 2**62), 4 * MIB),  # BINBYTES8 of as many bytes
-        ("a.pkl", zlib.compress(b"\x80\x04" + b"N" * (100 * MIB)), 8 * MIB),
-        ("a.pkl", b"\x80\x04" + b"\x8c\x01a\x94" * 500_000, 16 * MIB),
+        ("a.gguf", lambda: b"GGUF" + struct.pack("<IQQ", 3, 2**40, 0), MIB),
+        ("a.safetensors", lambda: struct.pack("<Q", 2**60) + b"{}", MIB),
+        ("a.pkl", lambda: b"\x80\x04\x8e" + struct.pack("<Q", 2**62), 4 * MIB),  # BINBYTES8 of as many bytes
+        ("a.pkl", lambda: zlib.compress(b"\x80\x04" + b"N" * (100 * MIB)), 8 * MIB),
+        ("a.pkl", lambda: b"\x80\x04" + b"\x8c\x01a\x94" * 500_000, 16 * MIB),
     ],
 )
-def test_a_hostile_header_costs_little_memory(path: str, content: bytes, most: int) -> None:
+def test_a_hostile_header_costs_little_memory(path: str, make: Callable[[], bytes], most: int) -> None:
+    content = make()
     stream = Recorded(content)
     tracemalloc.start()
     try:

@@ -15,7 +15,7 @@ from registry.client.transfer.ranges import STEP
 from tests.client.conftest import FakeRegistry, FakeStore, sha256
 
 SIZE = 2 * STEP + 5_000_000
-CONTENT = random.Random(1).randbytes(SIZE)
+CONTENT = (random.Random(1).randbytes(1_000_003) * (SIZE // 1_000_000 + 1))[:SIZE]  # no two ranges are equal
 WHOLE = sha256(CONTENT)
 RANGES = [f"bytes={start}-{min(start + STEP, SIZE) - 1}" for start in range(0, SIZE, STEP)]
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 
 from registry.domain.lineage_exports.uris import base_model_purl, dataset_name, uri_of
-
-FORMATS = Draft202012Validator.FORMAT_CHECKER
+from tests.support.document_validators import conforms
 
 
 @settings(max_examples=50)
@@ -17,7 +15,7 @@ FORMATS = Draft202012Validator.FORMAT_CHECKER
 def test_any_text_becomes_a_uri_or_nothing(text: str) -> None:
     uri = uri_of(text)
 
-    assert uri is None or (FORMATS.conforms(uri, "uri") and FORMATS.conforms(uri, "iri-reference"))
+    assert uri is None or (conforms(uri, "uri") and conforms(uri, "iri-reference"))
 
 
 def test_addresses_keep_their_meaning() -> None:

@@ -19,8 +19,6 @@ from registry.rules.audit_log.tiles import (
 from registry.rules.audit_log.tree import MAX_SIZE, leaf_hash, root
 from tests.support.sealed_log import nodes_of
 
-LEAVES = [leaf_hash(str(number).encode()) for number in range(70_000)]
-NODE = nodes_of(LEAVES)
 PATHS = {
     "0/x001/x234/067": Tile(0, 1_234_067),
     "0/000": Tile(0, 0),
@@ -81,8 +79,9 @@ def test_proofs_and_roots_are_computed_from_tiles_alone() -> None:
     def fetch(tile: Tile) -> bytes:
         fetched.append(tile)
         level = 8 * (tile.level or 0)
-        return b"".join(NODE(level, tile.index * 256 + offset) for offset in range(tile.width))
+        return b"".join(node(level, tile.index * 256 + offset) for offset in range(tile.width))
 
+    node = nodes_of([leaf_hash(str(number).encode()) for number in range(70_000)])
     fetched: list[Tile] = []
     for size, index, old in [
         (1, 0, 1),
@@ -92,10 +91,10 @@ def test_proofs_and_roots_are_computed_from_tiles_alone() -> None:
         (70_000, 12_345, 65_536),
     ]:
         fetched.clear()
-        assert inclusion_proof(index, size, TileNodes(size, fetch)) == inclusion_proof(index, size, NODE)
+        assert inclusion_proof(index, size, TileNodes(size, fetch)) == inclusion_proof(index, size, node)
         assert len(fetched) <= 5, "a proof needs few tiles"
-        assert consistency_proof(old, size, TileNodes(size, fetch)) == consistency_proof(old, size, NODE)
-        assert root(size, TileNodes(size, fetch)) == root(size, NODE)
+        assert consistency_proof(old, size, TileNodes(size, fetch)) == consistency_proof(old, size, node)
+        assert root(size, TileNodes(size, fetch)) == root(size, node)
 
 
 def test_a_tile_of_a_wrong_length_is_refused() -> None:
