@@ -304,6 +304,7 @@ def _run(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # nothing of what is imported is garbage
     if modules := sys.argv[2:]:
         sys.path.remove(str(ROOT))  # the registry is the one that is installed there
         for name in modules:
@@ -312,4 +313,5 @@ if __name__ == "__main__":
     else:
         preload()
     gc.freeze()
+    gc.enable()
     _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -43,6 +43,7 @@ T = TypeVar("T")
 PATIENCE = 60.0
 PROBE = 0  # the signal that only asks whether anybody is there
 SET_CHILD_SUBREAPER = 36
+STDERR = 2
 ROOT = Path(__file__).parents[2]
 UNSAID = object()
 
@@ -50,34 +51,44 @@ UNSAID = object()
 class Launcher:
     """A process that forks servers and workers on demand, and takes them along when it ends.
 
-    They are of the release whose code is in *root*.
+    They are of the release whose code is in *root*. A *forked* launcher comes from the fork server of this process,
+    which has imported this release; another is a new interpreter in the environment of this process.
     """
 
-    def __init__(self, root: Path = ROOT) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.servers"],
-            cwd=root,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
-        )
+    def __init__(self, root: Path = ROOT, *, forked: bool = False) -> None:
+        program = ["-m", "tests.support.servers"]
+        (orders, our_orders), (our_replies, replies) = os.pipe(), os.pipe()
+        self.process: forked_processes.Forked | subprocess.Popen[bytes]
+        if forked:
+            streams = [orders, replies, STDERR]
+            self.process = forked_processes.server().start(program, cwd=root, env=os.environ, streams=streams)
+        else:
+            self.process = subprocess.Popen(
+                [sys.executable, *program],
+                cwd=root,
+                stdin=orders,
+                stdout=replies,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
+            )
+        os.close(orders)
+        os.close(replies)
+        self._orders, self._replies = os.fdopen(our_orders, "w"), os.fdopen(our_replies)
 
     def launch(
         self, task: str, settings: Mapping[str, Any], log: Path, *, crash: Crash | None, environment: Mapping[str, str]
     ) -> int:
         """Start ``registry <task>`` in a process group of its own; the group's id, which is its master's."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
         order: dict[str, Any] = {"task": task, "settings": dict(settings), "log": str(log)}
         order |= {"crash": crash and asdict(crash), "environment": dict(environment)}
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        self._orders.write(json.dumps(order) + "\n")
+        self._orders.flush()
+        return int(self._replies.readline())
 
     def close(self) -> None:
-        with self.process:
-            self.process.kill()
+        self.process.kill()
+        self.process.wait()
+        self._orders.close()
+        self._replies.close()
 
 
 class Program:
@@ -306,8 +317,10 @@ def running_fleet(
 
 def _launch_on_demand() -> None:
     """The launcher: one line in starts one program, one line out tells its process id."""
+    gc.disable()  # nothing of what is imported is garbage
     forked_processes.preload()  # once, for every program
     gc.freeze()
+    gc.enable()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the dead, and orphaned workers come to us
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1)
