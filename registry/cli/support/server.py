@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -40,7 +41,11 @@ def settings(function: Command) -> Command:
 
 @contextmanager
 def installed() -> Iterator[None]:
-    """Turn a missing server package into a sentence."""
+    """Turn a missing server package into a sentence, and import without searches for garbage.
+
+    There is none yet: the searches take a third of the time that the imports take.
+    """
+    gc.disable()
     try:
         yield
     except ModuleNotFoundError as error:
@@ -49,6 +54,8 @@ def installed() -> Iterator[None]:
         raise click.ClickException(
             f"The server is not installed here ({error.name} is missing): in a checkout, pip install '.[server]'"
         ) from error
+    finally:
+        gc.enable()
 
 
 def load(**overrides: Any) -> Settings:
