@@ -57,10 +57,10 @@ def test_what_is_declared_exists() -> None:
     assert UNREAD.keys() <= TABLES.keys()
 
 
-def test_a_change_of_any_column_that_is_not_declared_is_found(tmp_path: Path, make_settings: Any) -> None:
+def test_a_change_of_any_column_that_is_not_declared_is_found(quick_path: Path, make_settings: Any) -> None:
     """By a user who can write the file of SQLite: without triggers, foreign keys and checks."""
-    path, kept = tmp_path / DATABASE, tmp_path / "kept.db"
-    installation = Installation.on_sqlite(make_settings, tmp_path)
+    path, kept = quick_path / DATABASE, quick_path / "kept.db"
+    installation = Installation.on_sqlite(make_settings, quick_path)
     live(installation)
     _disarm(path)
     shutil.copyfile(path, kept)
