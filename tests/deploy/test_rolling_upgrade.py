@@ -36,6 +36,7 @@ from tests.support.polling import eventually
 from tests.support.registry_builder import named_run
 from tests.support.releases import (
     REVISION,
+    ROOT,
     NoPreviousRelease,
     Release,
     next_release,
@@ -45,7 +46,7 @@ from tests.support.releases import (
 from tests.support.servers import PATIENCE, UNSAID, Caller, Launcher, Server, running_fleet
 
 CLIENTS = 2
-PAUSE = 0.05
+PAUSE = 0.1
 SHARED = "shared"
 ELSEWHERE = "elsewhere"  # a model whose versions have unknown files
 # A promotion or a rollback may lose against another client's: that is an answer, not a failure.
@@ -174,7 +175,7 @@ def server_of(database: Database, tmp_path: Path) -> Iterator[Callable[..., Serv
     with ExitStack() as stack:
 
         def start(root: Path, name: str) -> Server:
-            launcher = Launcher(root)
+            launcher = Launcher(root, forked=root == ROOT)
             stack.callback(launcher.close)
             folder = tmp_path / name
             folder.mkdir()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.db import schema
+from tests.support import forked_processes
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("registry", "migrations", "deploy", "tests/__init__.py", "tests/support")
@@ -64,11 +65,13 @@ class Release:
     data: Path
 
     def registry(self, *arguments: str, database_url: str, secret: str = "x" * 32) -> subprocess.CompletedProcess[str]:
-        """Run the release's ``registry`` command."""
-        program = [sys.executable, "-m", "registry.cli.main", *arguments]
+        """Run the release's ``registry`` command; that of this release is forked."""
         settings = {"REGISTRY_DATABASE_URL": database_url, "REGISTRY_SECRET_KEY": secret}
         settings |= {"REGISTRY_DATA_DIR": str(self.data), "REGISTRY_STORAGE_URL": f"file://{self.data}"}
         environment = {"PATH": os.environ["PATH"], **settings}
+        if self.root == ROOT:
+            return forked_processes.server().run("registry", *arguments, cwd=self.root, env=environment)
+        program = [sys.executable, "-m", "registry.cli.main", *arguments]
         return subprocess.run(program, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
 
     def roles(self) -> list[str]:

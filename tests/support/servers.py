@@ -172,7 +172,7 @@ class Server(Program):
     def start(self, *, crash: Crash | None = None) -> None:
         """Start, and wait until it is ready. It ends by itself at the *crash*."""
         self.launch(crash=crash)
-        eventually(self.is_ready, f"the server is ready; its log is {self.log}")
+        eventually(self.is_ready, f"the server is ready; its log is {self.log}", interval=0.05)
 
     def workers(self) -> list[int]:
         """The process ids of the living workers."""
