@@ -215,9 +215,10 @@ class Connection:
     def _wait(self, event: int, pace: Pace) -> None:
         poll = select.poll()
         poll.register(self.fd, event)
-        started = time.monotonic()
-        poll.poll(max(1, min(SLICE_SECONDS, pace.seconds_left) * 1000))
-        waited = time.monotonic() - started
+        started, seconds = time.monotonic(), max(0.001, min(SLICE_SECONDS, pace.seconds_left))
+        poll.poll(seconds * 1000)
+        # The rest of a longer wait is the service's own: its process was stopped, or had no processor.
+        waited = min(seconds, time.monotonic() - started)
         if pace is self.writing:
             self.measure(waited)
         else:

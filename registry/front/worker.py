@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import os
 import queue
 import select
@@ -85,6 +84,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         self.connections.poller.register(self.PIPE[0], select.EPOLLIN)
         self._note_count(0)
         self._acceptor.enable()
+        self._next_tick = time.monotonic()
         while self.alive and not self._is_orphan():
             self._turn(_TICK_SECONDS)
         if self.alive:
@@ -162,7 +162,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
     def _turn(self, seconds: float) -> None:
         now = time.monotonic()
         if now >= self._next_tick:
-            self._next_tick = now + _TICK_SECONDS
+            late, self._next_tick = now - self._next_tick - _TICK_SECONDS, now + _TICK_SECONDS
+            if late > 0:
+                self._forgive(late)
             self._tick(now)
         seconds = min(seconds, self._acceptor.seconds_of_yielding(now))
         for fd, _ in self.connections.poller.poll(seconds):
@@ -175,8 +177,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
                 with suppress(BlockingIOError):
                     os.read(fd, 4096)
 
-    _next_tick = -math.inf
+    _next_tick = 0.0
     _surplus = 0  # connections that end with their next response, so that the client opens one to another process
+
+    def _forgive(self, seconds: float) -> None:
+        """Extend every deadline: this process was stopped for so long, or had no processor."""
+        for connection in self.connections.all():
+            connection.since += seconds
+            connection.deadline += seconds
 
     def _tick(self, now: float) -> None:
         """Look at every deadline, a few times a second."""

@@ -1,4 +1,4 @@
-"""Servers of a bare application with few threads and short deadlines."""
+"""Servers of a bare application with few threads."""
 
 from __future__ import annotations
 
@@ -86,6 +86,6 @@ def variables(home: Path) -> dict[str, str]:
         "REGISTRY_DRAIN_SECONDS": "0",
         "REGISTRY_WORKERS": "1",
         "REGISTRY_THREADS": "2",
-        "REGISTRY_HEADER_SECONDS": "2",
-        "REGISTRY_STALL_SECONDS": "1",
+        "REGISTRY_HEADER_SECONDS": "60",
+        "REGISTRY_STALL_SECONDS": "60",
     }

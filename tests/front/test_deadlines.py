@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.front.conftest import LARGE
-from tests.support.gunicorn_server import PATIENCE, GunicornServer, read_all
+from tests.front.conftest import APPLICATION, LARGE, variables
+from tests.front.test_endings import workers
+from tests.support.gunicorn_server import PATIENCE, GunicornServer, read_all, running
 from tests.support.polling import eventually
 
 pytestmark = pytest.mark.share(6)  # each waits for a deadline
@@ -17,6 +20,14 @@ HALF_HEAD = b"GET /echo HTTP/1.1\r\nHost: local"
 HALF_BODY = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf"
 HALF_LARGE_BODY = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\nhalf"
 HALF_CHUNK = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n40\r\nhalf"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GunicornServer]:
+    """A server with short deadlines."""
+    folder = tmp_path_factory.mktemp("server")
+    with running(folder, APPLICATION, variables(folder)) as start:
+        yield start(REGISTRY_HEADER_SECONDS="2", REGISTRY_STALL_SECONDS="1")
 
 
 def narrow(server: GunicornServer) -> socket.socket:
@@ -69,6 +80,30 @@ def test_a_byte_now_and_then_is_no_progress(server: GunicornServer, request_: by
 
     eventually(is_ended, "the connection is ended")
     connection.close()
+
+
+@pytest.mark.share(0)  # it waits for longer than the deadlines
+@pytest.mark.parametrize(
+    ("request_", "rest"),
+    [(HALF_HEAD, b"\r\nConnection: close\r\n\r\n"), (HALF_BODY, bytes(996)), (HALF_LARGE_BODY, bytes(7_999_996))],
+    ids=["head", "body", "large body"],
+)
+def test_the_time_in_which_the_server_itself_was_stopped_does_not_count(
+    serve: Callable[..., GunicornServer], request_: bytes, rest: bytes
+) -> None:
+    server = serve(REGISTRY_HEADER_SECONDS="3", REGISTRY_STALL_SECONDS="3")
+    (worker,) = workers(server)
+    with server.connect() as connection:
+        connection.sendall(request_)
+        time.sleep(0.3)  # in which the server reads it
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(4)  # the stopped server under test
+        os.kill(worker, signal.SIGCONT)
+        time.sleep(0.2)  # a client that was stopped too is not at once there again
+        connection.sendall(rest)
+        answer = connection.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 200")
 
 
 def test_a_steady_sender_may_take_longer_than_a_stall(serve: Callable[..., GunicornServer]) -> None:
