@@ -15,14 +15,14 @@ from registry.domain.errors import Undone
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 RETRIES = 3
-SECONDS = 2.0  # after this time the caller gets Retry-After
+SECONDS = 5.0  # after this time the caller gets Retry-After
 PAUSE = 0.05
 _COMMITS = "registry_commits"  # of flask.g: how many transactions of the request were committed
 _BEGUN = "registry_attempt"  # of flask.g: how many there were when the attempt that is under way began
 
 
 def persistently(call: Callable[[], T]) -> T:
-    """Return the result of *call*, which is called again, up to three times in two seconds, when it raises Undone.
+    """Return the result of *call*, which is called again, up to three times in five seconds, when it raises Undone.
 
     It is not called again when a transaction of it was committed: that one must not be done twice. *call* may itself
     call this function. Raises what the last call raises.
