@@ -10,6 +10,7 @@ from jinja2 import StrictUndefined, Undefined
 from jinja2.utils import missing
 
 from registry.db import times
+from registry.domain import clock
 from registry.domain.access import Permission
 from registry.http.context import absolute, below_prefix, settings
 from registry.web import addresses, assets, csrf, notices, rendering
@@ -38,6 +39,7 @@ def prepare(app: Flask) -> None:
         stage_text=words.STAGE_TEXTS.get,
         state_text=words.STATE_TEXTS.get,
         short_digest=words.short_digest,
+        brief=words.brief,
         clean=words.clean,
         safe_url=words.safe_url,
         folded=words.folded,
@@ -53,6 +55,7 @@ def prepare(app: Flask) -> None:
         csrf_token=csrf.token,
         notice=notices.arrived,
         theme=theme,
+        now=lambda: clock.wire(clock.now()),
         local_times=lambda: request.cookies.get(TIMES_COOKIE) == "local",
         development=lambda: settings().dev,
         actor=lambda: g.get("actor"),
@@ -63,6 +66,7 @@ def prepare(app: Flask) -> None:
         api_address=lambda path: f"{addresses.API}{path}",
         twin_address=lambda path: below_prefix(f"/json{path}"),
         tenure_words=stage_words.tenure,
+        lack=lambda forbidden, act: stage_words.lack(forbidden, g.actor, act),
         is_here=lambda endpoint: request.endpoint == f"web.{endpoint}",
     )
     environment.globals["ui"] = _Macros(app)

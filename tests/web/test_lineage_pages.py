@@ -180,7 +180,9 @@ def test_what_is_missing_to_build_a_version_again_is_listed_with_what_to_do(
 
     overview, page = browse(visitor, VERSION), browse(visitor, f"{VERSION}/reproducibility")
 
-    assert "to build it again 3 of 7 recorded; missing: clean, environment, params, command" in overview.text
+    assert (
+        "to build it again 3 of 7 recorded; missing: clean checkout, environment, parameters, command" in overview.text
+    )
     assert f"{VERSION}/reproducibility" in overview.links
     assert "3 of 7 requirements are met." in page.text
     assert "data for training recorded raw.csv" in page.text

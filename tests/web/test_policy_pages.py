@@ -94,7 +94,7 @@ def test_gates_are_shown_now_and_as_they_were_with_the_replay(visitor: FlaskClie
     past = browse(visitor, moved)
     options = browse(visitor, f"{version}/stage")
 
-    assert "1 of 2 rules are not met" in gates.text
+    assert "1 of 2 rules is not met" in gates.text
     assert "Every rule is met" in gates.text
     assert "Evaluated again now, the policy says the same of the stored facts" in past.text
     assert "bias" in options.text

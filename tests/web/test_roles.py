@@ -87,7 +87,7 @@ def test_every_page_opens_for_those_whom_its_permission_admits_and_only_for_them
                     status = response.status_code
                     may = Permission(declared) in GRANTS[Role(who)]
                     # Those who may get as far as the form's token, which is not sent here, or as the missing model.
-                    refusal = "this needs the permission" in Seen(response).whole_text if status == 403 else False
+                    refusal = "This requires the role" in Seen(response).whole_text if status == 403 else False
                     is_right = refusal != may and status < 500 and status != 401
                 if not is_right and rule.endpoint != "web.twin":
                     wrong.append(f"{method} {rule.rule} as {who}: {response.status_code} {response.location}")

@@ -45,6 +45,11 @@ def fact_name(section: str, name: str) -> str:
 
 def difference(delta: Delta, kind: str) -> str:
     """Return a difference of numbers as ``−0.0023 (−0.3 %)``, and of sizes as ``−12.0 KiB (−0.3 %)``."""
-    percent = "" if delta.percent is None else f" ({delta.percent:+.1f} %)"
+    percent = "" if delta.percent is None else f" ({_percent(delta.percent)} %)"
     absolute = units.size_difference(int(delta.absolute)) if kind == CellKind.SIZE else f"{delta.absolute:+.4g}"
     return f"{absolute}{percent}".replace("-", "−")
+
+
+def _percent(value: float) -> str:
+    """Return a percentage with one decimal; one that would be 0.0 with its first digit."""
+    return f"{value:+.1f}" if not value or abs(value) >= 0.05 else f"{value:+.1g}"

@@ -31,9 +31,11 @@ def described(key: str, values: Sequence[float | None], data: Sequence[str | Non
     there = [value for value in values if value is not None and math.isfinite(value)]
     if not there:
         return f"{key}: none of these versions has a value."
-    ends = f"{number(min(there))} to {number(max(there))}, latest {number(there[-1])}"
+    low, high, last = number(min(there)), number(max(there)), number(there[-1])
+    ends = last if low == high else f"{low} to {high}, latest {last}"
     missing = len(values) - len(there)
-    text = f"{key} over {len(values)} versions: {ends}" + (f"; {missing} without a value." if missing else ".")
+    over = "1 version" if len(values) == 1 else f"{len(values)} versions"
+    text = f"{key} over {over}: {ends}" + (f"; {missing} without a value." if missing else ".")
     several = [one for one in dict.fromkeys(data) if one]
     if not several:
         return text

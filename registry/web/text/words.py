@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -50,6 +51,7 @@ _STEPS = (
 _YEAR = timedelta(days=365)
 _MARKED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _PLAIN = frozenset("\n\t")
+_DIGESTS = re.compile(rf"\b(sha256:[0-9a-f]{{{DIGEST_LENGTH}}})[0-9a-f]{{{64 - DIGEST_LENGTH}}}\b")
 _SCHEMES = frozenset({"http", "https"})
 
 
@@ -97,6 +99,11 @@ def state_kind(state: str) -> str:
 def short_digest(digest: str) -> str:
     """Return the first twelve digits of ``sha256:<hex>``."""
     return digest.removeprefix("sha256:")[:DIGEST_LENGTH]
+
+
+def brief(text: object) -> str:
+    """Return a text with the first twelve digits of each SHA-256 digest in it."""
+    return _DIGESTS.sub(r"\1", str(text))
 
 
 def clean(text: object) -> str:
