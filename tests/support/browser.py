@@ -90,7 +90,7 @@ class Tab:
 
         The console has a message of a response that is no success; the one of *status* is expected.
         """
-        return [*self.violations(), *self.unexpected(status), *self.too_wide()]
+        return [*self.violations(), *self.unexpected(status), *self.too_wide(), *self.squeezed()]
 
     def unexpected(self, status: int = 200) -> list[str]:
         """Return the messages of the console besides those of a response of *status*."""
@@ -101,6 +101,15 @@ class Tab:
         wide, window = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         if wide > window:
             yield f"the page is {wide} px wide in a window of {window} px"
+
+    def squeezed(self) -> list[str]:
+        """Return the elements whose text has no room: one of several words in a column of some letters."""
+        found: list[str] = self.page.evaluate(
+            """[...document.querySelectorAll('main :is(dd, dt, p, td, th, li)')].filter((one) => one.checkVisibility()
+                && !one.closest('.hidden') && one.innerText.length > 24 && one.clientWidth < 48
+            ).map((one) => `${one.clientWidth} px for ${one.outerHTML.slice(0, 150)}`)"""
+        )
+        return found
 
     def unprintable(self) -> list[str]:
         """Return what is wrong with the page in print: controls, and what paper as wide as the window would cut off."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 720.0, 200.0
-LEFT, RIGHT, TOP, BOTTOM = 64.0, 16.0, 14.0, 26.0
+LEFT, RIGHT, TOP, BOTTOM = 64.0, 28.0, 14.0, 26.0
 DOTS = 100  # versions up to which each has a dot that leads to it
 TICKS = 6  # of versions
 

@@ -54,11 +54,11 @@ def examine(state: State, look: str, site: Site, tab: Tab) -> list[str]:
         return faults + tab.unprintable()
     tab.shoot(f"{state.name}-{look}")
     if look == "words":
-        return [*faults, *tab.too_wide()]
+        return [*faults, *tab.too_wide(), *tab.squeezed()]
     faults += tab.violations()
     for width in WIDTHS:
         page.set_viewport_size({**SIZE, "width": width})
-        faults += tab.too_wide()
+        faults += [*tab.too_wide(), *tab.squeezed()]
         if width == NARROW:
             tab.shoot(f"{state.name}-{look}-{width}")
     return faults

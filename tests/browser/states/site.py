@@ -21,7 +21,8 @@ from tests.web.world import World, build
 FACTS: dict[str, Any] = {
     "code": {"repo": "https://github.com/acme/fraud", "commit": "17ba0791" * 5, "branch": "main", "dirty": False},
     "datasets": [
-        {"name": "payments", "digests": [f"sha256:{'ab' * 32}"], "role": "train", "uri": "s3://data/payments"}
+        {"name": "payments", "digests": [f"sha256:{'ab' * 32}"], "role": "train", "uri": "s3://data/payments"},
+        {"name": "holdout", "digests": [f"sha256:{'ba' * 32}"], "role": "test"},
     ],
     "framework": "sklearn",
     "description": "Trained on *November*.",
