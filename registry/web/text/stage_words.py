@@ -9,7 +9,6 @@ from registry.db.records import TenureRecord
 from registry.domain.access import GRANTABLE, GRANTS, Actor, Permission
 from registry.domain.errors import Forbidden
 from registry.domain.stages import Move, Stage, TransitionKind
-from registry.rules.listing import listed
 from registry.services.stages.changes import Moved
 
 STARTED: Mapping[str, str] = {
@@ -55,7 +54,8 @@ def effect(move: Move) -> str:
 def lack(forbidden: Forbidden, actor: Actor, act: str) -> str:
     """Return the roles that *act* requires ("Promoting requires …"), and those of the actor."""
     permission = Permission(forbidden.extras["permission"])
-    roles = listed(sorted(role for role in GRANTABLE if permission in GRANTS[role]), " or ")
+    *others, last = sorted(role for role in GRANTABLE if permission in GRANTS[role])
+    roles = f"{', '.join(others)} or {last}" if others else last
     return f"{act} requires the role {roles}. You are {actor.name} ({', '.join(sorted(actor.roles)) or 'no role'})."
 
 
