@@ -30,7 +30,7 @@ from registry.services.maintenance.secret_keys import Keys
 from registry.services.sealed_log.pins import StorePin
 from registry.services.sealed_log.signer import Signer
 from registry.services.usage.downloads import DownloadCounts
-from registry.services.usage.refusals import Counts
+from registry.services.usage.refusals import RefusalCounts
 from registry.storage.factory import open_sources, open_store
 from registry.telemetry import requests, tracing
 from registry.tracking.http_client import Link
@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> Flask:
                 period_seconds=settings.login_failures_period,
             ),
         ),
-        refusals=Counts(),
+        refusals=RefusalCounts(),
         downloads=DownloadCounts(),
         places=Places(settings.threads),
         waiters=BoundedSemaphore(max(1, settings.threads // 2)),  # a server that cannot yield keeps threads for others

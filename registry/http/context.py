@@ -24,7 +24,7 @@ from registry.services.sealed_log.signer import Signer
 from registry.services.uploads.announcement import UploadLimits
 from registry.services.uploads.quotas import Quota
 from registry.services.usage.downloads import DownloadCounts
-from registry.services.usage.refusals import Counts
+from registry.services.usage.refusals import RefusalCounts
 from registry.storage.checked import Store
 from registry.storage.sources import Sources
 
@@ -45,7 +45,7 @@ class Adapters:
     upstreams: Sequence[Upstream]
     pepper: bytes
     authenticator: Authenticator
-    refusals: Counts
+    refusals: RefusalCounts
     downloads: DownloadCounts
     places: Places
     waiters: BoundedSemaphore

@@ -19,7 +19,7 @@ from registry.domain.errors import Unavailable
 from registry.http.context import EXTENSION
 from registry.services.maintenance import cleanup
 from registry.services.usage.hourly_counts import MOST_KEYS
-from registry.services.usage.refusals import Counts
+from registry.services.usage.refusals import RefusalCounts
 from tests.conftest import SECRET
 from tests.support.api import Api
 from tests.support.audit_reader import AuditReader
@@ -44,9 +44,9 @@ def told(api: Api, query: str = "") -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture(autouse=True)
-def counts(app: Flask) -> Counts:
+def counts(app: Flask) -> RefusalCounts:
     """What the app has counted; nothing when the test begins."""
-    counts: Counts = app.extensions[EXTENSION].refusals
+    counts: RefusalCounts = app.extensions[EXTENSION].refusals
     counts._waiting.clear()
     return counts
 
@@ -91,12 +91,12 @@ def test_the_record_is_for_auditors_and_admins(as_role: Callable[[str], Api], ro
     expect(status, as_role(role).get("/refusals"))
 
 
-def test_counts_of_an_hour_add_up_over_processes_and_pages(app: Flask, api: Api, counts: Counts) -> None:
+def test_counts_of_an_hour_add_up_over_processes_and_pages(app: Flask, api: Api, counts: RefusalCounts) -> None:
     hours = 5
     for number in range(hours):
         at = clock.now() - timedelta(hours=number)
         with app.app_context():
-            for process in (counts, Counts()):
+            for process in (counts, RefusalCounts()):
                 process.add(at=at, actor=None, address=HERE, action="model:read", code="unauthenticated")
                 process.flush()
 
@@ -108,7 +108,7 @@ def test_counts_of_an_hour_add_up_over_processes_and_pages(app: Flask, api: Api,
 
 
 def test_a_flood_of_addresses_makes_a_bounded_number_of_rows(app: Flask, api: Api) -> None:
-    counts = Counts()
+    counts = RefusalCounts()
     for number in range(MOST_KEYS + 300):
         counts.add(
             at=clock.now(),
@@ -129,7 +129,7 @@ def test_a_flood_of_addresses_makes_a_bounded_number_of_rows(app: Flask, api: Ap
 
 def test_what_cannot_be_written_waits(app: Flask, api: Api, make_settings: Callable[..., Settings]) -> None:
     away = create_app(make_settings("postgresql+psycopg://nobody@127.0.0.1:1/none"))
-    lost: Counts = Counts()
+    lost: RefusalCounts = RefusalCounts()
     lost.add(at=clock.now(), actor=None, address=HERE, action="model:read", code="unauthenticated")
 
     with away.app_context(), pytest.raises(Unavailable):
@@ -142,7 +142,7 @@ def test_what_cannot_be_written_waits(app: Flask, api: Api, make_settings: Calla
     assert told(api) == [("unauthenticated", "model:read", "", HERE, 2)]
 
 
-def test_counts_of_an_account_that_a_restore_removed_are_written_all_the_same(api: Api, counts: Counts) -> None:
+def test_counts_of_an_account_that_a_restore_removed_are_written_all_the_same(api: Api, counts: RefusalCounts) -> None:
     counts.add(
         at=clock.now(),
         actor="00000000-0000-4000-8000-00000000abcd",
@@ -154,7 +154,7 @@ def test_counts_of_an_account_that_a_restore_removed_are_written_all_the_same(ap
     assert told(api) == [("forbidden", "model:read", "", HERE, 1)]
 
 
-def test_old_counts_are_forgotten(app: Flask, api: Api, counts: Counts) -> None:
+def test_old_counts_are_forgotten(app: Flask, api: Api, counts: RefusalCounts) -> None:
     counts.add(at=clock.now(), actor=None, address=HERE, action="model:read", code="unauthenticated")
     assert len(told(api)) == 1
 

@@ -8,8 +8,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select
-
 from registry.db.models import Account, Download
 from registry.db.records import Page
 from registry.db.session import reading
@@ -94,18 +92,9 @@ def entries(
     Raises UnknownValue.
     """
     counts.flush()
-    statement = select(Download, Account.name).outerjoin(Account, Account.id == Download.actor_id)
-    for column, value in (
-        (Account.name, criteria.actor),
-        (Download.address, criteria.address),
-        (Download.model, criteria.model),
-    ):
-        if value is not None:
-            statement = statement.where(column == value)
+    equal = {Account.name: criteria.actor, Download.address: criteria.address, Download.model: criteria.model}
     with reading() as session:
-        rows_page = page(
-            session, statement, Download, since=criteria.since, until=criteria.until, after=after, limit=limit
-        )
+        rows_page = page(session, Download, equal, since=criteria.since, until=criteria.until, after=after, limit=limit)
         if not rows_page.items:
             known_values.require_account(session, criteria.actor)
             known_values.require_model(session, criteria.model)

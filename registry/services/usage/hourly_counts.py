@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from sqlalchemy import tuple_
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from registry.db.base import Base, Rows
 from registry.db.bulk_insert import add_counts
+from registry.db.models import Account
 from registry.db.records import Page
 from registry.db.session import transaction
 from registry.domain import clock
@@ -92,18 +93,23 @@ class HourlyCounts(Generic[Kind]):
 
 def page(
     session: Session,
-    statement: Rows,
     table: Any,
+    equal: Mapping[Any, str | None],
     *,
     since: datetime | None,
     until: datetime | None,
     after: tuple[Any, ...] | None,
     limit: int,
 ) -> Page[Any]:
-    """Return the rows of a *statement* whose first column is *table*, the latest hour first.
+    """Return the rows of *table*, each with the name of its account, the latest hour first.
 
-    *since* and *until* are compared with the beginning of the hour.
+    *equal* has the columns that are compared, each with its value; None is any. *since* and *until* are compared with
+    the beginning of the hour.
     """
+    statement: Rows = select(table, Account.name).outerjoin(Account, Account.id == table.actor_id)
+    for column, value in equal.items():
+        if value is not None:
+            statement = statement.where(column == value)
     if since is not None:
         statement = statement.where(table.hour >= since)
     if until is not None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db.models import Account, Refusal
@@ -72,7 +71,7 @@ class RefusalRecord:
     last_at: datetime
 
 
-class Counts(HourlyCounts[RefusalKind]):
+class RefusalCounts(HourlyCounts[RefusalKind]):
     """Refusals of this process that are not written yet; shared by its threads."""
 
     def __init__(self) -> None:
@@ -84,26 +83,21 @@ class Counts(HourlyCounts[RefusalKind]):
 
 
 def entries(
-    counts: Counts, criteria: RefusalCriteria, *, after: tuple[Any, ...] | None, limit: int
+    counts: RefusalCounts, criteria: RefusalCriteria, *, after: tuple[Any, ...] | None, limit: int
 ) -> Page[RefusalRecord]:
     """Return the counts that match, the latest hour first; those of this process are written down before.
 
     Raises UnknownValue.
     """
     counts.flush()
-    statement = select(Refusal, Account.name).outerjoin(Account, Account.id == Refusal.actor_id)
-    for column, value in (
-        (Account.name, criteria.actor),
-        (Refusal.address, criteria.address),
-        (Refusal.action, criteria.action),
-        (Refusal.code, criteria.code),
-    ):
-        if value is not None:
-            statement = statement.where(column == value)
+    equal = {
+        Account.name: criteria.actor,
+        Refusal.address: criteria.address,
+        Refusal.action: criteria.action,
+        Refusal.code: criteria.code,
+    }
     with reading() as session:
-        rows_page = page(
-            session, statement, Refusal, since=criteria.since, until=criteria.until, after=after, limit=limit
-        )
+        rows_page = page(session, Refusal, equal, since=criteria.since, until=criteria.until, after=after, limit=limit)
         if not rows_page.items:
             _require_known(session, criteria)
     return Page([_refusal_record(refusal, name) for refusal, name in rows_page.items], rows_page.next_after)
