@@ -36,14 +36,14 @@ class ProcessEnvironment:
 
     def number(self, name: str, default: int, *, least: int, most: int) -> int:
         """Return a whole number from *least* to *most*."""
-        value = int(self._read(name, self._variables.int, default))
+        value = int(self._read(name, self._variables.int, default, form=f"a whole number from {least} to {most}"))
         if not least <= value <= most:
             self.note(name, f"must be {least} to {most}, not {value}")
         return value
 
     def flag(self, name: str, *, default: bool) -> bool:
         """Return a truth value."""
-        return bool(self._read(name, self._variables.bool, default))
+        return bool(self._read(name, self._variables.bool, default, form="true or false"))
 
     def texts(self, name: str, rule: Callable[[str], str | None], *, lower: bool = False) -> tuple[str, ...]:
         """Return the values of a list that is separated by commas, each checked by *rule*."""
@@ -68,9 +68,12 @@ class ProcessEnvironment:
             self.note(name, problem + quoted)
         return value
 
-    def _read(self, name: str, read: Callable[[str, Any], Any], default: Any) -> Any:
+    def _read(self, name: str, read: Callable[[str, Any], Any], default: Any, *, form: str = "a text") -> Any:
         try:
             return read(name.upper(), default)
+        except environs.EnvValidationError:
+            self.note(name, f"must be {form}")
+            return default
         except (ValueError, environs.EnvError) as error:
             self.note(name, str(error))
             return default
