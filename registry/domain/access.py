@@ -145,7 +145,8 @@ def roles_with(permission: Permission) -> list[Role]:
     return sorted(role for role in GRANTABLE if permission in GRANTS[role])
 
 
-def _named(roles: Sequence[Role]) -> str:
+def any_of(roles: Sequence[Role]) -> str:
+    """Name the roles for a sentence."""
     return f"the role {roles[0]}" if len(roles) == 1 else f"one of the roles {', '.join(roles)}"
 
 
@@ -193,7 +194,7 @@ class Actor:
             need = f"{because}: this needs" if because else "this needs"
             raise Forbidden(
                 f"{need} the permission {permission}; {self.name} has the roles: "
-                f"{', '.join(sorted(self.roles)) or 'none'}; use a token with {_named(roles_with(permission))}",
+                f"{', '.join(sorted(self.roles)) or 'none'}; use a token with {any_of(roles_with(permission))}",
                 permission=permission,
             )
         self.exercised.add(permission)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validates_schema
 
 from registry.api.schemas.paging import page_of
-from registry.domain.evaluations import Evaluation, identified
-from registry.domain.lineage import Dataset
+from registry.domain.evaluations import Evaluation
 from registry.http.fields import Instant, Strict, Text, View, WholeNumber, about, measurements, output
 from registry.rules import digests, slices
 
@@ -36,12 +34,6 @@ class EvaluationBody(Strict):
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Evaluation:
         return Evaluation(**data | {"slice": slices.canonical(data.get("slice", ""))})
-
-
-def evaluations_of(sent: Iterable[Evaluation], datasets: Iterable[Dataset]) -> tuple[Evaluation, ...]:
-    """Return the evaluations with the registration's datasets. Raises Invalid for an unknown dataset name."""
-    declared = [(dataset.name, dataset.digests) for dataset in datasets]
-    return tuple(identified(one, declared) for one in sent)
 
 
 class EvaluationView(View):

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from registry.api.schemas.break_glass import break_glass
-from registry.api.schemas.evaluations import EvaluationBody, EvaluationView, evaluations_of
+from registry.api.schemas.evaluations import EvaluationBody, EvaluationView
 from registry.api.schemas.hold_notices import holds_of
 from registry.api.schemas.lineage import (
     BaseModelBody,
@@ -19,6 +19,7 @@ from registry.api.schemas.lineage import (
     RunBody,
 )
 from registry.api.schemas.paging import LIMITED, PageQuery, field_names_in_query, listed, page_of
+from registry.domain.evaluations import identified
 from registry.domain.lineage import Snapshot
 from registry.domain.manifest import File
 from registry.domain.registrations import Delivery, Origin, Registration
@@ -200,7 +201,8 @@ class VersionBody(Strict):
             base_models=tuple(dict.fromkeys(data.pop("base_models", ()))),
         )
         data["aliases"] = tuple(dict.fromkeys(data.pop("aliases", ())))
-        data["evaluations"] = evaluations_of(data.pop("evaluations", ()), snapshot.datasets)
+        declared = [(dataset.name, dataset.digests) for dataset in snapshot.datasets]
+        data["evaluations"] = tuple(identified(one, declared) for one in data.pop("evaluations", ()))
         origin = Origin(**{name: data.pop(name, None) for name in ORIGIN})
         return Registration(lineage=snapshot, origin=origin, **data)
 
