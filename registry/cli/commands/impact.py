@@ -43,7 +43,7 @@ def impact(session: Session, data: str | None, limit: int, stage: Any, as_of: st
     """List the versions that depend on DATA, directly or through other data and models; those in production first.
 
     DATA is a digest, a file or a directory here, of which the digest is computed, or the address of data, whatever its
-    content. A file in a directory that DVC knows as a whole is asked about with that directory. --dataset takes a name.
+    content. Of a file in a directory that DVC tracks as a whole, that directory is sought, too. --dataset takes a name.
     A version depends on what it used, and on all that this was made from. The times are of its latest tenure of
     production. Deleted versions are listed too. An empty list is an answer; exit code 4 means that no lineage names it.
 
@@ -63,7 +63,7 @@ def impact(session: Session, data: str | None, limit: int, stage: Any, as_of: st
 
 
 def _sought(data: str) -> dict[str, str]:
-    """Return what is asked about DATA, also with the digests of directories that DVC knows, as far as they fit."""
+    """Return what is asked about DATA, also with the digests of directories that DVC tracks, as far as they fit."""
     sought = version_facts.sought_data(data)
     if "digest" in sought:
         room = lineage_limits.SOUGHT_DIGESTS - len(sought["digest"].split())

@@ -152,7 +152,7 @@ def _is_pointer(path: Path) -> bool:
 
 
 def directories_around(text: str) -> Sequence[KnownDirectory]:
-    """Return the directories that DVC knows as a whole and that hold the file or directory *text*; none elsewhere."""
+    """Return the directories that DVC tracks as a whole and that hold the file or directory *text*; none elsewhere."""
     from registry.client.detect import dvc
     from registry.client.files import scan
 

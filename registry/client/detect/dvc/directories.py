@@ -1,4 +1,4 @@
-"""Directories of data that DVC knows as a whole, around a file or a directory."""
+"""Directories of data that DVC tracks as a whole, around a file or a directory."""
 
 from __future__ import annotations
 
