@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -140,14 +140,10 @@ def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
     return frozenset().union(*(GRANTS[role] for role in roles))
 
 
-def roles_with(permission: Permission) -> list[Role]:
-    """Return the roles that an admin can grant and that include *permission*, by name."""
-    return sorted(role for role in GRANTABLE if permission in GRANTS[role])
-
-
-def any_of(roles: Sequence[Role]) -> str:
-    """Name the roles for a sentence."""
-    return f"the role {roles[0]}" if len(roles) == 1 else f"one of the roles {', '.join(roles)}"
+def roles_that_grant(permission: Permission) -> str:
+    """Name the roles that include *permission*, of those that an admin can grant: ``admin, promoter or writer``."""
+    *others, last = sorted(role for role in GRANTABLE if permission in GRANTS[role])
+    return f"{', '.join(others)} or {last}" if others else str(last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +190,7 @@ class Actor:
             need = f"{because}: this needs" if because else "this needs"
             raise Forbidden(
                 f"{need} the permission {permission}; {self.name} has the roles: "
-                f"{', '.join(sorted(self.roles)) or 'none'}; use a token with {any_of(roles_with(permission))}",
+                f"{', '.join(sorted(self.roles)) or 'none'}; use a token with the role {roles_that_grant(permission)}",
                 permission=permission,
             )
         self.exercised.add(permission)

@@ -342,3 +342,6 @@ def test_every_permission_can_be_had_and_none_by_accident() -> None:
     with pytest.raises(Forbidden) as refused:
         actor.require(Permission.MODEL_CREATE)
     assert refused.value.extras == {"permission": "model:create"}
+    assert refused.value.detail.endswith(
+        "ann has the roles: reader; use a token with the role admin, promoter or writer"
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from registry.db.records import TenureRecord
-from registry.domain.access import GRANTABLE, GRANTS, Actor, Permission
+from registry.domain.access import Actor, Permission, roles_that_grant
 from registry.domain.errors import Forbidden
 from registry.domain.stages import Move, Stage, TransitionKind
 from registry.services.stages.changes import Moved
@@ -53,9 +53,7 @@ def effect(move: Move) -> str:
 
 def lack(forbidden: Forbidden, actor: Actor, act: str) -> str:
     """Return the roles that *act* requires ("Promoting requires …"), and those of the actor."""
-    permission = Permission(forbidden.extras["permission"])
-    *others, last = sorted(role for role in GRANTABLE if permission in GRANTS[role])
-    roles = f"{', '.join(others)} or {last}" if others else last
+    roles = roles_that_grant(Permission(forbidden.extras["permission"]))
     return f"{act} requires the role {roles}. You are {actor.name} ({', '.join(sorted(actor.roles)) or 'no role'})."
 
 
