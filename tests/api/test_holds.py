@@ -20,6 +20,7 @@ from tests.support.api import Api
 from tests.support.mlflow_api import MlflowApi
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
+from tests.support.statement_counting import counting_statements
 
 STAGES = "/models/fraud/stages/production"
 REASON = {"reason": "wrong labels"}
@@ -280,3 +281,23 @@ def test_a_version_whose_lineage_is_too_large_to_decide_is_held(
 )
 def test_a_hold_on_what_is_no_target_is_refused(api: Api, body: dict[str, Any], field: str) -> None:
     assert field in expect(422, api.post("/holds", {**body, **REASON}))["errors"]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_what_stops_all_moves_takes_its_locks_in_one_order(app: Flask, api: Api) -> None:
+    """Otherwise a hold on data and a change of the default policy wait for each other."""
+    document = {"policy": 1, "production": [{"rule": "not_superseded"}]}
+    locks = ["FROM audit_chains", "pg_advisory_xact_lock"]
+    calls: dict[str, Callable[[], Any]] = {
+        "default policy": lambda: expect(200, api.put("/policy", {"document": document, **REASON})),
+        "request": lambda: expect(201, api.post("/requests", {"target": "policy", **REASON})),
+        "hold": lambda: place(api, "data", data("a")["digests"][0]),
+        "release": lambda: release(api, expect(200, api.get("/holds"))["items"][0]),
+    }
+    orders = {}
+    for name, call in calls.items():
+        with counting_statements(app) as statements:
+            call()
+        orders[name] = [lock for text in statements for lock in locks if lock in text]
+
+    assert orders == dict.fromkeys(calls, locks)

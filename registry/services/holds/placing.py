@@ -15,7 +15,6 @@ from registry.db.queries import catalog, governance
 from registry.db.queries import holds as queries
 from registry.db.records import HoldRecord
 from registry.db.session import reading
-from registry.db.write_session import writing
 from registry.domain import clock, validation
 from registry.domain.access import Actor
 from registry.domain.audit import AuditEntryDraft
@@ -119,8 +118,7 @@ def record_of(session: Session, id: int) -> HoldRecord:
 
 def _place_upstream(unit: UnitOfWork, target: HoldTarget, *, reason: str, actor: Actor) -> Hold:
     session = unit.session
-    writing(session).ask(*governance.change_rules(session))
-    chain = audit.lock_chain(session, audit.REGISTRY)
+    chain = audit.lock_chain(session, audit.REGISTRY, *governance.change_rules(session))
     version_id, text = _target_columns(session, target)
     _require_room_for_hold(session, Hold.kind != HoldKind.VERSION, most=MOST_UPSTREAM)
     event = audit.begin(chain)
@@ -181,5 +179,4 @@ def _lock_chain_of(session: Session, hold: Hold) -> tuple[Chained, Version | Non
     if hold.kind == HoldKind.VERSION:
         version = session.get_one(Version, hold.version_id)
         return catalog.lock_model_by_id(session, version.model_id), version
-    writing(session).ask(*governance.change_rules(session))
-    return audit.lock_chain(session, audit.REGISTRY), None
+    return audit.lock_chain(session, audit.REGISTRY, *governance.change_rules(session)), None
