@@ -12,5 +12,6 @@ CONTAINERS = ("zip", "tar", "gzip", "bzip2", "xz", "lzma", "zlib")
 # Loading one can execute code, or is to execute it.
 CODE = ("pickle", "pytorch", "torchscript", "savedmodel", "tensorflow_graph", "python", "executable")
 # What it executes cannot be decided from the content.
-UNDECIDED = ("skops", "zstd", "lz4", "unknown", "unreadable")
+UNREADABLE = "unreadable"
+UNDECIDED = ("skops", "zstd", "lz4", "unknown", UNREADABLE)
 NAMES = (*DATA, *CONTAINERS, *CODE, *UNDECIDED)

@@ -19,7 +19,7 @@ from registry.app import create_app
 from registry.config import Secret, Settings
 from registry.db.models import Blob, Heartbeat, Upload
 from registry.db.session import db, transaction
-from registry.domain import clock
+from registry.domain import clock, file_formats
 from registry.services.maintenance import heartbeats
 from registry.services.monitoring import gauges, table_counts
 from tests.support.api import Api
@@ -163,11 +163,13 @@ def test_what_there_is_is_counted_by_the_census(app: Flask, anonymous: Api, regi
 
 def test_damage_is_counted(app: Flask, anonymous: Api, registry: RegistryBuilder) -> None:
     registry.model("fraud").version()
-    edit(app, Blob, damage="corrupt")
+    new = scrape(anonymous)
+    edit(app, Blob, damage="corrupt", recognizer=file_formats.VERSION)
 
     metrics = scrape(anonymous)
 
     assert (metrics["registry_blobs_damaged:corrupt"], metrics["registry_blobs_damaged:missing"]) == (1, 0)
+    assert (new["registry_formats_waiting"], metrics["registry_formats_waiting"]) == (1, 0)
 
 
 def test_the_backlog_is_exported_with_the_age_of_its_oldest(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def admin() -> None:
-    """Administer a registry on the server's machine: first token, store, key, jobs, epochs, erasure, clock."""
+    """Administer a registry on the server's machine: first token, store, key, jobs, formats, epochs, erasure, clock."""
 
 
 @admin.command()
@@ -224,6 +224,36 @@ def _job(job: JobRecord) -> dict[str, Any]:
         name: value.isoformat() if isinstance(value := getattr(job, name), datetime) else value
         for name in job.__slots__
     }
+
+
+@admin.command()
+@click.argument("digests", metavar="[SHA256]...", nargs=-1)
+@click.option("--unreadable", is_flag=True, help="All files whose format is unreadable.")
+@click.option("--unsealed", is_flag=True, help="All files whose format is shown as null: its seal is false.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason, recorded in the audit log.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@server.settings
+def reread(digests: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Have workers read the format of files again, for example after a defect of the store.
+
+    Until then the format is not known, and the rule file_formats refuses the versions; a move reads the files itself.
+    The log has an entry for each file. A false seal is a trace of tampering: keep the output of registry audit verify
+    --local first.
+
+    \b
+    Example:
+      registry admin reread --unreadable --reason "the store returned truncated bytes"
+      registry admin reread 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --reason "new library"
+    """
+    if not (digests or options["unreadable"] or options["unsealed"]):
+        raise click.UsageError("Name files by their SHA-256, or give --unreadable or --unsealed.")
+    files = server.discard_formats([digest.removeprefix("sha256:") for digest in digests], **options)
+    if as_json:
+        output.document({"files": list(files)})
+        return
+    for sha256 in files:
+        output.line(sha256)
+    output.line(f"Workers read {output.count(len(files), 'file')} again.")
 
 
 @admin.command("forget-person")

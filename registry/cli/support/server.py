@@ -200,6 +200,16 @@ def retry_job(job_id: str, **overrides: Any) -> JobRecord:
         return background_jobs.retry(job_id, actor=SYSTEM)
 
 
+def discard_formats(digests: Sequence[str], **overrides: Any) -> Sequence[str]:
+    """Discard the formats of files so that workers read them again; return the digests of these files."""
+    chosen = {name: overrides.pop(name) for name in ("unreadable", "unsealed", "reason")}
+    with application(**overrides):
+        from registry.domain.access import SYSTEM
+        from registry.services.integrity import format_rereads
+
+        return format_rereads.discard(digests, actor=SYSTEM, **chosen)
+
+
 def check_store(*, deep: bool, mark: bool, **overrides: Any) -> list[Finding]:
     """Return the differences between database and store."""
     with application(**overrides) as app:

@@ -100,7 +100,7 @@ def _baselined(storage: Storage, entry: Entry) -> None:
 
 
 def _unchanged(storage: Storage, entry: Entry) -> None:
-    """Change nothing: it is about a job, the store as a whole, an object without a row, or a text."""
+    """Change nothing: it is about a job, a format, the store as a whole, an object without a row, or a text."""
 
 
 def _blob(entry: Entry) -> str:
@@ -137,6 +137,7 @@ ACTIONS: Mapping[str, Callable[[Storage, Entry], None]] = {
     "blob.corrupt": _damaged,
     "blob.repaired": _repaired,
     "blob.collected": _collected,
+    "blob.format_discarded": _unchanged,
     "object.collected": _unchanged,
     "store.adopted": _unchanged,
     **{f"{kind}.{what}": _unchanged for kind in ("upload", "artifact") for what in ("parked", "retried")},

@@ -32,8 +32,8 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     "storage": _EVERYWHERE
     | {
         "artifact.deleted", "artifact.hashed", "artifact.lost", "artifact.parked", "artifact.retried",
-        "artifact.written", "blob.collected", "blob.corrupt", "blob.missing", "blob.repaired", "object.collected",
-        "store.adopted", "upload.collected", "upload.parked", "upload.retried",
+        "artifact.written", "blob.collected", "blob.corrupt", "blob.format_discarded", "blob.missing", "blob.repaired",
+        "object.collected", "store.adopted", "upload.collected", "upload.parked", "upload.retried",
     },
     "log": _EVERYWHERE | {"log.checkpointed"},
     "registry": _EVERYWHERE

@@ -105,14 +105,14 @@ def _record_damage(
         action,
         {},
         before={"damage": before},
-        after={"damage": after, "key": blob.key, "size": str(blob.size), "versions": _users(session, blob)},
+        after={"damage": after, "key": blob.key, "size": str(blob.size), "versions": users(session, blob)},
         digests={"blob": f"sha256:{blob.sha256}"},
         facts=facts,
     )
     audit.record(session, chain, event, draft, actor=actor)
 
 
-def _users(session: Session, blob: Blob) -> list[str]:
+def users(session: Session, blob: Blob) -> list[str]:
     """Return some of the versions that the blob belongs to, for readers of the entry."""
     rows = session.execute(
         select(Model.name, Version.number)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import and_, bindparam, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from registry.db.fixed_statements import FixedStatement
@@ -22,6 +22,7 @@ from registry.db.session import look_up, reading, transaction
 from registry.domain import file_formats
 from registry.domain.errors import BlobsMissing, Unavailable
 from registry.domain.file_formats import Execution, Recognition
+from registry.rules.file_format_names import UNREADABLE
 from registry.services import leases
 from registry.services.audit import row_seals
 from registry.storage.checked import Store
@@ -30,7 +31,7 @@ log = structlog.get_logger(__name__)
 AGAIN = timedelta(minutes=10)  # after a reading that did not come to its end
 SECONDS = 5.0  # for all files, during a request
 GAVE_UP = Recognition.of(
-    "unreadable",
+    UNREADABLE,
     Execution.UNKNOWN,
     f"{leases.MOST_ATTEMPTS} attempts of workers to recognise it ended without a result",
 )
@@ -157,6 +158,8 @@ OF_VERSION = FixedStatement(
 )
 """Selects the files of a version with their formats, for :func:`of_version`."""
 
+# A literal: a statement whose version is a parameter could be planned without the index.
+_WAITING = select(func.count()).where(Blob.recognizer < literal_column(str(file_formats.VERSION)))
 _LACKING = FixedStatement(
     select(Blob.sha256, Blob.size, Blob.key, Blob.etag, BlobFormat.attempts)
     .select_from(Version)
@@ -172,6 +175,11 @@ _LACKING = FixedStatement(
     .distinct()
     .order_by(Blob.size)
 )
+
+
+def waiting(session: Session) -> int:
+    """Return the number of verified files whose format was not recognised by the present rules."""
+    return session.scalars(_WAITING).one()
 
 
 def _recognise(content: _Content, store: Store, *, until: float | None = None) -> Recognition:

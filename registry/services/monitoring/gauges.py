@@ -24,6 +24,7 @@ from registry.domain.holds import HoldKind
 from registry.domain.states import ImportState, VersionState
 from registry.services import background_jobs, bounded_calls, leases
 from registry.services.holds import recall
+from registry.services.integrity import file_formats
 from registry.services.integrity.damage import ABSENT, CORRUPT, MISSING, SUSPECT
 from registry.services.maintenance import heartbeats
 from registry.services.monitoring import backlog, table_counts
@@ -67,6 +68,8 @@ def _query_gauges() -> list[Gauge]:
         return [
             *_backlog(session, moment),
             *_damage(session),
+            Gauge("registry_formats_waiting", "Stored files that wait for a worker to recognise their format.", None,
+                  {"": file_formats.waiting(session)}),
             *_workers(session),
             Gauge("registry_jobs_parked", "Jobs that were given up after several attempts.", "kind",
                   background_jobs.parked(session)),

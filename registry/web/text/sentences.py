@@ -55,6 +55,7 @@ PHRASES: Mapping[str, Phrase] = {
     "blob.collected": service_phrases.collected("the unreferenced bytes"),
     "blob.corrupt": service_phrases.damage("found wrong bytes in"),
     "blob.missing": service_phrases.damage("found no bytes of"),
+    "blob.format_discarded": service_phrases.damage("had a worker read again the format of"),
     "blob.repaired": service_phrases.damage("restored the bytes of"),
     "bootstrap.issued": service_phrases.fixed("issued the token for the first administrator"),
     "clock.accepted": service_phrases.clock_accepted,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from registry.db.models import Version
+from registry.db.models import BlobFormat, Version
 from registry.db.session import transaction
+from registry.http.context import EXTENSION
+from registry.services.integrity import file_formats
 from registry.services.maintenance import heartbeats
 from tests.cli.conftest import CommandLine, Done, Place
 from tests.conftest import SECRET
+from tests.support import file_contents
 from tests.support.databases import Database
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.store_maintenance import StoreMaintenance
@@ -150,6 +154,39 @@ def test_strays_alone_are_no_failure(admin: CommandLine, maintenance: StoreMaint
     assert (done.code, lines(done)[-1]) == (0, "Whole, 1 stray (sizes only; --deep reads every byte).")
     assert admin("admin", "gc").code == 0
     assert document(admin("admin", "fsck", "--json"))["findings"] == []
+
+
+def recognise_all(app: Flask) -> int:
+    with app.app_context():
+        read = partial(file_formats.recognise_next, store=app.extensions[EXTENSION].store)
+        return sum(1 for _ in iter(read, False))
+
+
+def test_formats_are_discarded_for_workers_to_read_again(
+    admin: CommandLine, app: Flask, maintenance: StoreMaintenance, registry: RegistryBuilder
+) -> None:
+    lies = registry.file(file_contents.contradicting()["safetensors: overlap"], "lies.bin")
+    card = registry.file(b"a model card", "README.md")
+    registry.model("fraud").version(files=[lies, card])
+    why = ("--reason", "the store failed")
+    reread = ("admin", "reread", *why)
+
+    read = recognise_all(app)
+    unreadable = document(admin(*reread, "--unreadable", "--json"))
+    with app.app_context(), transaction() as session:
+        session.execute(update(BlobFormat).values(format="json"))
+    unsealed, whole = admin(*reread, "--unsealed"), admin(*reread, "--unsealed")
+    again = recognise_all(app)
+    named = document(admin(*reread, f"sha256:{card['sha256']}", "--json"))
+    unknown, unnamed = admin(*reread, "0" * 64), admin(*reread)
+
+    assert (read, again, recognise_all(app)) == (2, 2, 1)
+    assert (unreadable, named) == ({"files": [lies["sha256"]]}, {"files": [card["sha256"]]})
+    assert lines(unsealed) == [card["sha256"], "Workers read 1 file again."]
+    assert lines(whole) == ["Workers read 0 files again."]
+    assert (unknown.code, unnamed.code) == (4, 2)
+    assert maintenance.actions() == ["blob.format_discarded"] * 3
+    assert admin("audit", "verify", "--local").code == 0
 
 
 @pytest.fixture

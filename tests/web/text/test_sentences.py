@@ -89,6 +89,11 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         {"digests": {"blob": DIGEST}, "after": {"versions": ["fraud:9", "a:b:2"]}},
         "found wrong bytes in sha256:abababababab of fraud:9, a:b:2",
     ),
+    (
+        "blob.format_discarded",
+        {"digests": {"blob": DIGEST}, "after": {"versions": ["fraud:9"]}},
+        "had a worker read again the format of sha256:abababababab of fraud:9",
+    ),
     ("blob.missing", {"digests": {"blob": DIGEST}}, "found no bytes of sha256:abababababab"),
     (
         "blob.repaired",
