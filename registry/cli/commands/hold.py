@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli.support import output, version_facts
+from registry.cli.support import live_downloads, output, version_facts
 from registry.cli.support.cells import Moment, Whole
 from registry.cli.support.exit_codes import Exit
 from registry.cli.support.options import connected, limit, reason
@@ -17,8 +17,9 @@ from registry.domain.holds import short
 from registry.rules import csv_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from registry.cli.support.live_downloads import LiveDownloads
     from registry.client import Reference
     from registry.client.types import HeldVersionView, HoldTarget, HoldView, ListedHoldView, PlacedHoldView, RecallView
 
@@ -149,8 +150,13 @@ def list_(session: Session, state: Any, model: str | None, live: bool, limit: in
 @hold.command()
 @click.argument("hold", type=click.IntRange(min=1), metavar="HOLD")
 @click.option("--require-complete", is_flag=True, help="Exit with 6 while a version is in production.")
+@click.option(
+    "--downloads",
+    is_flag=True,
+    help="Also who downloaded the live versions in the last 30 days; requires the role auditor or admin.",
+)
 @connected
-def show(session: Session, hold: int, require_complete: bool) -> None:
+def show(session: Session, hold: int, require_complete: bool, downloads: bool) -> None:
     """Show how far a recall is: which versions are live, and which have left production since.
 
     registry hold versions lists all versions that the hold is about.
@@ -159,11 +165,14 @@ def show(session: Session, hold: int, require_complete: bool) -> None:
     Example:
       registry hold show 4
       registry hold show 4 --require-complete
+      registry hold show 4 --downloads
     """
     holds = session.registry.holds
     recall = holds.show(hold)
     live = [*holds.versions(hold, stage="production")] if recall["live"] else []
-    session.show({**recall, "versions": live}, lambda: _show_recall(recall, live))
+    used = live_downloads.of(session.registry, live) if downloads else None
+    shown = {**recall, "versions": live} | ({} if used is None else {"downloads": used})
+    session.show(shown, lambda: _show_recall(recall, live, used))
     if require_complete and not recall["complete"]:
         click.get_current_context().exit(Exit.REFUSED)
 
@@ -215,7 +224,9 @@ def _listed_row(one: ListedHoldView) -> list[object]:
     ]
 
 
-def _show_recall(recall: RecallView, live: Iterable[HeldVersionView]) -> None:
+def _show_recall(
+    recall: RecallView, live: Iterable[HeldVersionView], downloads: Sequence[LiveDownloads] | None
+) -> None:
     held = recall["hold"]
     output.line(f"hold {held['id']} on {short(held['kind'], held['target'])}: {_progress(recall)}")
     output.pairs([("reason", held["reason"] or "redacted"), ("placed", _act(held, "placed")),
@@ -225,6 +236,8 @@ def _show_recall(recall: RecallView, live: Iterable[HeldVersionView]) -> None:
         aliases = "".join(f" @{alias}" for alias in one["aliases"])
         way = " > ".join(step["name"] for step in version["path"])
         output.line(f"  live    {version['model']}:{version['number']}{aliases}, by {one['promoted_by']} ({way})")
+    for line in live_downloads.lines(downloads) if downloads is not None else ():
+        output.line(line)
     for departure in recall["departures"]:
         name = f"{departure['model']}:{departure['number']}"
         how = f"{departure['kind']} by {departure['actor']}, {output.when(departure['at'])}"

@@ -31,6 +31,10 @@ def test_data_is_recalled_until_no_version_is_live(run_cli: CommandLine, model: 
     pulled = run_cli("pull", f"{model}#production", "-o", "served")
     assert (pulled.code, f"warning: {model}:2 is held" in pulled.err) == (0, True)
     assert "production held" in ok(run_cli("inventory", "--limit", "0")).out
+    fetched = ok(run_cli("hold", "show", hold, "--downloads")).out.splitlines()
+    assert [line.partition(" by ")[0] for line in fetched if "fetched" in line] == [f"  fetched {model}:2"]
+    (download,) = answer(run_cli("hold", "show", hold, "--downloads", "--json"))["downloads"]
+    assert (download["number"], download["address"]) == (2, "127.0.0.1")
 
     # The short form; the version before is held as well, so that only vacancy is left.
     both = run_cli("hold", f"{model}:2", *BECAUSE, "--rollback")
