@@ -19,6 +19,8 @@ from registry.domain.four_eyes import Person
 EXPIRY = timedelta(days=7)
 LONGEST_EXPIRY = timedelta(days=30)
 POLICY = "policy"  # the target of a request for another policy
+WITH_WHAT = "with a token that neither the requester nor the registrar issued"
+WHO_APPROVES = f"another person than the requester and the registrar of the version, {WITH_WHAT}"
 
 
 class RequestState(StrEnum):
@@ -141,8 +143,10 @@ def require_open(request: str, state: RequestState, *, void: str | None) -> None
 def require_approver(approver: Person, requester: Person, registrar: Person | None) -> None:
     """Raise Forbidden for an approval that would not count."""
     if reason := exclusion(approver, requester, registrar):
-        detail = f"your approval does not count: {reason}. Another person has to approve"
-        raise Forbidden(detail, permission=Permission.REQUEST_APPROVE)
+        advice = "Another person has to approve"
+        if approver.account not in {one.account for one in (requester, registrar) if one}:
+            advice += f", {WITH_WHAT}"
+        raise Forbidden(f"your approval does not count: {reason}. {advice}", permission=Permission.REQUEST_APPROVE)
 
 
 def withdrawal(person: Person, requester: Person, acts: Iterable[PersonalAct]) -> ActKind:

@@ -45,6 +45,7 @@ TRIED: list[tuple[str, str, str, Any]] = [
     ("change_stage", "blobs_missing", "/models/back/versions/5/stage", PROMOTION),
     ("change_stage", "gates_unmet", "/models/guarded/versions/1/stage", REASON | {"stage": "staging"}),
     ("get_default_policy", "not_found", "/policy", None),
+    ("open_request", "not_found", "/requests", REASON | {"target": "policy"}),
     ("remove_default_policy", "not_found", "/policy?reason=a+test", None),
     ("test_policy", "not_found", "/policies/test", {"document": "policy: 1", "against": "staging", "model": "nothing"}),
     ("roll_back", "stale", "/models/fraud/rollback", REASON | {"expected_current": 1}),

@@ -199,8 +199,13 @@ def test_a_weaker_policy_needs_the_approvals_of_the_one_in_force(
 ) -> None:
     admin, approver = as_role("admin"), as_role("approver")
     weaker = {"policy": 1, "production": []}
+    guarded.create_model("bare")
     refused = expect(409, admin.put("/models/fraud/policy", {"document": weaker, **WHY}))
     expect(409, admin.delete("/models/fraud/policy?reason=none"))
+    nothing = expect(404, admin.post("/requests", {"target": "policy", **WHY}))
+    unowned = expect(404, admin.post("/requests", {"model": "bare", "target": "policy", **WHY}))
+    in_force = expect(200, api.get("/models/fraud/policy"))["document"]
+    same = expect(409, admin.post("/requests", {"model": "fraud", "target": "policy", "document": in_force, **WHY}))
     request = expect(201, admin.post("/requests", {"model": "fraud", "target": "policy", "document": weaker, **WHY}))
     act(admin, request, "apply", 409)
     act(approver, request, "approve")
@@ -208,6 +213,9 @@ def test_a_weaker_policy_needs_the_approvals_of_the_one_in_force(
     applied = act(admin, request, "apply")
 
     assert "Open a request" in refused["detail"]
+    assert nothing["detail"] == "there is no default policy"
+    assert "the model 'bare' has no model-specific policy" in unowned["detail"]
+    assert same["detail"].endswith("is the policy of 'fraud' already")
     assert (applied["state"], applied["document"]) == ("applied", weaker)
     assert expect(200, api.get("/models/fraud/policy"))["document"] == weaker
     assert problems(app) == []
@@ -228,8 +236,10 @@ def test_a_credential_of_the_requester_is_no_second_person_and_a_revoked_one_app
     issued = expect(201, ann.post("/tokens", {"owner": "bo", "roles": ["approver"]}))
     second = expect(201, ann.post("/tokens", {"owner": "ann", "roles": ["approver"]}))
 
-    for token in (issued["token"], second["token"]):
-        act(Api(app.test_client(), token), request, "approve", 403)
+    by_token, same_account = (
+        act(Api(app.test_client(), token), request, "approve", 403)["detail"]
+        for token in (issued["token"], second["token"])
+    )
     credential = expect(200, ann.get("/me"))["token"]["id"]
     expect(200, as_role("admin").delete(f"/tokens/{credential}"))
     act(as_role("approver"), request, "approve")
@@ -238,6 +248,8 @@ def test_a_credential_of_the_requester_is_no_second_person_and_a_revoked_one_app
     shown = expect(200, api.get(f"/requests/{request['id']}"))
     assert (shown["state"], guarded.model("fraud").stages()) == ("approved", {1: "staging"})
     assert "the token that opened the request is not valid" in shown["last_refusal"]
+    assert by_token.endswith("to approve, with a token that neither the requester nor the registrar issued")
+    assert same_account.endswith("the same account opened the request. Another person has to approve")
     assert problems(app) == []
 
 

@@ -19,7 +19,7 @@ from registry.api.schemas.requests import (
 )
 from registry.db.records import RequestRecord
 from registry.domain.access import Permission
-from registry.domain.errors import AlreadyExists, GatesUnmet
+from registry.domain.errors import AlreadyExists, GatesUnmet, NotFound
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, protected_aliases, store
 from registry.http.database_position import replicable
@@ -37,7 +37,7 @@ def _location(request: RequestRecord) -> str:
 @blueprint.route("/requests", methods=["POST"])
 @blueprint.arguments(RequestBody, example=examples.REQUEST)
 @blueprint.response(201, RequestView, example=examples.REQUESTED, recall=showing.recall, location=_location)
-@refuses(AlreadyExists)
+@refuses(AlreadyExists, NotFound)
 @requires(Permission.REQUEST_OPEN)
 def open_request(body: Proposal) -> RequestRecord:
     """Open a request for approval: of a move, or of another policy.

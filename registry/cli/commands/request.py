@@ -13,6 +13,7 @@ from registry.cli.support.cells import Moment, Whole
 from registry.cli.support.options import connected, limit
 from registry.cli.support.parsing import DURATION, MODEL, REFERENCE
 from registry.cli.support.session import Session
+from registry.domain.requests import WHO_APPROVES
 from registry.rules.policies import parse
 from registry.rules.policies.reading import InvalidPolicy
 
@@ -206,6 +207,8 @@ def _print_request(shown: RequestView) -> None:
         ("reason", shown["reason"] or "(redacted)"),
         ("expires", output.when(shown["expires_at"])),
     ]
+    if shown["state"] == "open":
+        facts.append(("approval", f"by {WHO_APPROVES}"))
     if shown["apply_when_ready"]:
         facts.append(("apply", f"as soon as its last gate passes, in the name of {shown['requester']}"))
     if shown["last_refusal"]:

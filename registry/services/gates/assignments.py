@@ -12,6 +12,7 @@ from registry.db.fixed_statements import FixedStatement
 from registry.db.models import FormerName, Model, PolicyAssignment
 from registry.db.queries import catalog
 from registry.db.write_session import writing
+from registry.domain.errors import NotFound
 
 
 def latest(model_id: Any) -> Any:
@@ -95,6 +96,15 @@ def ask_for_latest(model: str | None) -> Query:
 def ask_for_latest_of(model_id: str) -> Query:
     """Return the query for the latest assignment of a model itself, by its id."""
     return Query(_LATEST_BY_ID, model=model_id)
+
+
+def require_own(latest: Any, model: str | None) -> None:
+    """Raise NotFound unless *latest*, a row of :func:`ask_for_latest` or None, is a policy that can be removed."""
+    if latest is not None and latest.digest is not None:
+        return
+    if model is None:
+        raise NotFound("there is no default policy")
+    raise NotFound(f"the model {model!r} has no model-specific policy; to remove the default policy, name no model")
 
 
 def ask_for_earlier(name_key: str) -> Query:

@@ -139,8 +139,7 @@ def remove(
     validation.require_reason(reason)
     with unit_of_work(claim) as unit:
         chain, latest = _lock_policy(unit.session, model, if_match)
-        if latest.own is None or latest.own.digest is None:
-            raise NotFound(_no_policy(model))
+        assignments.require_own(latest.own, model)
         return _assign(unit, chain, latest, None, reason=reason, actor=actor, request=request)
 
 
@@ -370,9 +369,3 @@ def _policy_record(row: Any) -> PolicyRecord:
     assignment, model, number, digest, text, set_at, set_by, reason, entry = row
     stored = None if text is None else json.loads(text)
     return PolicyRecord(assignment, model, number, digest, stored, set_at, set_by, reason, entry)
-
-
-def _no_policy(model: str | None) -> str:
-    if model is None:
-        return "there is no default policy"
-    return f"the model {model!r} has no model-specific policy; to remove the default policy, name no model"

@@ -27,7 +27,7 @@ from registry.domain.stages import Stage
 from registry.rules import names
 from registry.rules.policies.document import Policy
 from registry.services import audit
-from registry.services.gates import approvals, documents
+from registry.services.gates import approvals, assignments, documents
 from registry.services.idempotency import Claim
 from registry.services.requests import showing
 from registry.services.unit_of_work import unit_of_work
@@ -55,8 +55,9 @@ class Proposal:
 def open_(proposal: Proposal, *, actor: Actor, claim: Claim | None = None) -> RequestRecord:
     """Open a request for approval, bound to the files of the version, the policy and the holder of the target.
 
-    Raises NotFound, Invalid, Conflict for what is deleted and where the version holds the target, AlreadyExists where
-    such a request is open, or Forbidden for ``apply_when_ready`` without the permission that the move needs.
+    Raises NotFound, also where there is no policy to remove, Invalid, Conflict for what is deleted and where the target
+    is reached already, AlreadyExists where such a request is open, or Forbidden for ``apply_when_ready`` without the
+    permission that the move needs.
     """
     validation.require_reason(proposal.reason)
     policy = _checked(proposal)
@@ -75,8 +76,10 @@ def open_(proposal: Proposal, *, actor: Actor, claim: Claim | None = None) -> Re
         binding = approvals.ask_for_binding(
             model.id if model else None, proposal.target, version.id if version else None
         )
-        same = _ask_for_same(model, version, proposal, policy)
-        writing(unit.session).ask(binding, same)
+        same, latest = _ask_for_same(model, version, proposal, policy), assignments.ask_for_latest(proposal.model)
+        writing(unit.session).ask(binding, same, *([latest] if proposal.target == requests.POLICY else []))
+        if proposal.target == requests.POLICY:
+            _refuse_no_change(latest.rows[0] if latest.rows else None, proposal, policy)
         _refuse_second(unit.session, same)
         row = {
             "id": str(uuid.uuid4()),
@@ -143,6 +146,15 @@ def _refuse_second(session: Session, same: Query) -> None:
     if same.rows and approvals.opened(same.rows[0], same.rows[0]).ended(times.now()) is None:
         request = same.rows[0].id
         raise AlreadyExists(f"the request {request} for the same is open: approve that one, or withdraw it")
+
+
+def _refuse_no_change(latest: Any, proposal: Proposal, policy: Policy | None) -> None:
+    """Raise NotFound where there is no policy to remove, and Conflict where the policy is set; *latest* is a row."""
+    if policy is None:
+        assignments.require_own(latest, proposal.model)
+    elif latest is not None and latest.digest == policy.digest:
+        whose = f"the policy of {proposal.model!r}" if proposal.model else "the default policy"
+        raise Conflict(f"{policy.digest} is {whose} already")
 
 
 def _bound(version: Version | None, binding: Any) -> dict[str, Any]:

@@ -74,4 +74,7 @@ def _require_others(session: Session, version: Version, actor: Actor) -> None:
         four_eyes.person(actor), [(Person(row.actor_id, row.issuer_id), moved) for row in since]
     )
     if reason is not None:
-        raise Conflict(f"{actor.name} cannot acknowledge it: {reason}. Another approver has to acknowledge it")
+        raise Conflict(
+            f"{actor.name} cannot acknowledge it: {reason}. Another person has to acknowledge "
+            "it, with a token that the account which moved it did not issue"
+        )

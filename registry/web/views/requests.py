@@ -153,6 +153,8 @@ class RequestPage(AboutRequest):
         """Return whether decisions are possible."""
         return self.record.state in {RequestState.OPEN, RequestState.APPROVED}
 
+    who_approves = rules.WHO_APPROVES
+
     @property
     def no_approval(self) -> str:
         """Return why the caller cannot approve; "" if they can, as far as their account and roles show it."""

@@ -94,6 +94,7 @@ def test_a_promotion_waits_for_a_check_and_another_person(as_person: As, place: 
     assert ("3 of 40" in latest.out, latest.out.count(REPORT)) == (False, 1)
     assert ("3 of 40" in every.out, every.out.count(REPORT)) == (True, 2)
     assert "approval withdrawn by ann" in withdrawn.out
+    assert "with a token that neither the requester nor the registrar issued" in withdrawn.out
     assert "fraud:1 to production, applied" in applied.out
     assert "NOT MET" not in applied.out
     assert (late.code, "applied already" in late.err) == (5, True)
