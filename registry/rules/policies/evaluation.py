@@ -24,8 +24,10 @@ def describe(rule: Rule) -> str:
 
 def _finding(rule: Rule, facts: GateFacts, terms: Terms) -> RuleFinding:
     if lacking := facts.lacks(rule.needs):
-        what = listed([need.replace("_", " ") for need in lacking])
-        return RuleFinding(False, f"cannot be evaluated: {what} not gathered", remedy="evaluate again with these facts")
+        what = listed([need.text for need in lacking])
+        return RuleFinding(
+            False, f"cannot be evaluated without {what}", remedy=f"evaluate it on facts that have {what}"
+        )
     return rule.judge(facts, terms)
 
 

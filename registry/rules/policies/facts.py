@@ -27,6 +27,21 @@ class Need(StrEnum):
     CHECKS = "checks"
     APPROVALS = "approvals"
 
+    @property
+    def text(self) -> str:
+        """The part as it is named in a verdict."""
+        return _NEED_TEXTS.get(self, self.replace("_", " "))
+
+
+_NEED_TEXTS = {
+    Need.MODEL_TAGS: "tags of the model",
+    Need.PARAMS: "parameters",
+    Need.HOLDER: "metrics of the version in production",
+    Need.STAGING: "time in staging",
+    Need.NEWER: "newer versions",
+    Need.FILES: "formats of the files",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class MetricFact:

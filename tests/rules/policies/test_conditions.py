@@ -84,19 +84,19 @@ def test_metric_against_production() -> None:
         Row(rule, against(math.nan, 0.9), False, "NaN"),
         Row(rule, against(0.9, math.nan), False, "NaN"),
         Row(rule, against(math.inf, 0.9), False, "Infinity"),
-        Row(rule, {"metrics": ()}, False, "no value against 0.9"),
+        Row(rule, {"metrics": ()}, False, "auc is not measured, against 0.9 on holdout of fraud:2"),
         Row(rule, {"holder": HolderFacts(2, True)}, False, "was not measured on fraud:2"),
-        Row(rule, {"holder": None}, False, "cannot be evaluated: holder"),
+        Row(rule, {"holder": None}, False, "without metrics of the version in production"),
         Row(rule, {"holder": HolderFacts(None)}, True, "no version has been in production"),
         Row({**rule, "first_promotion": "refused"}, {"holder": HolderFacts(None)}, False),
         # A model whose production version was archived is compared with it.
         Row(rule, {"holder": HolderFacts(2, False, (metric(0.99),))}, False, "the last one in production"),
         Row(rule, {"holder": HolderFacts(3, True, (metric(0.99),))}, True, "itself"),
         # Values on other data are not comparable, under one name neither.
-        Row(rule, {"holder": HolderFacts(2, True, (metric(0.5, digest=OTHER),))}, False, "no value"),
+        Row(rule, {"holder": HolderFacts(2, True, (metric(0.5, digest=OTHER),))}, False, "not measured,"),
         # Without a dataset: on all data that production has a value on.
         Row({"metric": "auc"}, {"holder": HolderFacts(2, True, (metric(0.9), metric(0.5, "train", TRAIN)))}, False,
-            "no value against 0.5 on train"),
+            "not measured, against 0.5 on train"),
         Row({"metric": "auc"}, {"metrics": (metric(0.93), metric(0.1, "train", TRAIN))}, True),
     ])  # fmt: skip
 
@@ -186,6 +186,8 @@ def test_file_formats() -> None:
         Row({}, files(("pickle", True)), False, "can execute code"),
         Row({}, files(("zstd", None)), False, "not decided"),
         Row({}, files((None, None)), False, "0.bin was not read yet"),
+        Row({"allowed": ["keras"]}, files(("keras", None)), False, "not decided"),
+        Row({}, files(("text", False), ("json", False)), True, "all 2 files are allowed"),
         Row({"except": [f"sha256:{'0' * 64}"]}, files(("pickle", True)), True),
         Row({"except": [f"sha256:{'0' * 64}"]}, files(("pickle", True), ("pickle", True)), False, "1.bin"),
         Row(allowed, {"files": None}, False, "cannot be evaluated"),
@@ -227,7 +229,8 @@ def test_licence() -> None:
                        "()", ")", "MIT)", "MIT OR )", "MIT/X11")),
         Row(rule, licence("(" * 150 + "MIT" + ")" * 150), False, "200 characters"),
         Row(rule, licence(" "), False, "no tag license"),
-        Row(rule, {"tags": {}, "model_tags": {"license": "MIT"}}, True),
+        *(Row(rule, {"tags": tags, "model_tags": {"license": "MIT"}}, True, "it is MIT")
+          for tags in ({}, {"license": " "})),
         Row(rule, {"tags": {"license": "GPL-3.0-only"}, "model_tags": {"license": "MIT"}}, False),
         Row(rule, {"tags": None}, False, "cannot be evaluated"),
     ])  # fmt: skip
@@ -240,11 +243,11 @@ def test_check() -> None:
     rule = {"name": "bias"}
     check("check", [
         Row(rule, report("passed"), True, "no bias (https://ci.example/7)"),
-        Row(rule, report("failed"), False, "is failed"),
-        Row(rule, report("pending"), False, "is pending"),
+        Row(rule, report("failed"), False, "reported as failed: no bias"),
+        Row(rule, report("pending"), False, "reported as pending"),
         Row(rule, report("passed", "eve"), False, "may not report"),
         Row(rule, report("passed", "eve", ("reader", "writer")), True),
-        Row(rule, {}, False, "was not reported"),
+        Row(rule, {}, False, "not reported"),
         Row(rule, {"checks": None}, False, "cannot be evaluated"),
     ])  # fmt: skip
 
@@ -255,6 +258,10 @@ def test_approvals() -> None:
                 for at, one in enumerate(decisions)]  # fmt: skip
         return {"approvals": ApprovalFacts(**{"request": "12", "decisions": tuple(made), **fields})}
 
+    def reversed_request(*decisions: str) -> dict[str, Any]:
+        approvals = request(*decisions)["approvals"]
+        return {"approvals": replace(approvals, decisions=approvals.decisions[::-1])}
+
     board = {"from": ["group:board"], "count": 2}
     check("approvals", [
         Row(board, request("ann approved", "bo approved"), True, "2 of 2"),
@@ -263,6 +270,10 @@ def test_approvals() -> None:
         Row(board, request("ann approved", "eve approved"), False, "eve is not among them"),
         Row({**board, "from": ["role:approver"]}, request("ann approved", "eve approved"), True),
         Row({"from": ["bo"]}, request("bo approved"), True),
+        Row({"from": ["ann", "bo"]}, request("ann approved", "bo approved"), True, "2 of 1"),
+        # By time, in whichever order they come.
+        Row({"from": ["bo"]}, reversed_request("bo approved", "bo withdrawn"), False, "0 of 1"),
+        Row({"from": ["bo"]}, reversed_request("bo withdrawn", "bo approved"), True),
         Row({"from": ["bo"]}, request("bo approved", "bo withdrawn"), False, "0 of 1"),
         Row({"from": ["bo"]}, request("bo withdrawn", "bo approved"), True),
         # A rejection is final, also of an approver that the rule does not name, and after an approval.
@@ -292,7 +303,8 @@ def test_time_in_staging_and_not_superseded() -> None:
     ])  # fmt: skip
     check("not_superseded", [
         Row({}, {}, True),
-        Row({}, {"newer": (5, 4)}, False, "fraud:4, fraud:5"),
+        Row({}, {"newer": (5, 4)}, False, "fraud:4, fraud:5 are in staging"),
+        Row({}, {"newer": (4,)}, False, "fraud:4 is in staging"),
         Row({}, {"newer": None}, False, "cannot be evaluated"),
     ])  # fmt: skip
 
@@ -323,6 +335,9 @@ def test_time_window() -> None:
         Row(night, at(2026, 12, 4, 4), False),
         Row({**night, "except": ["2026-12-05"]}, at(2026, 12, 5, 4), False),
         Row({**night, "except": ["2026-12-04"]}, at(2026, 12, 5, 4), False),
+        # From a time until the same time is a whole day.
+        *(Row({**work, "days": ["mon"], "until": "09:00"}, at(2026, *day), within)
+          for *day, within in ((11, 30, 7, 59, False), (11, 30, 8, True), (12, 1, 7, 59, True), (12, 1, 8, False))),
         Row(friday, at(2026, 12, 4, 14, 59), True),
         Row(friday, at(2026, 12, 4, 15), False, "fri 2026-12-04 15:00 UTC"),
         Row(friday, at(2026, 12, 5), True),
@@ -340,6 +355,18 @@ def test_a_refusal_says_what_to_do() -> None:
     outside = {"timezone": "UTC", "days": ["tue"], "from": "09:00"}
     rows = {
         "wait until tue 2026-12-01 09:00 UTC": ("time_window", Row(outside, {}, False)),
+        "wait until mon 2026-11-30 13:30 UTC": ("time_window", Row(
+            {"timezone": "UTC", "from": "09:00", "until": "13:30", "refuse": True}, {}, False)),
+        "change the window of the policy": ("time_window", Row(
+            {"timezone": "UTC", "from": "00:00", "refuse": True}, {}, False)),
+        "make the move, which reads them": ("file_formats", Row(
+            {}, {"files": (FormatFact("a", 1, "a" * 64, None, None),)}, False)),
+        "save the model as a format without code": ("file_formats", Row(
+            {}, {"files": tuple(FormatFact("a", 1, "a" * 64, name, None) for name in (None, "zstd"))}, False)),
+        "wait for its end, then let ci-bias or role:writer report it": ("check", Row(
+            {"name": "bias"}, {"checks": {"bias": CheckFact("7", "pending", "ci-bias", AT, ())}}, False)),
+        "mend what it found, then": ("check", Row(
+            {"name": "bias"}, {"checks": {"bias": CheckFact("7", "failed", "ci-bias", AT, ())}}, False)),
         "wait 1m": ("time_in_staging", Row({"at_least": "24h"},
                     {"staging": StagingFacts(AT - timedelta(hours=23, minutes=59, seconds=30))}, False)),
         "registry version measure fraud:3 auc=VALUE --data holdout --slice region=EU": (
@@ -356,6 +383,8 @@ def test_a_refusal_says_what_to_do() -> None:
     assert verdict("metric", Row({"metric": "auc", "at_least": 1}, {}, False)).remedy == (
         "record an evaluation with auc >= 1: registry version measure fraud:3 auc=VALUE"
     )
+    one_dataset = Row({"metric": "auc", "at_least": 0.9}, {"metrics": (metric(0), metric(0.1, id=2))}, False)
+    assert "name one dataset" not in (verdict("metric", one_dataset).remedy or "")
     for words, (kind, row) in rows.items():
         assert words in (verdict(kind, row).remedy or ""), verdict(kind, row)
 

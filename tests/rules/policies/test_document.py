@@ -181,6 +181,45 @@ def changed(**keys: Any) -> Policy:
     return parse({**FRAME, "protected_aliases": ["champion"], "weakening": "approvals", **keys})
 
 
+def test_a_rule_is_weaker_unless_it_is_known_not_to_be() -> None:
+    def window(**keys: Any) -> dict[str, Any]:
+        keys = {name.rstrip("_"): value for name, value in keys.items()}
+        return {"rule": "time_window", "timezone": "UTC", "days": ["fri"], **keys}
+
+    def code(**keys: Any) -> dict[str, Any]:
+        return {"rule": "code", **keys}
+
+    bound, other = {"rule": "metric", "metric": "auc", "at_least": 1}, {"rule": "metric", "metric": "auc", "at_most": 2}
+    formats, day = {"rule": "file_formats"}, {"except": ["2026-12-25"]}
+    repository, params = {"repository": "https://x/y"}, {"rule": "required", "params": {"depth": "5"}}
+    rows: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
+        (window(refuse=True, from_="15:00"), window(refuse=True, from_="14:00"), False),
+        (window(refuse=True, from_="15:00"), window(refuse=True, from_="16:00"), True),
+        (window(refuse=True), window(refuse=True, **day), True),
+        (window(refuse=True, **day), window(refuse=True), False),
+        (window(**day), window(), True),
+        (window(from_="22:00", until="06:00"), window(from_="22:00", until="06:00", **day), False),
+        (window(from_="22:00", until="06:00"), window(from_="22:00", until="05:00"), True),
+        (window(from_="22:00", until="06:00"), window(from_="23:00", until="24:00"), True),
+        (code(refs=["main"]), code(**repository, refs=["main"]), False),
+        (code(**repository, refs=["main"]), code(refs=["main"]), True),
+        (code(**repository), code(**repository, refs=["main"]), False),
+        (code(**repository, refs=["main"]), code(**repository), True),
+        (formats, {**formats, "allowed": ["json"]}, False),
+        ({**formats, "allowed": ["json"]}, formats, True),
+        (bound, {**bound, **other}, False),
+        ({**bound, **other}, bound, True),
+        (other, bound, True),
+        (params, {**params, "signature": True}, False),
+        (params, {"rule": "required", "params": {"depth": ["5", "6"]}}, True),
+        (params, {"rule": "required", "signature": True}, True),
+        (params, {"rule": "required", "params": ["depth"]}, True),
+    ]
+    for old, new, is_weaker in rows:
+        reasons = weaker(*(parse({**FRAME, "production": [rule]}) for rule in (old, new)))
+        assert bool(reasons) is is_weaker, (old, new, reasons)
+
+
 def test_a_policy_is_weaker_unless_it_is_known_not_to_be() -> None:
     rules: dict[str, dict[str, Any]] = {
         "metric": {"rule": "metric", "metric": "auc", "at_least": 0.9},

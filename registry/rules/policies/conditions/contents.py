@@ -44,7 +44,7 @@ class FileFormatsRule(Rule):
         return frozenset({Need.FILES})
 
     def describe(self) -> str:
-        formats = listed(self.allowed) if self.allowed is not None else "without code that loading executes"
+        formats = listed(self.allowed) if self.allowed is not None else "all that execute no code when loaded"
         excepted = len(self.excepted)
         files = f", except {excepted} {'file' if excepted == 1 else 'files'}" if excepted else ""
         return f"file formats: {formats}{files}"
@@ -53,9 +53,13 @@ class FileFormatsRule(Rule):
         wrong = [(one, why) for one in facts.files or () if (why := self._problem(one))]
         source = "the content of the files"
         if not wrong:
-            return RuleFinding(True, f"all files are allowed ({len(facts.files or ())})", source=source)
-        formats = f" as {' or '.join(self.allowed)}" if self.allowed is not None else ""
-        remedy = f"save the model{formats} and register it again, or except a reviewed file by its digest in the policy"
+            number = len(facts.files or ())
+            reason = "the one file is allowed" if number == 1 else f"all {number} files are allowed"
+            return RuleFinding(True, reason, source=source)
+        formats = " or ".join(self.allowed) if self.allowed is not None else "a format without code"
+        remedy = (
+            f"save the model as {formats} and register it again, or except a reviewed file by its digest in the policy"
+        )
         if all(one.format is None for one, _ in wrong):
             remedy = "make the move, which reads them, or wait until a worker has read them"
         return RuleFinding(
@@ -151,7 +155,7 @@ class LicenceRule(Rule):
             passed = spdx.is_allowed(licence, self.allowed)
         except ValueError as error:
             return RuleFinding(False, f"{licence[:200]!r} is no SPDX expression: {error}", licence, source, remedy)
-        reason = f"the licence is {licence}" + ("" if passed else ", which is not allowed")
+        reason = f"it is {licence}" + ("" if passed else ", which is not allowed")
         return RuleFinding(passed, reason, licence, source, None if passed else remedy)
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:

@@ -203,7 +203,8 @@ class ProductionMetricRule(Rule):
         pairs = [(ours.get(data), value) for data, value in theirs.items()]
         wrong = [(own, their) for own, their in pairs if own is None or not self._accepts(own.value, their.value)]
         shown = wrong or pairs
-        reason = listed([f"{_seen(own) if own else 'no value'} against {_seen(their)}" for own, their in shown], "; ")
+        compared = [f"{_seen(own) if own else 'not measured,'} against {_seen(their)}" for own, their in shown]
+        reason = listed(compared, "; ")
         return RuleFinding(
             not wrong,
             f"{self.measured.metric} is {reason} of {whose}",
@@ -215,7 +216,7 @@ class ProductionMetricRule(Rule):
     def _remedy(self, reference: str) -> str:
         advice = "" if self.measured.dataset else "; or name one dataset in the rule"
         command = self.measured.command(reference)
-        return f"record an evaluation on the same data as in production, that is {self.describe()}: {command}{advice}"
+        return f"record an evaluation on the same data as in production, with {self.describe()}: {command}{advice}"
 
     def _accepts(self, own: float, their: float) -> bool:
         if not (math.isfinite(own) and math.isfinite(their)):

@@ -13,7 +13,8 @@ from registry.rules.policies.reading import DocumentKeys, checked, integer, list
 from registry.rules.policies.rule import Party, Rule, Terms, word_problem
 from registry.rules.policies.verdicts import RuleFinding
 
-PASSED, APPROVED, REJECTED = "passed", "approved", "rejected"
+PASSED, PENDING = "passed", "pending"
+APPROVED, REJECTED = "approved", "rejected"
 _MOST = 20  # approvals
 
 
@@ -37,22 +38,21 @@ class CheckRule(Rule):
 
     def judge(self, facts: GateFacts, terms: Terms) -> RuleFinding:
         reporters = terms.checks.get(self.name, ())
-        who = listed([str(one) for one in reporters])
+        who = listed([str(one) for one in reporters], " or ")
         remedy = f"let {who} report it: registry check {facts.reference} --name {self.name} --status passed"
         report = (facts.checks or {}).get(self.name)
         if report is None:
-            return RuleFinding(False, f"check {self.name} was not reported", remedy=remedy)
+            return RuleFinding(False, "not reported", remedy=remedy)
         source = f"check {report.id}, reported {json_records.as_json(report.recorded_at)} by {report.reporter}"
         about = f"{f': {report.summary}' if report.summary else ''}{f' ({report.url})' if report.url else ''}"
         if not terms.include(reporters, report.reporter, report.reporter_roles):
             reason = f"{report.reporter} reported {report.status}, but may not report this check"
             return RuleFinding(False, reason, report.status, source, remedy)
+        reason = f"reported as {report.status}{about}"
         if report.status == PASSED:
-            return RuleFinding(True, f"check {self.name} passed{about}", report.status, source)
-        reason = f"check {self.name} is {report.status}{about}"
-        return RuleFinding(
-            False, reason, report.status, source, f"mend what it found or wait for its end, then {remedy}"
-        )
+            return RuleFinding(True, reason, report.status, source)
+        first = "wait for its end" if report.status == PENDING else "mend what it found"
+        return RuleFinding(False, reason, report.status, source, f"{first}, then {remedy}")
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
         return (
@@ -95,7 +95,7 @@ class ApprovalsRule(Rule):
         if rejected:
             remedy = f"settle the objection, then {opened}"
             return RuleFinding(
-                False, f"{listed(_decisions(rejected))}: a rejection is final", source=source, remedy=remedy
+                False, f"{listed(_decisions(rejected))}; a rejection is final", source=source, remedy=remedy
             )
         last = {one.account: one for one in sorted(approvals.decisions, key=lambda decision: decision.at)}
         approved = [one for one in last.values() if one.decision == APPROVED]

@@ -72,7 +72,7 @@ class RequiredRule(Rule):
             gaps.append(("no signature", "register the version with its MLmodel or with --signature"))
         if self.owner and not tags.get(OWNER, "").strip():
             gaps.append(("no owner", f"registry tag set {facts.model} {OWNER}=TEAM"))
-        return _of_gaps(gaps, "all of it is recorded", f"the record of {reference}")
+        return _of_gaps(gaps, "recorded", f"the record of {reference}")
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
         return (
@@ -123,7 +123,7 @@ class LineageRule(Rule):
             gaps += _commit_gaps(lineage.codes)
         if self.pinned_environment:
             gaps += _environment_gaps(lineage.environments)
-        return _of_gaps(gaps, "all of it is recorded", f"the lineage of {facts.reference}")
+        return _of_gaps(gaps, "recorded", f"the lineage of {facts.reference}")
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
         flags = ("datasets", "clean_commit", "pinned_environment")

@@ -82,10 +82,12 @@ class NotSupersededRule(Rule):
         newer = sorted(facts.newer or ())
         source = "the stages of the model's versions"
         if not newer:
-            return RuleFinding(True, "no newer version is in staging", [], source)
+            return RuleFinding(True, "there is none", [], source)
         names = [f"{facts.model}:{number}" for number in newer]
-        remedy = f"promote {names[-1]} instead, or take the newer ones out of staging: registry archive {names[-1]}"
-        return RuleFinding(False, f"in staging: {listed(names)}", newer, source, remedy)
+        which = "it" if len(names) == 1 else "each newer one"
+        remedy = f"promote {names[-1]} instead, or take {which} out of staging: registry archive {names[-1]}"
+        verb = "is" if len(names) == 1 else "are"
+        return RuleFinding(False, f"{listed(names)} {verb} in staging", newer, source, remedy)
 
     def implies(self, old: Rule, terms: Terms, old_terms: Terms) -> bool:
         return isinstance(old, NotSupersededRule)
