@@ -55,6 +55,7 @@ GATES: dict[str, Any] = {
     "stage": "production",
     "at": "2026-11-21T13:06:11.070000Z",
     "passed": False,
+    "holds": [],
     "evaluation": EVALUATION,
 }
 TRIAL = {"document": _TEXT, "against": "staging"}

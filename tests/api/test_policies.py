@@ -108,6 +108,9 @@ def test_verdicts_are_shown_before_and_after_a_move(app: Flask, api: Api, regist
     staging = expect(200, api.get("/models/fraud/versions/1/gates?stage=staging"))
     expect(201, api.post("/models/fraud/versions/1/metrics", {"metrics": {"auc": 0.92}, **HOLDOUT}))
     expect(201, api.post("/models/fraud/versions/1/metrics", {"metrics": {"loss": 7}, **HOLDOUT}))
+    hold = expect(201, api.post("/holds", {"kind": "version", "target": "fraud:1", "reason": "audit"}))["hold"]
+    held = expect(200, api.get("/models/fraud/versions/1/gates"))
+    expect(200, api.post(f"/holds/{hold['id']}/release", {"reason": "audited"}))
     moved = expect(200, move(api, 1, "production"))
     expect(200, api.patch("/models/fraud/versions/1", {"tags": {"team": None}}))
     (past,) = expect(200, api.get("/models/fraud/versions/1/gates/history"))["items"]
@@ -117,6 +120,10 @@ def test_verdicts_are_shown_before_and_after_a_move(app: Flask, api: Api, regist
     assert (options["production"]["allowed"], options["production"]["refusal"]["code"]) == (False, "gates_unmet")
     assert options["production"]["gates"]["gates"] == rehearsed["gates"]["gates"] == shown["evaluation"]["gates"]
     assert (shown["passed"], staging["passed"], shown["evaluation"]["is_default"]) == (False, True, True)
+    assert shown["holds"] == []
+    assert (held["passed"], held["evaluation"]["passed"], [one["id"] for one in held["holds"]]) == (
+        False, True, [hold["id"]],
+    )  # fmt: skip
     assert (past["entry"], past["target"]) == (moved["entry"], "production")
     assert [metric["metric"] for metric in stored["facts"]["metrics"]] == ["auc"]
     assert all(gate["passed"] for gate in stored["gates"])

@@ -45,7 +45,9 @@ def test_a_policy_is_set_with_its_mistakes_shown_and_kept_in_the_history(
     removed = browse(visitor, OWN)
 
     assert "No policy guards fraud" in nothing.text
+    assert "The document has 2 mistakes." in refused.text
     assert "production[0].at_leest unknown key; did you mean at_least? (line 9)" in refused.text
+    assert refused.text.count("did you mean at_least?") == 1
     assert refused.one("textarea", name="document").get("aria-invalid") == "true"
     assert "at_leest" in "".join(refused.one("textarea", name="document").itertext())
     assert "Set just now by local-dev: “agreed”." in shown.text
@@ -93,9 +95,18 @@ def test_gates_are_shown_now_and_as_they_were_with_the_replay(visitor: FlaskClie
     (moved,) = [link for link in gates.links if f"{version}/gates/history/" in link]
     past = browse(visitor, moved)
     options = browse(visitor, f"{version}/stage")
+    expect(200, site.client.put(OWN, {"document": DOCUMENT, "reason": "staging is free"}))
+    expect(201, site.client.post("/holds", {"kind": "version", "target": "fraud:1", "reason": "audit"}))
+    held = browse(visitor, f"{version}/gates")
+    site.model("fraud").version("staging")
+    (free,) = [link for link in browse(visitor, "/models/fraud/versions/2/gates").links if "/gates/history/" in link]
+    unguarded = browse(visitor, free)
 
     assert "1 of 2 rules is not met" in gates.text
     assert "Every rule is met" in gates.text
     assert "Evaluated again now, the policy says the same of the stored facts" in past.text
+    assert "To enter production held Hold 1 keeps the version out of production, whatever the rules say." in held.text
+    assert "the policy has no rules for staging" in held.text.lower()
+    assert "The policy in force then had no rules for staging: no rule was evaluated." in unguarded.text
     assert "bias" in options.text
     assert [one.get("value") for one in options.all("input", type="radio")] == ["none", "archived"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
+from registry.api.schemas.hold_notices import holds_of
 from registry.api.schemas.paging import PageBody, page_of
 from registry.api.schemas.policies import PolicyDocumentField
 from registry.api.schemas.problem import GateVerdictView
@@ -36,17 +37,23 @@ class GateEvaluationView(View):
     number = fields.Integer(**output("The number of the policy, as its history counts."))
     is_default = fields.Boolean(**output("Whether it is the default policy; otherwise it is the model's own."))
     passed = fields.Boolean(**output("Whether every rule passed."))
-    gates = fields.List(fields.Nested(GateVerdictView), **output("The verdict on each rule."))
+    gates = fields.List(
+        fields.Nested(GateVerdictView),
+        **output("The verdict on each rule; empty where the policy has no rules for the stage."),
+    )
 
 
 class StageGatesView(View):
-    """What the rules of a stage say of a version now."""
+    """What the rules of a stage say of a version now, and the holds that keep it out."""
 
     model = fields.String(**output("The name of the model."))
     number = fields.Integer(**output("The number of the version."))
     stage = fields.String(**output("The stage whose rules were evaluated."))
     at = Instant(**output("When they were evaluated."))
-    passed = fields.Boolean(**output("Whether every rule passed; true where no policy guards the model."))
+    passed = fields.Boolean(
+        **output("Whether every rule passed, if a policy guards the model, and no hold keeps the version out.")
+    )
+    holds = holds_of("the version")
     evaluation = fields.Nested(GateEvaluationView, **output("The verdicts; null where no policy guards it.", null=True))
 
 
@@ -71,7 +78,10 @@ class StoredEvaluationView(View):
         **output("The digest of `{facts, verdicts}` in RFC 8785 form, as the audit entry of the move has it.")
     )
     facts = fields.Dict(**output("What the policy was evaluated on."))
-    gates = fields.List(fields.Nested(GateVerdictView), **output("The verdict on each rule."))
+    gates = fields.List(
+        fields.Nested(GateVerdictView),
+        **output("The verdict on each rule; empty where the policy had no rules for the target."),
+    )
 
 
 PastEvaluationPage = page_of(PastEvaluationView, "PastEvaluationPage")

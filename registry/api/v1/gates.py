@@ -25,9 +25,9 @@ GATES = "/models/<model:model>/versions/<number:number>/gates"
 @blueprint.response(200, StageGatesView, example=examples.GATES)
 @requires(Permission.MODEL_READ)
 def get_gates(query: dict[str, Any], model: str, number: int) -> StageGates:
-    """Show what each rule of a stage says of a version now.
+    """Show what each rule of a stage says of a version now, and the holds that keep it out.
 
-    The answer is 200 also where rules are not met. The version need not be able to enter the stage.
+    The answer is 200 also where rules are not met, or the version is held. The lifecycle need not allow the move.
     """
     return verdicts.show(model, number, query["stage"])
 

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 )
 @connected
 def gates(session: Session, ref: Reference, stage: Literal["staging", "production"]) -> None:
-    """Show what each rule of a stage says of a version, and what would satisfy it. Exits with 6 if one is not met.
+    """Show what each rule of a stage says of a version, what would satisfy it, and the holds that keep it out.
+
+    Exits with 6 if a rule is not met, or the version is held.
 
     \b
     Example:
@@ -37,18 +39,17 @@ def gates(session: Session, ref: Reference, stage: Literal["staging", "productio
     """
     number = session.number(ref)
     found = session.registry.gates.verdicts(ref.model, number, stage=stage)
-    for warning in version_warnings.warnings(session.registry.versions.get(ref.model, number)):  # a hold is no gate
-        session.warn(warning)
+    if glass := version_warnings.past_gates(session.registry.versions.get(ref.model, number)):
+        session.warn(f"{found['model']}:{number} was moved past the gates {glass}")
     session.show(found, lambda: _print_gates(found))
     if not found["passed"]:
         click.get_current_context().exit(Exit.REFUSED)
 
 
 def _print_gates(found: StageGatesView) -> None:
-    name, evaluation = f"{found['model']}:{found['number']}", found["evaluation"]
-    if evaluation is None:
-        output.line(f"{name} to {found['stage']}: no policy guards it")
-        return
-    output.line(f"{name} to {found['stage']}: {gate_lines.summary(evaluation)}")
-    for line in gate_lines.lines(evaluation["gates"]):
+    name, stage, evaluation = f"{found['model']}:{found['number']}", found["stage"], found["evaluation"]
+    held = found.get("holds", [])  # an older registry omits it
+    summary = gate_lines.summary(evaluation, stage) if evaluation else "no policy guards it"
+    output.line(f"{name} to {stage}: {'held; ' if held else ''}{summary}")
+    for line in (*gate_lines.hold_lines(held), *gate_lines.lines(evaluation["gates"] if evaluation else ())):
         output.line(line)

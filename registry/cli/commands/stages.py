@@ -140,6 +140,7 @@ def _show_move(session: Session, move: MovedView) -> None:
 def _print_move(move: MovedView) -> None:
     output.line(output.moved(move))
     if gates := move.get("gates"):  # an older registry omits it
-        output.line(f"{'it would be refused: ' if not gates['passed'] else ''}{gate_lines.summary(gates)}")
+        summary = gate_lines.summary(gates, move["target"])
+        output.line(f"{'it would be refused: ' if not gates['passed'] else ''}{summary}")
         for line in gate_lines.lines(gates["gates"]):
             output.line(line)

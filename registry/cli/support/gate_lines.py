@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from registry.cli.support import output
+from registry.cli.support import output, version_warnings
 
 if TYPE_CHECKING:
-    from registry.client.types import GateEvaluation, GateVerdict
+    from registry.client.types import GateEvaluation, GateVerdict, HoldNoticeView
 
-MET, UNMET = "met    ", "NOT MET"
+MET, UNMET, HELD = "met    ", "NOT MET", "HELD   "
 
 
-def summary(evaluation: GateEvaluation) -> str:
-    """Return how many gates are met, and of which policy."""
+def summary(evaluation: GateEvaluation, stage: str) -> str:
+    """Return how many gates of the stage are met, and of which policy."""
     gates = evaluation["gates"]
     unmet = sum(not gate["passed"] for gate in gates)
     whose = "default policy" if evaluation["is_default"] else "policy"
-    met = "all gates are met" if not unmet else f"{unmet} of {output.count(len(gates), 'gate')} not met"
+    met = "all gates are met" if gates else f"the policy has no rules for {stage}"
+    if unmet:
+        met = f"{unmet} of {output.count(len(gates), 'gate')} not met"
     return f"{met} ({whose} {evaluation['number']}, {evaluation['policy'][:19]})"
 
 
@@ -30,3 +32,10 @@ def lines(gates: Sequence[GateVerdict]) -> Iterator[str]:
             for label, text in (("do", gate["remedy"]), ("why", gate["explanation"]), ("from", gate["source"])):
                 if text:
                     yield f"           {label + ':':<5} {text}"
+
+
+def hold_lines(holds: Sequence[HoldNoticeView]) -> Iterator[str]:
+    """Yield each hold that keeps a version out, and below it how it is released."""
+    for hold in holds:
+        yield f"  {HELD}  {version_warnings.hold_text(hold)}"
+        yield f"           do:   once the reason is gone, registry hold release {hold['id']} --reason TEXT"

@@ -9,7 +9,7 @@ from registry.cli.support.output import when
 from registry.domain.holds import short
 
 if TYPE_CHECKING:
-    from registry.client.types import VersionView
+    from registry.client.types import HoldNoticeView, VersionView
 
 
 def warnings(answer: Any) -> Iterator[str]:
@@ -29,11 +29,13 @@ def warnings(answer: Any) -> Iterator[str]:
 
 def holds(view: VersionView) -> str | None:
     """Return the active holds on the version; None without any, or from an older registry."""
-    texts = []
-    for hold in view.get("holds", ()):
-        on = "" if hold["kind"] == "version" else f" on {short(hold['kind'], hold['target'])}"
-        texts.append(f"{hold['id']}{on}: {hold['reason'] or 'redacted'}")
-    return "; ".join(texts) or None
+    return "; ".join(map(hold_text, view.get("holds", ()))) or None
+
+
+def hold_text(hold: HoldNoticeView) -> str:
+    """Return the hold in a line: its id, what it is on where that is not the version, and its reason."""
+    on = "" if hold["kind"] == "version" else f" on {short(hold['kind'], hold['target'])}"
+    return f"{hold['id']}{on}: {hold['reason'] or 'redacted'}"
 
 
 def past_gates(view: VersionView) -> str | None:

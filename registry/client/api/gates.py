@@ -52,7 +52,7 @@ class Gates:
     def verdicts(
         self, model: str, number: int, *, stage: Literal["staging", "production"] = "production"
     ) -> StageGatesView:
-        """Return what each rule of *stage* says of the version now."""
+        """Return what each rule of *stage* says of the version now, and the holds that keep it out."""
         return self._transport.one(StageGatesView, "GET", _gates(model, number), query={"stage": stage})
 
     def evaluations(self, model: str, number: int) -> Iterator[PastEvaluationView]:

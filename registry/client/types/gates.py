@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 from registry.client.types.stages import GateEvaluation, GateVerdict
-from registry.client.types.versions import Stage
+from registry.client.types.versions import HoldNoticeView, Stage
 
 
 class PolicyView(TypedDict):
@@ -31,13 +31,17 @@ class PolicyDocumentView(TypedDict):
 
 
 class StageGatesView(TypedDict):
-    """What the rules of a stage say of a version now; ``evaluation`` is None where no policy guards the model."""
+    """What the rules of a stage say of a version now; ``evaluation`` is None where no policy guards the model.
+
+    ``holds`` keep the version out, whatever the rules say: ``passed`` is False with any.
+    """
 
     model: str
     number: int
     stage: Stage
     at: str
     passed: bool
+    holds: list[HoldNoticeView]
     evaluation: GateEvaluation | None
 
 

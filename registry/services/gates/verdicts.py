@@ -15,11 +15,12 @@ from registry.db import times
 from registry.db.batch import Query
 from registry.db.bulk_insert import insert_rows
 from registry.db.models import GateEvaluation, Model, Version
-from registry.db.queries import catalog
+from registry.db.queries import catalog, holds
 from registry.db.session import reading
 from registry.db.write_session import writing
 from registry.domain import canonical_json
 from registry.domain.errors import GatesUnmet
+from registry.domain.holds import HoldNotice
 from registry.domain.stages import Stage
 from registry.rules.policies import evaluation
 from registry.rules.policies.facts import GateFacts
@@ -77,18 +78,22 @@ class PolicyEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class StageGates:
-    """The gates of a stage for a version; ``evaluation`` is None where no policy guards the model."""
+    """The gates of a stage for a version; ``evaluation`` is None where no policy guards the model.
+
+    ``holds`` are the active ones, each of which keeps the version out.
+    """
 
     model: str
     number: int
     stage: Stage
     at: datetime
+    holds: Sequence[HoldNotice]
     evaluation: PolicyEvaluation | None
 
     @property
     def passed(self) -> bool:
-        """Whether every rule passed, if there are any."""
-        return self.evaluation is None or self.evaluation.passed
+        """Whether every rule passed, if there are any, and no hold keeps the version out."""
+        return not self.holds and (self.evaluation is None or self.evaluation.passed)
 
 
 def decide(
@@ -132,12 +137,15 @@ def rehearse(session: Session, model: Model, version: Version, stage: Stage) -> 
 
 
 def show(model: str, number: int, stage: Stage) -> StageGates:
-    """Return what the policy of the model says of the version under the rules of *stage*. Raises NotFound."""
+    """Return what policy and holds say of the version under the rules of *stage*. Raises NotFound."""
     with reading(snapshot=True) as session:
         model_row = catalog.model(session, model)
         version = catalog.version(session, model_row, number)
-        found = rehearse(session, model_row, version, stage)
-        return StageGates(model_row.name, version.number, stage, times.now(), found)
+        current, listings = assignments.ask_for_current(model_row.name), holds.ask(model_row.name, version.number)
+        writing(session).ask(current, listings)
+        found = evaluate(session, model_row, version, stage, current)
+        held = holds.notices(session, listings.rows).get(version.id, ()) if listings.rows else ()
+        return StageGates(model_row.name, version.number, stage, times.now(), held, found)
 
 
 def keep(session: Session, found: PolicyEvaluation, model: Model, version: Version, event: audit.Event) -> None:

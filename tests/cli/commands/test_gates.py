@@ -29,6 +29,7 @@ def test_a_promotion_is_refused_with_its_gates_and_replayed_once_it_was_made(
     unmet, rehearsed, refused = run_cli("gates", f"{model}:1"), run_cli(*promote, "--dry-run"), run_cli(*promote)
     ok(run_cli("version", "measure", f"{model}:1", "auc=0.93"))
     met = ok(run_cli("gates", f"{model}:1"))
+    unguarded = ok(run_cli("gates", f"{model}:1", "--stage", "staging"))
     hold = answer(run_cli("hold", "place", f"{model}:1", *REASON, "--json"))["hold"]["id"]
     held = run_cli("gates", f"{model}:1")
     ok(run_cli("hold", "release", str(hold), *REASON))
@@ -49,7 +50,10 @@ def test_a_promotion_is_refused_with_its_gates_and_replayed_once_it_was_made(
     assert refused.err.startswith(f"error: {model}:1 cannot go to production: 1 of 2 gates is not met\n  NOT MET  auc")
     assert refused.err.count("auc was not measured") == 1
     assert "all gates are met" in met.out
-    assert (held.code, f"{model}:1 is held" in held.err) == (0, True)
+    assert (held.code, f"{model}:1 is held" in held.err) == (6, True)
+    assert "production: held; all gates are met (policy 1" in held.out
+    assert f"\n  HELD     {hold}: agreed\n           do:   once the reason is gone, registry hold rel" in held.out
+    assert f"{model}:1 to staging: the policy has no rules for staging (policy 1, sha256:" in unguarded.out
     assert [one["outcome"] for one in tried["items"]] == ["refused"]
     assert "same" in replayed.out
     assert [(one["outcome"], one["is_stored"]) for one in past["items"]] == [("refused", True)]
