@@ -103,12 +103,15 @@ def _connect(url: str) -> sa.Connection:
 
 
 def _fingerprint(connection: sa.Connection) -> list[tuple[object, ...]]:
-    """What a test may have changed of the schema: tables, columns, indexes, and which triggers fire."""
+    """What a test may have changed of the schema: tables, columns and their types, indexes, and which triggers fire."""
     tables = "relnamespace = 'public'::regnamespace"
     return [
         tuple(row)
         for query in (
             f"SELECT relname::text, relkind::text, relnatts, relhastriggers FROM pg_class WHERE {tables} ORDER BY 1",
+            # Ids: a database that is copied has those of its template.
+            "SELECT md5(string_agg(concat_ws(' ', attrelid, attname, atttypid, atttypmod, attnotnull), ',' ORDER BY "
+            f"attrelid, attnum)) FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE {tables}",
             "SELECT tgname::text, tgenabled::text FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
             "SELECT version_num FROM alembic_version",
         )
