@@ -157,6 +157,7 @@ def make_settings(storage_root: Path) -> Callable[..., Settings]:
             "metrics_cache_seconds": 0,  # a test reads what it has just counted
             "drain_seconds": 0,
             "probe_seconds": PROBE_SECONDS,
+            "token_cache_seconds": 60,  # statements are counted of requests whose token is remembered
             "import_sources": ("https://sources.test/models",),  # a name that nobody has
             **changes,
         }

@@ -56,7 +56,7 @@ def open_form(page: Page, link: str | re.Pattern[str]) -> Locator:
 def find(page: Page, model: str, *, completes: bool) -> None:
     """Go to a model by the search box at the top: by the first completion, or by what the search finds."""
     box = page.get_by_label("Search models and versions")
-    box.press_sequentially(model[:-1])
+    box.fill(model[:-1])  # at once: suggestions for a part of it would be replaced, and the choice among them lost
     if completes:
         expect(page.get_by_role("option", name=f"{model} model")).to_be_visible()
         box.press("ArrowDown")

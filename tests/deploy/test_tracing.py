@@ -78,9 +78,10 @@ def test_requests_are_traced_from_each_worker_and_continue_their_callers_trace(t
 
             def both() -> bool:
                 requests.get(f"{url}/api/v1/models", timeout=60)
-                return len({pid for _, pid in receiver.spans}) == 2
+                known = receiver.named("GET /api/v1/models/<model:model>"), receiver.named("POST /api/v1/models")
+                return all(known) and len({pid for _, pid in receiver.spans}) == 2
 
-            eventually(both, "each worker has sent spans")
+            eventually(both, "each worker has sent spans, and those of the first requests came")
         logged = log.read_text()
 
     name = "GET /api/v1/models/<model:model>"

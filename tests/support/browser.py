@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from tests.support import debian_packages
 
@@ -22,6 +22,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 WIDTHS = (320, 390, 1280)
 SIZE: ViewportSize = {"width": 1280, "height": 900}
 SHOTS = "BROWSER_SHOTS"
+PATIENCE_MILLISECONDS = 60_000  # of a page that has to share its processor
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--force-color-profile=srgb"]
 
 
@@ -56,6 +57,7 @@ def program() -> Program:
 def running() -> Iterator[Browser]:
     """Run a Chromium without a window."""
     found = program()
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=found.path, args=ARGUMENTS, env={**os.environ, **found.environment}
@@ -140,7 +142,7 @@ class Tab:
 def tab(browser: Browser, **options: Any) -> Iterator[Tab]:
     """Open a tab with its own cookies; *options* are those of playwright's ``new_context``."""
     context: BrowserContext = browser.new_context(**{"viewport": SIZE, **options})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
     opened = Tab(context.new_page())
     opened.page.on(
         "console", lambda said: opened.messages.append(said.text) if said.type in {"error", "warning"} else None

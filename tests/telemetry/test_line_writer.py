@@ -48,7 +48,7 @@ def test_what_finds_no_room_is_dropped_counted_and_reported(pipe: tuple[int, int
 
     assert 700 < lost < 1000
     assert found.count(b"\n") == 1000 - lost + 1
-    assert writer.flush()
+    assert writer.flush(60)
 
 
 def test_lines_keep_their_order_and_come_whole(pipe: tuple[int, int]) -> None:

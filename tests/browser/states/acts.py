@@ -96,7 +96,7 @@ def _suggestions(visit: Visit) -> None:
     name = visit.site.read.name
     visit.open("/models")
     box = visit.page.get_by_label("Search models and versions")
-    box.press_sequentially(name)
+    box.fill(name)
     expect(visit.page.get_by_role("option").first).to_be_visible()
     box.press("ArrowDown")
 

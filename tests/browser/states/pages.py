@@ -152,8 +152,8 @@ STATES = [
     State(
         "no retracted edges", _of(_read, "/versions/2/lineage?retracted=1"), "No edge that starts at one of these nodes"
     ),
-    State("a rolled back version", _rolled_back, "Rolled back just now by local-dev"),
-    State("a deleted version", _deleted_version, "Deleted just now by local-dev"),
+    State("a rolled back version", _rolled_back, re.compile(r"Rolled back (just now|\d+ seconds ago) by local-dev")),
+    State("a deleted version", _deleted_version, re.compile(r"Deleted (just now|\d+ seconds ago) by local-dev")),
     State("a hostile version", _of(_hostile, "/versions/3"), "<script>alert('owned')</script>"),
     # Comparisons
     State("a comparison of six versions", _compared("123456"), "baseline", is_examined=True),

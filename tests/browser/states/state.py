@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ class State:
 
     name: str
     reach: Callable[[Visit], object]
-    words: str
+    words: str | re.Pattern[str]
     status: int = 200
     """The status of the last response, which the console has when it is no success."""
     where: str = "main"
