@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
+import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from registry.app import create_app
+from registry.config import Settings
 from registry.db.queries.walking import CHUNK
-from registry.db.session import transaction
+from registry.db.session import db, transaction
 from tests.support.api import Api
 from tests.support.databases import Database
-from tests.support.registry_builder import RegistryBuilder
+from tests.support.registry_builder import in_process
 from tests.support.replies import expect
 from tests.support.statement_counting import noting_statements
 
@@ -21,6 +25,15 @@ DIGEST, COMMIT, BASE = f"sha256:{'ab' * 32}", "0a1b2c3" * 5, "hf://org/name"
 IMPACT = "/lineage/impact"
 # What is read is a kind of nodes, or a stage, as a whole.
 UNSELECTIVE = re.compile(r"SCAN|\((kind|stage)=\?\)$|Seq Scan on (lineage|tenures|versions|audit)")
+
+
+@pytest.fixture
+def forgetful(database: Database, make_settings: Callable[..., Settings]) -> Iterator[Flask]:
+    """The service without a cache of versions: it executes every statement for them."""
+    app = create_app(make_settings(database.url, page_cache_bytes=0))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
 
 
 def plan(app: Flask, kind: str, text: str, values: Any) -> list[str]:
@@ -41,10 +54,9 @@ def plan(app: Flask, kind: str, text: str, values: Any) -> list[str]:
         return [row[0] for row in cursor.execute(f"EXPLAIN {text}".encode(), values)]
 
 
-def test_questions_about_lineage_read_by_index(
-    app: Flask, api: Api, registry: RegistryBuilder, database: Database
-) -> None:
-    fraud = registry.model("fraud")
+def test_questions_about_lineage_read_by_index(forgetful: Flask, database: Database) -> None:
+    api = Api(forgetful.test_client(), database.tokens["all"])
+    fraud = in_process(api).model("fraud")
     fraud.version(
         "production",
         datasets=[{"name": "train.csv", "digests": [DIGEST], "role": "train"}],
@@ -59,11 +71,11 @@ def test_questions_about_lineage_read_by_index(
         "/models/fraud/versions/1/lineage?depth=10",
     ]  # fmt: skip
 
-    with noting_statements(app) as statements:
+    with noting_statements(forgetful) as statements:
         for path in asked:
             expect(200, api.get(path))
     read = {text: values for text, values in statements if text.startswith("SELECT") and "FROM" in text}
-    steps = {text: plan(app, database.kind, text, values) for text, values in read.items()}
+    steps = {text: plan(forgetful, database.kind, text, values) for text, values in read.items()}
 
     assert len(read) > 10
     assert [step for text in read for step in steps[text] if UNSELECTIVE.search(step)] == []
