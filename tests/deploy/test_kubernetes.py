@@ -234,6 +234,12 @@ def test_a_replica_has_the_time_that_it_takes_to_leave() -> None:
     assert pod("deployment")["terminationGracePeriodSeconds"] > wait + drain + graceful
 
 
+def test_a_probe_waits_for_longer_than_the_service_does() -> None:
+    longest = next(setting.default for setting in dataclasses.fields(Settings) if setting.name == "probe_seconds")
+
+    assert container("deployment")["readinessProbe"]["timeoutSeconds"] > longest
+
+
 def test_a_database_that_is_away_takes_replicas_out_and_ends_none() -> None:
     probes = {name: container("deployment")[f"{name}Probe"]["httpGet"]["path"] for name in
               ("startup", "liveness", "readiness")}  # fmt: skip
