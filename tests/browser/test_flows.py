@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.support.api import Api
 from tests.support.browser import Tab, tab
@@ -193,6 +193,32 @@ def test_a_page_in_view_is_brought_up_to_date_unless_a_dialog_is_open(
         expect(page.locator("#holders")).to_contain_text("Version 1")
         expect(page.locator("#live")).to_have_text("This page was updated.")
         expect(page.locator("#holders").get_by_role("button", name="Copy").first).to_be_visible()
+
+
+def test_times_stay_true_on_an_open_page_and_a_block_that_loads_says_so(
+    guarded: str, empty: Database, model: str, chromium: Browser
+) -> None:
+    busy: list[str | None] = []
+
+    def look(route: Route) -> None:
+        busy.append(page.locator("#versions").get_attribute("aria-busy"))
+        route.continue_()
+
+    with tab(chromium) as opened:  # a tab keeps its clock
+        page = opened.page
+        page.clock.install()
+        log_in(page, guarded, empty.tokens["reader"], f"/models/{model}")
+        since = page.locator("#held-production + dl time")
+        expect(since).to_have_text(re.compile("^(just now|[0-9]+ (seconds?|minutes?) ago)$"))
+        page.clock.fast_forward("03:00:00")
+        expect(since).to_have_text("3 hours ago")
+
+        page.route(re.compile("stage=staging"), look)
+        page.locator("#versions").get_by_role("link", name="staging", exact=True).click()
+        expect(page.locator("#versions [aria-current]")).to_have_text("staging")
+
+        expect(page.locator("[aria-busy]")).to_have_count(0)
+        assert busy == ["true"]
 
 
 def focused(page: Page) -> str:

@@ -15,6 +15,19 @@
       if (time.title) time.title = text; else time.textContent = text;
     });
   };
+
+  // Distances of times in the steps and by the clock of the server, kept as of now. Only these have a title.
+  const skew = Date.parse(document.documentElement.dataset.now) - Date.now();
+  const STEPS = [[60, 1, "second"], [3600, 60, "minute"], [86400, 3600, "hour"], [5184000, 86400, "day"], [63072000, 2592000, "month"], [Infinity, 31536000, "year"]];
+  const ago = (moment) => {
+    const seconds = (Date.now() + skew - moment) / 1000, distance = Math.abs(seconds);
+    if (distance < 5) return "just now";
+    const [, unit, name] = STEPS.find(([limit]) => distance < limit);
+    const count = Math.floor(distance / unit), text = `${count} ${name}${count === 1 ? "" : "s"}`;
+    return seconds >= 0 ? `${text} ago` : `in ${text}`;
+  };
+  setInterval(() => document.querySelectorAll("time[title]").forEach((time) => { time.textContent = ago(Date.parse(time.dateTime)); }), 60000);
+
   const prepare = (root) => { showCopies(root); showTimes(root); };
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("button[data-copy]");
@@ -102,6 +115,12 @@
     const shown = event.target.form.querySelector("output");
     if (shown) shown.textContent = at;
   });
+
+  // What waits for a response is busy, and shows it after a moment.
+  const endBusy = () => document.querySelectorAll("[aria-busy]").forEach((part) => part.removeAttribute("aria-busy"));
+  document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => [ctx.sourceElement, ctx.target].forEach((part) => part?.setAttribute("aria-busy", "true")));
+  document.addEventListener("htmx:after:swap", endBusy);
+  document.addEventListener("htmx:finally:request", endBusy);
 
   // Failed requests.
   document.addEventListener("htmx:error", () => say("The request failed; nothing was changed."));
