@@ -68,10 +68,10 @@ def test_a_full_disk_keeps_nothing_of_an_upload_and_takes_it_when_there_is_room(
             errors.Unavailable, match=r"^model.bin: the store at \S+ answered 503 the artifact store has"
         ):
             client.register("fraud", file)
+        eventually(lambda: refused(fleet), "the log shows that bytes were put off")
         logged = [line["error"] for line in fleet.server.lines() if line.get("event") == "store.failed"]
         assert logged
         assert all(re.search(rf"^{disk}: .*: [0-9.]+ KiB needed, [0-9.]+ KiB available$", text) for text in logged)
-        eventually(lambda: refused(fleet), "the log shows that bytes were put off")
         assert list((disk / "tmp").iterdir()) == fleet.objects() == []
         (disk / "filler").unlink()
         done = client.register("fraud", file)

@@ -145,6 +145,7 @@ def test_a_server_examines_its_replica_and_serves_on_without_it(
         statuses = {caller("GET", "/models").status_code for _ in range(20)}
         eventually(lambda: standing() != USED, "it is not used any more")
         counts = caller.session.get(f"{servers.server.url}/metrics").text
+        servers.server.stop()  # which writes the last lines of its log
         events = servers.server.events()
 
     assert statuses == {200}
