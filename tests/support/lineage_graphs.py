@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask
 
+from registry.db.base import Base
 from registry.db.bulk_insert import insert_rows
 from registry.db.models import LineageDigest, LineageEdge, LineageNode, LineageStatement
-from registry.db.session import transaction
+from registry.db.session import reading, transaction
 from registry.domain import clock
 
+GROUP = 10_000  # rows of one transaction
 KINDS = ("dataset", "dataset", "model", "job", "run", "code")
 RELATIONS = {
     ("dataset", "dataset"): ("part_of", "transformed_from"),
@@ -113,11 +116,10 @@ def store(app: Flask, graph: Graph) -> Mapping[int, int]:
     The versions have the ids of their nodes.
     """
     now = clock.now()
-    with app.app_context(), transaction() as session:
-        insert_rows(
-            session,
+    with app.app_context():
+        _insert(
             LineageNode,
-            [
+            (
                 {
                     "kind": kind,
                     "key": f"{node}",
@@ -127,23 +129,37 @@ def store(app: Flask, graph: Graph) -> Mapping[int, int]:
                     "version_id": node if kind == "version" else None,
                 }
                 for node, kind in graph.kinds.items()
-            ],
+            ),
         )
-        ids = {int(key): row for key, row in session.query(LineageNode.key, LineageNode.id)}
-        rows = [{"node_id": ids[node], "digest": one} for node, own in graph.digests.items() for one in own]
-        insert_rows(session, LineageDigest, rows)
-        insert_rows(
-            session,
+        with reading() as session:
+            ids = {int(key): row for key, row in session.query(LineageNode.key, LineageNode.id)}
+        _insert(
+            LineageDigest,
+            ({"node_id": ids[node], "digest": one} for node, own in graph.digests.items() for one in own),
+        )
+        _insert(
             LineageEdge,
-            [
+            (
                 {"source_id": ids[source], "kind": kind, "role": "", "target_id": ids[target], "created_at": now}
                 for source, kind, target in graph.edges
-            ],
+            ),
         )
-        stored = session.query(LineageEdge.id, LineageEdge.source_id, LineageEdge.kind, LineageEdge.target_id)
+        with reading() as session:
+            columns = LineageEdge.id, LineageEdge.source_id, LineageEdge.kind, LineageEdge.target_id
+            stored = session.query(*columns).all()
         names = {row: node for node, row in ids.items()}
         retracted = [row for row, source, kind, target in stored if graph.edges[names[source], kind, names[target]]]
         uid = "00000000-0000-4000-8000-000000000001"
-        rows = [{"edge_id": row, "verb": "retracted", "entry_uid": uid, "created_at": now} for row in retracted]
-        insert_rows(session, LineageStatement, rows)
+        _insert(
+            LineageStatement,
+            ({"edge_id": row, "verb": "retracted", "entry_uid": uid, "created_at": now} for row in retracted),
+        )
     return ids
+
+
+def _insert(table: type[Base], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert rows in groups, each in a transaction of its own: PostgreSQL ends one that is idle for long."""
+    rest = iter(rows)
+    while group := [*itertools.islice(rest, GROUP)]:
+        with transaction() as session:
+            insert_rows(session, table, group)
