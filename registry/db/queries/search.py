@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, not_, select
+from sqlalchemy import BindParameter, ColumnElement, bindparam, func, literal_column, not_, select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
+from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, Model, Version
 from registry.db.queries import catalog, pages, rendered_pages, search_fields, search_order, search_terms
 from registry.db.queries.pages import Details, Fitting, Sorted, Statements
@@ -23,6 +24,7 @@ from registry.db.queries.search_terms import Column, Related, SearchDialect
 from registry.db.session import planned_anew
 from registry.domain.filters.terms import Key, Order, Term, required, without_required
 
+MOST_RARE = 1_000  # rows with a value: up to these it is faster to begin with them than with the order
 Position = tuple[Any, ...]
 Find = Callable[[Key], Column | Related]
 
@@ -71,8 +73,19 @@ class _Search:
     hides_prompts: bool
     name_count: int
     is_best: bool
+    rare: frozenset[str]
     term: Term = field(compare=False)
     sample: Mapping[str, Any] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """A filter apart from its values, whose conditions may be rare."""
+
+    searched: _Searched
+    dialect: SearchDialect
+    shape: Hashable
+    term: Term = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +152,7 @@ def _page(
     # The name is not compared as well: PostgreSQL would expect far fewer rows of two conditions than there are.
     term = without_required(query.term, _NAME) if names else query.term
     shape, values = search_terms.shape(term, search_fields.is_indexed, dialect)
+    rare = frozenset() if dialect.postgresql else _rare(session, _Owned(searched, dialect, shape, term), values)
     values |= {f"name_{number}": name for number, name in enumerate(names)}
     values |= {f"after_{number}": value for number, value in enumerate(after)}
     contents = shown.items if isinstance(shown, Rendered) else shown
@@ -154,6 +168,7 @@ def _page(
             query.hides_prompts,
             len(names),
             query.is_best,
+            rare,
             term,
             values,
         )
@@ -194,7 +209,7 @@ def _page_statements(search: _Search) -> _Statements:
         named = bindparam(f"name_{number}", type_=Model.name.type)
         matching = matching.where(Version.model_id == catalog.live_id(named))
     names = search_terms.parameter_names()
-    matching = matching.where(search_terms.where(search.term, find, search.dialect, names))
+    matching = matching.where(search_terms.where(search.term, find, search.dialect, names, search.rare))
     order: Sequence[Sorted] = _sort_columns(search.searched, search.order, search.dialect, search.is_best)
     after = None if search.nothing is None else [_place(search, number, one) for number, one in enumerate(order)]
     measured: list[Key] = []
@@ -203,19 +218,53 @@ def _page_statements(search: _Search) -> _Statements:
     # After the column that distinguishes rows they sort nothing: they travel with the values of the order.
     compared = [Sorted(search_fields.compares_datasets(matching, key, search.dialect)) for key in measured]
     first = find(search.order[0].key) if search.order else None
-    if isinstance(first, Related) and first.joined:
+    if isinstance(first, Related) and first.joined and not _is_narrow(search, find):
         if search.is_best:
             matching, order = search_order.valued_only(search.contents.key, matching, order, after, first)
         else:
             matching, order = search_order.valued_first(
                 search.contents.key, matching, order, after, first, search.dialect
             )
-    elif after is not None:
-        matching = matching.where(search_order.beyond(order, after))
+    else:
+        if search.is_best and isinstance(first, Related):
+            matching = matching.where(first.statement.exists())
+        if after is not None:
+            matching = matching.where(search_order.beyond(order, after))
     if isinstance(search.contents, Items):
         keyed = rendered_pages.bounded(search.contents, matching, [*order, *compared])
         return _Statements(keyed, len(order), measured)
     return _Statements(pages.bounded(search.contents, matching, [*order, *compared]), len(order), measured)
+
+
+def _is_narrow(search: _Search, find: Find) -> bool:
+    """Return whether few rows are searched, so that sorting them is faster than an index in the order."""
+    owned = search_terms.owned_conditions(search.term, find, search.dialect) if search.rare else ()
+    return any(one.is_required and one.name in search.rare for one in owned)
+
+
+def _rare(session: Session, owned: _Owned, values: Mapping[str, Any]) -> frozenset[str]:
+    """Return the conditions that few rows meet, by their names; for SQLite, which has no statistics.
+
+    They are counted up to MOST_RARE, so that a common one costs little.
+    """
+    counted = _count_owners(owned)
+    if counted is None:
+        return frozenset()
+    (row,) = pages.rows(session, counted, values)
+    return frozenset(name for name, count in row._asdict().items() if count <= MOST_RARE)
+
+
+@functools.lru_cache(128)
+def _count_owners(owned: _Owned) -> FixedStatement | None:
+    def find(key: Key) -> Column | Related:
+        return owned.searched.field(key, owned.dialect)
+
+    most: Any = literal_column(str(MOST_RARE + 1))
+    counts = [
+        select(func.count()).select_from(rows.limit(most).subquery()).scalar_subquery().label(name)
+        for name, rows, _ in search_terms.owned_conditions(owned.term, find, owned.dialect)
+    ]
+    return FixedStatement(select(*counts)) if counts else None
 
 
 def _place(search: _Search, number: int, column: Sorted) -> BindParameter[Any] | None:

@@ -23,6 +23,7 @@ from registry.db.models import (
     VersionTag,
 )
 from registry.db.queries.cached_fragments import Fixed
+from registry.db.queries.commits import commit_of
 from registry.db.queries.lineage_edges import is_in_force
 from registry.db.queries.missing_lineage import missing_requirements
 from registry.db.queries.search_terms import PREFIX, Column, Owners, Related, SearchDialect
@@ -71,7 +72,7 @@ def of_models(key: Key, dialect: SearchDialect) -> Column | Related:
         case "stage":
             return _stages()
         case "tags":
-            return _row_of_key(ModelTag, ModelTag.model_id == Model.id, key)
+            return _row_of_key(ModelTag, ModelTag.model_id, Model.id, key)
         case "alias":
             return _aliases(AliasTenure.model_id == Model.id)
     raise LookupError(key.field)
@@ -87,9 +88,9 @@ def of_versions(key: Key, dialect: SearchDialect) -> Column | Related:
         case "revised_ms":
             return Column(dialect.milliseconds(func.coalesce(Version.revised_at, Version.updated_at)))
         case "tags":
-            return _row_of_key(VersionTag, VersionTag.version_id == Version.id, key)
+            return _row_of_key(VersionTag, VersionTag.version_id, Version.id, key)
         case "params":
-            return _row_of_key(VersionParam, VersionParam.version_id == Version.id, key)
+            return _row_of_key(VersionParam, VersionParam.version_id, Version.id, key)
         case "metrics":
             return _metric(key, dialect)
         case "alias":
@@ -118,12 +119,14 @@ def is_indexed(key: Key) -> bool:
     return key.field == "tags"
 
 
-def _row_of_key(table: Any, of_row: ColumnElement[bool], key: Key) -> Related:
-    """Return the value under a name: one row at most."""
-    statement = select(table.value).where(of_row, table.key == key.entry).correlate(Model, Version)
+def _row_of_key(table: Any, key_column: Any, owner: Any, key: Key) -> Related:
+    """Return the value under a name: one row of *owner* at most, which has the *key_column* as its own."""
+    named = table.key == key.entry
+    statement = select(table.value).where(key_column == owner, named).correlate(Model, Version)
     if not is_indexed(key):
         return Related(statement, table.value)
-    return Related(statement, table.value, beginning=beginning(table))
+    owners = Owners(owner, select(key_column).where(named))
+    return Related(statement, table.value, beginning=beginning(table), owners=owners)
 
 
 def beginning(table: Any) -> ColumnElement[str]:
@@ -189,20 +192,34 @@ def _attribute(kind: NodeKind, name: str) -> Related:
     """Return a text of the version's run or code: one row at most."""
     own, target = aliased(LineageNode), aliased(LineageNode)
     value = target.attributes[name].as_string()
-    statement = select(value).join(LineageEdge, LineageEdge.target_id == target.id)
-    statement = statement.join(own, own.id == LineageEdge.source_id)
-    statement = statement.where(own.version_id == Version.id, target.kind == kind.value, is_in_force(LineageEdge))
-    return Related(statement.correlate(Version), value)
+    return Related(_of_version(own, target, kind, value), value)
+
+
+def _commit() -> Related:
+    own, target = aliased(LineageNode), aliased(LineageNode)
+    return _owned(own, target, NodeKind.CODE, commit_of(target.attributes))
 
 
 def _dataset_name() -> Related:
     own, target = aliased(LineageNode), aliased(LineageNode)
-    statement = select(target.name).join(LineageEdge, LineageEdge.target_id == target.id)
+    return _owned(own, target, NodeKind.DATASET, target.name)
+
+
+def _owned(own: Any, target: Any, kind: NodeKind, value: Any) -> Related:
+    """Return a text of a snapshot of the version, where an index has the texts of the kind."""
+    owners = _edges_of_versions(own, target, kind, own.version_id).where(own.version_id.is_not(None))
+    return Related(_of_version(own, target, kind, value), value, owners=Owners(Version.id, owners))
+
+
+def _of_version(own: Any, target: Any, kind: NodeKind, value: Any) -> Rows:
+    return _edges_of_versions(own, target, kind, value).where(own.version_id == Version.id).correlate(Version)
+
+
+def _edges_of_versions(own: Any, target: Any, kind: NodeKind, *columns: Any) -> Rows:
+    """Select of the edges in force between nodes of versions and of a kind."""
+    statement = select(*columns).select_from(target).join(LineageEdge, LineageEdge.target_id == target.id)
     statement = statement.join(own, own.id == LineageEdge.source_id)
-    statement = statement.where(
-        own.version_id == Version.id, target.kind == NodeKind.DATASET.value, is_in_force(LineageEdge)
-    )
-    return Related(statement.correlate(Version), target.name)
+    return statement.where(target.kind == literal_column(f"'{kind.value}'"), is_in_force(LineageEdge))
 
 
 def _dataset_digest(dialect: SearchDialect) -> Related:
@@ -219,7 +236,7 @@ def _dataset_digest(dialect: SearchDialect) -> Related:
 
 _LINEAGE: dict[str, Callable[[], Related]] = {
     "lineage.missing": lambda: Related(*missing_requirements()),
-    "code.commit": lambda: _attribute(NodeKind.CODE, "commit"),
+    "code.commit": _commit,
     "code.branch": lambda: _attribute(NodeKind.CODE, "branch"),
     "run.triggered_by": lambda: _attribute(NodeKind.RUN, "triggered_by"),
     "dataset.name": _dataset_name,

@@ -8,10 +8,10 @@ Filters of one :func:`shape` have the same SQL: only the values that are bound d
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, ColumnElement, Text, and_, bindparam, false, func, literal_column, not_, or_, true
 from sqlalchemy.sql import operators
@@ -19,7 +19,7 @@ from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
 from registry.db.base import Rows
-from registry.domain.filters.terms import Absent, And, Condition, Key, Not, Operator, Or, Term
+from registry.domain.filters.terms import Absent, And, Condition, Key, Not, Operator, Or, Term, conditions, requires
 
 # Values of tags are too long for an index: it holds their beginnings, in this expression and no other.
 PREFIX = 64
@@ -113,7 +113,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Rows that have values: ``key`` identifies a row that is searched, the statement returns keys, never NULL."""
+    """Rows that have values: ``key`` identifies a row that is searched, the statement returns keys, never NULL.
+
+    An index must give the keys of those that have one value.
+    """
 
     key: Any
     statement: Rows
@@ -126,8 +129,7 @@ class Related:
     ``beginning`` is the part of a value that an index holds, where one does. ``compared`` is the value in conditions,
     where that is another expression. ``joined``: the conditions under which
     the table of the values has one row at most for the row that is looked at, where an index has these rows in the
-    order of the values. ``owners``, of a field whose values are rare, selects the key of the rows that have one, for
-    all of them at once.
+    order of the values. ``owners``, where a value may be rare, selects the keys of all rows that have one.
     """
 
     statement: Rows
@@ -170,25 +172,68 @@ def parameter_names() -> Iterator[str]:
 
 
 def where(
-    term: Term, find: Callable[[Key], Column | Related], dialect: SearchDialect, names: Iterator[str]
+    term: Term,
+    find: Callable[[Key], Column | Related],
+    dialect: SearchDialect,
+    names: Iterator[str],
+    rare: Collection[str] = (),
 ) -> ColumnElement[bool]:
     """Return the condition of the whole tree; *find* returns where a key's values are.
 
-    Its parameters have the next *names*, and by default the values of the tree.
+    Its parameters have the next *names*, and by default the values of the tree. *rare* are
+    the names of owned conditions that few rows meet: their keys are selected first.
     """
     match term:
         case And(parts):
-            return and_(true(), *(where(part, find, dialect, names) for part in parts))
+            return and_(true(), *(where(part, find, dialect, names, rare) for part in parts))
         case Or(parts):
-            return or_(false(), *(where(part, find, dialect, names) for part in parts))
+            return or_(false(), *(where(part, find, dialect, names, rare) for part in parts))
         case Not(part):
-            return not_(where(part, find, dialect, names))
+            return not_(where(part, find, dialect, names, rare))
         case Absent(key):
             return _is_absent(find(key))
         case Condition(key):
             place = find(key)
             predicate = predicate_of(term, isinstance(place, Related) and place.beginning is not None, dialect)
-            return _holds(place, predicate, dialect, [(next(names), value) for value in predicate.values])
+            values = [(next(names), value) for value in predicate.values]
+            if rare and values and values[0][0] in rare and (keys := _owners(place, predicate, dialect, values)):
+                selected: ColumnElement[bool] = keys[0].in_(keys[1])
+                return selected
+            return _holds(place, predicate, dialect, values)
+
+
+class OwnedCondition(NamedTuple):
+    """A condition whose rows an index gives: the name of its first parameter, and the keys of the rows that meet it.
+
+    ``is_required``: the whole tree is true of such rows only.
+    """
+
+    name: str
+    keys: Rows
+    is_required: bool
+
+
+def owned_conditions(
+    term: Term, find: Callable[[Key], Column | Related], dialect: SearchDialect
+) -> Iterator[OwnedCondition]:
+    """Yield the conditions of a tree whose rows an index gives; the parameters are those of :func:`where`."""
+    names = parameter_names()
+    for condition in conditions(term):
+        if isinstance(condition, Condition):
+            place = find(condition.key)
+            predicate = predicate_of(condition, isinstance(place, Related) and place.beginning is not None, dialect)
+            values = [(next(names), value) for value in predicate.values]
+            if keys := _owners(place, predicate, dialect, values):
+                yield OwnedCondition(values[0][0], keys[1], requires(term, condition))
+
+
+def _owners(
+    place: Column | Related, predicate: Predicate, dialect: SearchDialect, values: Sequence[tuple[str, Any]]
+) -> tuple[Any, Rows] | None:
+    """Return the key, and the keys of the rows that meet the condition, where an index gives them."""
+    if not isinstance(place, Related) or not place.owners or predicate.form not in _EQUAL or predicate.is_negated:
+        return None
+    return place.owners.key, place.owners.statement.where(_met_by(place, predicate, dialect, values))
 
 
 def predicate_of(condition: Condition, is_indexed: bool, dialect: SearchDialect) -> Predicate:
@@ -245,15 +290,16 @@ def _holds(
     place: Column | Related, predicate: Predicate, dialect: SearchDialect, values: Sequence[tuple[str, Any]]
 ) -> ColumnElement[bool]:
     if isinstance(place, Related):
-        value = place.value if place.compared is None else place.compared
-        condition = _compared(value, place.beginning, predicate, dialect, values)
-        # SQLite, without statistics, would look at every row that is searched for a value that few have.
-        if place.owners and not dialect.postgresql and predicate.form in _EQUAL and not predicate.is_negated:
-            owners: ColumnElement[bool] = place.owners.key.in_(place.owners.statement.where(condition))
-            return owners
-        return place.statement.where(condition).exists()
+        return place.statement.where(_met_by(place, predicate, dialect, values)).exists()
     condition = _compared(place.expression, None, predicate, dialect, values)
     return and_(place.expression.is_not(None), condition) if place.nullable else condition
+
+
+def _met_by(
+    place: Related, predicate: Predicate, dialect: SearchDialect, values: Sequence[tuple[str, Any]]
+) -> ColumnElement[bool]:
+    value = place.value if place.compared is None else place.compared
+    return _compared(value, place.beginning, predicate, dialect, values)
 
 
 def _compared(
@@ -290,7 +336,7 @@ def _is_one_of(column: Any, beginning: Any, values: Sequence[tuple[str, Any]]) -
     return or_(*parts)
 
 
-_EQUAL = {Form.EQ, Form.AMONG}
+_EQUAL = {Form.EQ, Form.AMONG, Form.BEGINNING}
 _PLAIN: dict[Form, Callable[[Any, Any], ColumnElement[bool]]] = {
     Form.EQ: operators.eq,
     Form.NE: operators.ne,

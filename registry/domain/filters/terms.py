@@ -143,6 +143,16 @@ def required(term: Term, key: Key) -> Iterator[Value]:
             yield value
 
 
+def requires(term: Term, condition: Condition) -> bool:
+    """Return whether the tree is true only where the condition holds."""
+    match term:
+        case And(parts):
+            return any(requires(part, condition) for part in parts)
+        case Or(parts):
+            return bool(parts) and all(requires(part, condition) for part in parts)
+    return term == condition
+
+
 def without_required(term: Term, key: Key) -> Term:
     """Return the tree without the conditions whose values :func:`required` yields."""
     match term:

@@ -104,7 +104,7 @@ def test_sqlite_looks_for_a_metric_by_its_version_and_reads_a_page_by_its_keys(
     app: Flask, api: Api, registry: RegistryBuilder
 ) -> None:
     registry.model("fraud").version(metrics={"auc": 0.9}, tags={"tier": "gold"})
-    query = {"filter": "metrics.auc > 0.5 AND tags.tier = 'gold'", "order_by": "metrics.auc DESC", "limit": 1}
+    query = {"filter": "metrics.auc > 0.5 AND tags.tier LIKE 'go%'", "order_by": "metrics.auc DESC", "limit": 1}
 
     with noting_statements(app) as statements:
         (found,) = expect(200, api.get("/search/versions", query_string=query))["items"]
@@ -128,7 +128,7 @@ def test_sqlite_looks_for_the_data_and_then_for_its_versions(app: Flask, api: Ap
 
     with noting_statements(app) as statements:
         (found,) = expect(200, api.get("/search/versions", query_string=query))["items"]
-    asked = next(one for one in statements if "lineage_digests.digest =" in one[0])
+    asked = next(one for one in statements if "lineage_digests.digest =" in one[0] and "JOIN models" in one[0])
     steps = [step for step in _steps(app, asked) if re.search(r"\b(versions|lineage_(nodes_2|digests)) ", step)]
 
     assert found["model"] == "fraud"
@@ -137,6 +137,37 @@ def test_sqlite_looks_for_the_data_and_then_for_its_versions(app: Flask, api: Ap
         "SEARCH lineage_digests USING INDEX ix_lineage_digests_digest (digest=?)",
         "SEARCH lineage_nodes_2 USING INTEGER PRIMARY KEY (rowid=?)",
     ]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("order_by", ["", "metrics.auc DESC"])
+@pytest.mark.parametrize(
+    ("condition", "table"),
+    [
+        ("tags.project = 'churn'", "version_tags"),
+        ("dataset.name = 'train.csv'", "lineage_nodes"),
+        (f"code.commit IN ('{'c' * 40}', '{'d' * 40}')", "lineage_nodes"),
+    ],
+)
+def test_sqlite_begins_with_a_value_that_few_versions_have(
+    app: Flask, api: Api, registry: RegistryBuilder, condition: str, table: str, order_by: str
+) -> None:
+    code = {"repo": "https://git.test/fraud", "commit": "c" * 40}
+    lineage = {"code": code, "datasets": [{"name": "train.csv", "digests": [f"sha256:{'ab' * 32}"], "role": "train"}]}
+    registry.model("fraud").version(metrics={"auc": 0.9}, tags={"project": "churn", "tier": "gold"}, **lineage)
+    registry.model("fraud").version(metrics={"auc": 0.8}, tags={"project": "churn", "tier": "lead"}, **lineage)
+    registry.model("fraud").version(metrics={"auc": 0.7}, tags={"tier": "gold"})
+    query = {"filter": f"metrics.auc > 0.5 AND {condition}", "order_by": order_by}
+
+    with noting_statements(app) as statements:
+        found = expect(200, api.get("/search/versions", query_string=query))["items"]
+    asked = next(one for one in statements if "LIMIT" in one[0] and "JOIN models" in one[0])
+    steps = [step for step in _steps(app, asked) if re.search(r"\b(versions|lineage_nodes\w*|version_tags) ", step)]
+
+    assert sorted(one["number"] for one in found) == [1, 2]
+    assert "SEARCH versions USING INTEGER PRIMARY KEY (rowid=?)" in steps
+    assert any(step.startswith(f"SEARCH {table}") and "INDEX ix_" in step for step in steps), steps
+    assert not any(step.startswith("SCAN versions") for step in steps), steps
 
 
 def _steps(app: Flask, statement: tuple[str, Any]) -> list[str]:
