@@ -107,8 +107,11 @@ def _together(
 ) -> Any:
     from registry.db.pipeline import COMMIT, Command  # psycopg is there only where PostgreSQL is used
 
-    begin = engine.take_begin(connection) or engine.begin_snapshot(driver)
-    commands = [Command(begin, is_prepared=False)] if begin else []
+    begin = engine.take_begin(connection)
+    begins = [begin] if begin else []
+    if not begin and (snapshot := engine.begin_snapshot(driver)):
+        begins = [snapshot, engine.IDLE_SNAPSHOT]
+    commands = [Command(text, is_prepared=False) for text in begins]
     is_prepared = driver.prepare_threshold is not None
     executions = []
     for step in steps:
@@ -125,7 +128,7 @@ def _together(
         for execution in executions:
             execution.end(error)
         raise
-    if begin:
+    for _ in begins:
         next(results)
     for execution in executions:
         execution.end()

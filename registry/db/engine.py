@@ -138,6 +138,10 @@ def take_begin(connection: Connection) -> str | None:
     return BEGIN_WRITES if connection.info.pop(_BEGIN, False) else None
 
 
+# A snapshot holds no lock that a writer waits for; between its statements a process may work for long under load.
+IDLE_SNAPSHOT = "SET LOCAL idle_in_transaction_session_timeout = '60s'"
+
+
 def begin_snapshot(driver: Any) -> str | None:
     """Return the statement that begins the transaction of a snapshot, unless it has begun; None without a snapshot.
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from registry.db.bulk_insert import insert_rows
@@ -49,3 +49,17 @@ def test_every_statement_of_a_snapshot_reads_the_moment_of_the_first(
 
     with app.app_context(), reading() as session:
         assert (counts, in_a_batch(session)) == ([1, 1, 1, 1], 2)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_snapshot_may_be_idle_for_longer_than_a_transaction_that_writes(app: Flask) -> None:
+    limit = text("SHOW idle_in_transaction_session_timeout")
+    with app.app_context():
+        with reading(snapshot=True) as session:
+            in_a_batch(session)
+            snapshot = session.scalar(limit)
+        with transaction() as session:
+            in_a_batch(session)
+            write = session.scalar(limit)
+
+    assert (snapshot, write) == ("1min", "15s")
