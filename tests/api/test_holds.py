@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ from flask import Flask
 from sqlalchemy import select
 
 from registry.db.bulk_insert import insert_rows
-from registry.db.models import LineageEdge, LineageNode
+from registry.db.models import LineageDigest, LineageEdge, LineageNode, Tenure, Version
 from registry.db.queries.ancestry import MOST_ANCESTORS
 from registry.db.session import transaction
 from registry.domain import clock
+from registry.services.holds.recall import MOST_WATCHED
+from registry.services.monitoring import gauges
+from registry.services.monitoring.gauges import Gauge
 from tests.support.api import Api
 from tests.support.mlflow_api import MlflowApi
 from tests.support.registry_builder import RegistryBuilder
@@ -185,6 +189,59 @@ def test_a_hold_on_data_recalls_every_version_downstream(api: Api, registry: Reg
     expect(200, api.put(f"/lineage/edges/{edges[0]['id']}", {"retracted": True, **REASON}))
     assert held(api, 3) == []
     expect(200, move(api, 3, "staging"))
+
+
+@pytest.mark.share(0)
+def test_a_held_version_is_found_among_many_and_a_hold_with_too_many_dependants_is_not_counted(
+    app: Flask, api: Api, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version(stage="production", datasets=[data("a")])
+    registry.create_model("open", lifecycle="open")
+    registry.model("open").version(stage="production", datasets=[data("b")])
+    holds = [place(api, "data", data(name)["digests"][0]) for name in ("a", "b")]
+    with app.app_context(), transaction() as session:
+        latest = session.scalars(select(Version).order_by(Version.id.desc()).limit(1)).one()
+        tenure = session.scalars(select(Tenure).order_by(Tenure.id.desc()).limit(1)).one()
+        versions, tenures = ([_columns(row) for _ in range(5_001)] for row in (latest, tenure))
+        first = latest.id + 1
+        insert_rows(session, Version, [row | {"id": first + n, "number": 2 + n} for n, row in enumerate(versions)])
+        later = clock.now() + timedelta(seconds=1)
+        tenures = [row | {"version_id": first + n, "started_at": later} for n, row in enumerate(tenures)]
+        for row in tenures:
+            del row["id"]
+        insert_rows(session, Tenure, tenures)
+
+    def concerns() -> tuple[set[str], list[str]]:
+        found = expect(200, api.get("/attention"))
+        return {one["model"] for one in found["items"] if one["kind"] == "held"}, found["more"]
+
+    def counts() -> list[tuple[int, int | None]]:
+        return [(one["id"], one["live"]) for one in expect(200, api.get("/holds"))["items"]]
+
+    everything = [(hold["id"], 1) for hold in holds[::-1]]
+    assert (concerns()[0], counts()) == ({"fraud", "open"}, everything)
+
+    with app.app_context(), transaction() as session:
+        target = session.scalars(select(LineageDigest.node_id).where(LineageDigest.digest == holds[0]["target"])).one()
+        node = {"kind": "dataset", "attributes": {}, "created_at": later, "version_id": None}
+        wide = range(MOST_WATCHED // 2)
+        insert_rows(session, LineageNode, [node | {"key": f"{one}", "name": f"wide {one}"} for one in wide])
+        ids = session.scalars(select(LineageNode.id).where(LineageNode.name.startswith("wide"))).all()
+        edge = {"target_id": target, "kind": "transformed_from", "role": "", "created_at": later}
+        insert_rows(session, LineageEdge, [edge | {"source_id": one} for one in ids])
+
+    assert (concerns()[0], "held" in concerns()[1], counts()) == ({"open"}, True, everything)
+    values = {gauge.name: gauge.values for gauge in _gauges(app)}
+    assert values["registry_holds_uncounted"] == values["registry_held_versions_in_production"] == {"": 1}
+
+
+def _columns(row: Any) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in type(row).__table__.columns}
+
+
+def _gauges(app: Flask) -> Sequence[Gauge]:
+    with app.app_context():
+        return gauges.look(seconds=30)
 
 
 def test_a_base_model_is_held_by_its_uri_or_as_a_version(api: Api, registry: RegistryBuilder) -> None:

@@ -137,8 +137,8 @@ class ListedHoldView(HoldView):
 
     live = fields.Integer(
         **output(
-            "The number of versions in production that it is about; null for a released hold, and where the lineage is "
-            "too large to decide.",
+            "The number of versions in production that it is about; null for a released hold, and where too much "
+            "depends on its target to count them here.",
             null=True,
         )
     )

@@ -88,7 +88,12 @@ class AttentionView(View):
     """The versions that need attention, the most urgent first."""
 
     items = fields.List(fields.Nested(ConcernView), **output(f"The versions, {MOST} of each kind at most."))
-    more = fields.List(fields.String(), **output("The kinds of which there are more."))
+    more = fields.List(
+        fields.String(),
+        **output(
+            "The kinds of which there are more, or may be more: `held` too where too much depends on what is held."
+        ),
+    )
     requests = fields.List(
         fields.String(), **output("Ids of requests that wait for the caller's approval; GET /requests?for=me has all.")
     )

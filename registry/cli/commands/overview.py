@@ -72,9 +72,10 @@ def attention(session: Session) -> None:
     if session.as_json:
         output.document(found)
         return
-    session.list(found["items"], _CONCERN_COLUMNS, _concern_row, empty="no version needs attention")
+    empty = "no version is listed" if found["more"] else "no version needs attention"
+    session.list(found["items"], _CONCERN_COLUMNS, _concern_row, empty=empty)
     if found["more"]:
-        output.note(f"There are more of these kinds: {', '.join(found['more'])}")
+        output.note(f"There are more of these kinds than are listed: {', '.join(found['more'])}")
     if waiting := found.get("requests"):
         output.note(
             f"waiting for your approval: {output.count(len(waiting), 'request')}; registry request list --for-me"

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from registry.db.base import Rows
 from registry.db.batch import Query
 from registry.db.fixed_statements import FixedStatement
-from registry.db.models import Account, AuditEntry, AuditText, Hold, Model, Tenure, Version
+from registry.db.models import Account, AuditEntry, AuditText, Hold, LineageNode, Model, Tenure, Version
 from registry.db.queries import catalog, pages, walking
 from registry.db.queries.ancestry import AncestorTarget, Ancestry, ancestry
 from registry.db.queries.cached_fragments import Fixed
@@ -215,6 +215,7 @@ _CONDITIONS = {
     "model": Model.name == bindparam("model"),
     "active": _ACTIVE,
     "released": Hold.released_at.is_not(None),
+    "upstream": _IS_UPSTREAM,
     "among": Hold.id.in_(bindparam("among", expanding=True)),
 }
 
@@ -253,17 +254,27 @@ def active_counts(session: Session) -> Mapping[str, int]:
     return dict(pages.rows(session, _COUNTED, {}))
 
 
-def live(session: Session, *, most: int) -> Mapping[int, Sequence[HoldNotice]]:
-    """Return the active holds on each version in production of a live model, by its id.
+def live(session: Session) -> Mapping[int, Sequence[HoldNotice]]:
+    """Return the active holds on each version in production of a live model itself, by its id."""
+    return notices(session, pages.rows(session, _OWN_OF_PRODUCTION, {}))
 
-    Without an active hold on data or a model, the versions are found from the holds. Otherwise *most* of the versions
-    in production are looked at, the latest entrants first.
-    """
-    counts = active_counts(session)
-    if not counts:
-        return {}
-    statement = _HELD_IN_PRODUCTION if counts.keys() == {HoldKind.VERSION.value} else _IN_PRODUCTION
-    return of(session, [row[0] for row in pages.rows(session, statement, {"most": most})])
+
+def in_production(session: Session, nodes: Collection[int]) -> Sequence[int]:
+    """Return the versions in production of live models that the nodes of the lineage are."""
+    return [row[0] for chunk in walking.chunks(nodes) for row in pages.rows(session, _OF_NODES, {"nodes": chunk})]
+
+
+def notice_of(hold: HoldRecord) -> HoldNotice:
+    """Return the notice of a hold on a version that it is certainly about."""
+    return HoldNotice(
+        id=hold.id,
+        kind=hold.kind,
+        target=hold.target,
+        reason=hold.reason,
+        placed_at=hold.placed_at,
+        placed_by=hold.placed_by,
+        entry=hold.entry,
+    )
 
 
 _COUNTED = FixedStatement(  # in two parts, each by the index of its active holds
@@ -283,11 +294,13 @@ _PRODUCTION = (
         Model.deleted_at.is_(None),
     )
 )
-_IN_PRODUCTION = FixedStatement(
-    _PRODUCTION.order_by(Tenure.started_at.desc(), Tenure.id.desc()).limit(bindparam("most"))
+_OWN_OF_PRODUCTION = FixedStatement(
+    select(Hold.version_id, Hold.id, Hold.kind).where(
+        (Hold.kind == _ON_VERSION) & _ACTIVE, Hold.version_id.in_(_PRODUCTION)
+    )
 )
-_HELD_IN_PRODUCTION = FixedStatement(
-    _PRODUCTION.where(Tenure.version_id.in_(select(Hold.version_id).where((Hold.kind == _ON_VERSION) & _ACTIVE)))
-    .order_by(Tenure.started_at.desc(), Tenure.id.desc())
-    .limit(bindparam("most"))
+_OF_NODES = FixedStatement(
+    _PRODUCTION.join(LineageNode, LineageNode.version_id == Tenure.version_id).where(
+        LineageNode.id.in_(bindparam("nodes", expanding=True))
+    )
 )

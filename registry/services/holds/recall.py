@@ -16,18 +16,20 @@ from registry.db.fixed_statements import FixedStatement
 from registry.db.models import Account, AliasTenure, AuditEntry, Hold, LineageNode, Model, Tenure, Version
 from registry.db.queries import holds as queries
 from registry.db.queries import pages, walking
+from registry.db.queries.walking import MOST_NODES
 from registry.db.records import HoldRecord, Page
 from registry.db.session import reading
 from registry.domain import clock
 from registry.domain.errors import Conflict, NotFound
-from registry.domain.holds import HoldKind, HoldNotice
+from registry.domain.holds import MOST_UPSTREAM, HoldKind, HoldNotice
 from registry.domain.stages import Stage
 from registry.services.holds import placing
 from registry.services.lineage import impact
 from registry.services.lineage.dependents import ReachedNode, dependents
 from registry.services.lineage.impact import AffectedVersion, RankedVersion, Sought, SoughtKind
 
-MOST_LIVE = 5_000  # versions in production that a list or a metric looks at
+MOST_LISTED = 120_000  # nodes of the lineage that a list of holds reaches
+MOST_WATCHED = 20_000  # that attention and the metrics reach, which are asked for often
 MOST_DEPARTURES = 200
 COLUMNS = (
     "model", "version", "stage", "state", "aliases", "promoted_by", "path", "production_since", "production_until",
@@ -81,6 +83,17 @@ class HeldVersion:
     affected: AffectedVersion
     aliases: Sequence[str]
     promoted_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveHolds:
+    """The active holds on each version in production, by its id.
+
+    ``uncounted`` are holds on data and models that too much depends on: their versions may be missing.
+    """
+
+    notices: Mapping[int, Sequence[HoldNotice]]
+    uncounted: Sequence[int]
 
 
 def list_(
@@ -137,9 +150,29 @@ def table(id: int, *, stage: Stage | None = None) -> Iterator[Sequence[Any]]:
     return _table(in_order, found)
 
 
-def live_notices(session: Session) -> Mapping[int, Sequence[HoldNotice]]:
-    """Return the active holds on each version in production, by its id; see ``queries.live``."""
-    return queries.live(session, most=MOST_LIVE)
+def live_holds(session: Session, *, most: int = MOST_WATCHED) -> LiveHolds:
+    """Return the active holds on the versions in production, found from the holds.
+
+    At most *most* nodes are reached. A hold takes half of what is left of them: one that takes more is not counted, and
+    leaves room for others.
+    """
+    if not queries.active_counts(session):
+        return LiveHolds({}, [])
+    notices = {version: [*held] for version, held in queries.live(session).items()}
+    uncounted: list[int] = []
+    for hold in queries.records(session, queries.listed("upstream"), {"most": MOST_UPSTREAM}):
+        share = most // 2
+        try:
+            found = _downstream(session, hold, most=share)
+        except Conflict:
+            uncounted.append(hold.id)
+            most -= share
+            continue
+        most -= len(found)
+        for version in queries.in_production(session, found):
+            notices.setdefault(version, []).append(queries.notice_of(hold))
+    in_order = {version: sorted(held, key=lambda one: one.id) for version, held in notices.items()}
+    return LiveHolds(in_order, uncounted)
 
 
 def _table(in_order: Sequence[RankedVersion], found: Mapping[int, ReachedNode]) -> Iterator[Sequence[Any]]:
@@ -155,10 +188,9 @@ def _table(in_order: Sequence[RankedVersion], found: Mapping[int, ReachedNode]) 
 
 
 def _live_counts(session: Session) -> Mapping[int, int | None]:
-    """Return how many versions in production each active hold is about, if any; None where that is not certain."""
-    notices = [notice for held in live_notices(session).values() for notice in held]
-    doubtful = {notice.id for notice in notices if not notice.certain}
-    return {**Counter(notice.id for notice in notices), **dict.fromkeys(doubtful)}
+    """Return how many versions in production each active hold is about, if any; None where it is not counted."""
+    live = live_holds(session, most=MOST_LISTED)
+    return {**Counter(notice.id for held in live.notices.values() for notice in held), **dict.fromkeys(live.uncounted)}
 
 
 def _ranked_versions(
@@ -168,17 +200,17 @@ def _ranked_versions(
     return impact.ranked(session, found, stage=stage, with_seeds=hold.number is not None), found
 
 
-def _downstream(session: Session, hold: HoldRecord) -> Mapping[int, ReachedNode]:
+def _downstream(session: Session, hold: HoldRecord, *, most: int = MOST_NODES) -> Mapping[int, ReachedNode]:
     """Return the nodes that a hold is about; none where no lineage names its target. Raises Conflict for too many."""
     if hold.number is not None:
         rows = pages.rows(session, _NODE_OF_TARGET, {"hold": hold.id})
         seeds = [row[0] for row in rows]
         if hold.kind == HoldKind.VERSION:
             return {node: ReachedNode(node, True, None, None) for node in seeds}
-        return dependents(session, seeds)
+        return dependents(session, seeds, most=most)
     kind = SoughtKind.DIGEST if hold.kind == HoldKind.DATA else SoughtKind.MODEL
     try:
-        return dependents(session, impact.seeds(session, Sought(kind, hold.target)))
+        return dependents(session, impact.seeds(session, Sought(kind, hold.target)), most=most)
     except NotFound:
         return {}
 

@@ -26,12 +26,12 @@ class ReachedNode(NamedTuple):
     edge: FoundEdge | None
 
 
-def dependents(session: Session, seeds: Collection[int]) -> Mapping[int, ReachedNode]:
+def dependents(session: Session, seeds: Collection[int], *, most: int = MOST_NODES) -> Mapping[int, ReachedNode]:
     """Return the nodes that depend on the *seeds*, with the shortest way to each; the seeds come first.
 
     A version depends on its run, code, environment, data and models; data on what it was made from, on the job that
     made it, on its parts, and a part on its whole. Nodes of the same data count as one. Retracted edges do not count.
-    Raises Conflict for more than ``MOST_NODES`` nodes.
+    Raises Conflict for more than *most* nodes.
     """
     found: dict[int, ReachedNode] = {}
     frontier = [ReachedNode(node, True, None, None) for node in walking.same_data(session, seeds)]
@@ -41,9 +41,9 @@ def dependents(session: Session, seeds: Collection[int]) -> Mapping[int, Reached
         for one in fresh:
             found.setdefault(one.node, one)
         whole.update(one.node for one in fresh if one.is_whole)
-        if len(found) > MOST_NODES:
+        if len(found) > most:
             meters().lineage_cut.labels("impact").inc()
-            raise Conflict(f"more than {MOST_NODES:,} nodes of the lineage depend on it: ask about less of them")
+            raise Conflict(f"more than {most:,} nodes of the lineage depend on it: ask about less of them")
         frontier = [*_alike(session, _follow(session, {one.node: one for one in fresh}))]
     meters().lineage_nodes.labels("impact").observe(len(found))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -46,7 +46,10 @@ class Concern:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """The versions that need attention, the most urgent first. ``more`` are the kinds with more than MOST versions."""
+    """The versions that need attention, the most urgent first. ``more`` are the kinds with further versions.
+
+    These are kinds with more than MOST versions, and held ones where too much depends on what is held to find all.
+    """
 
     items: Sequence[Concern]
     more: Sequence[ConcernKind]
@@ -58,10 +61,11 @@ def list_() -> Attention:
     Versions are listed that are pending for longer than PENDING_LONG, or failed within RECENTLY. A move past the gates
     is listed until it is acknowledged.
     """
-    with reading() as session:
+    with reading(snapshot=True) as session:
         moment = leases.now(session)
+        held = recall.live_holds(session)
         found: dict[ConcernKind, list[Concern]] = {
-            ConcernKind.HELD: _list_held(session),
+            ConcernKind.HELD: _list_held(session, held.notices),
             ConcernKind.DAMAGED: _list_damaged(session),
             ConcernKind.BREAK_GLASS: _list_broken_glass(session),
             ConcernKind.WAITING: _list_waiting(session, moment),
@@ -69,11 +73,15 @@ def list_() -> Attention:
             ConcernKind.UNRECORDED: _list_unrecorded(session),
         }
     items = [concern for concerns in found.values() for concern in concerns[:MOST]]
-    return Attention(items, [kind for kind, concerns in found.items() if len(concerns) > MOST])
+    more = [
+        kind
+        for kind, concerns in found.items()
+        if len(concerns) > MOST or (kind is ConcernKind.HELD and held.uncounted)
+    ]
+    return Attention(items, more)
 
 
-def _list_held(session: Session) -> list[Concern]:
-    held = recall.live_notices(session)
+def _list_held(session: Session, held: Mapping[int, Sequence[HoldNotice]]) -> list[Concern]:
     rows = queries.named(session, [*held][: MOST + 1]) if held else []
     return [
         Concern(ConcernKind.HELD, row.name, row.number, held[row.id][0].placed_at, _describe_holds(held[row.id]))

@@ -134,10 +134,14 @@ def _role(session: Session) -> list[Gauge]:
 
 def _holds(session: Session) -> list[Gauge]:
     counts = hold_queries.active_counts(session)
+    live = recall.live_holds(session) if counts else recall.LiveHolds({}, [])
     return [
         Gauge("registry_holds_active", "Active holds.", "kind", {kind: counts.get(kind, 0) for kind in HoldKind}),
         Gauge("registry_held_versions_in_production", "Versions in production that are held.", None,
-              {"": len(recall.live_notices(session)) if counts else 0}),
+              {"": len(live.notices)}),
+        Gauge("registry_holds_uncounted",
+              "Active holds that too much depends on to count their versions in production.", None,
+              {"": len(live.uncounted)}),
     ]  # fmt: skip
 
 

@@ -156,10 +156,11 @@ class HomePage(WebPage):
 
     @property
     def other_concerns(self) -> str:
-        """Return how many concerns are not shown, in words; "" when all are."""
+        """Return in words how many concerns are not shown, or that not all are known; "" when all are shown."""
         count = len(self.attention.items) - CONCERNS
         if count <= 0:
-            return ""
+            uncounted = "Other versions may be held: too much depends on what is held to find all of them here."
+            return uncounted if self.attention.more else ""
         return f"{'More than ' if self.attention.more else ''}{count} more: registry attention lists them."
 
     @cached_property

@@ -19,11 +19,11 @@ from registry.db.models import Account
 from registry.db.session import db, reading
 from tests.benchmarks.lineage import __doc__ as purpose
 from tests.benchmarks.lineage import closure, hostile
-from tests.benchmarks.lineage.catalogue import EACH, Catalogue
+from tests.benchmarks.lineage.catalogue import EACH, Catalogue, digest_of
 from tests.benchmarks.lineage.filling import fill, progress
 from tests.benchmarks.lineage.hostile import HostileCatalogue
 from tests.benchmarks.lineage.measuring import Series, growth, measure, percentile, plans
-from tests.benchmarks.lineage.questions import BY_METRIC, MANY, Asker, questions
+from tests.benchmarks.lineage.questions import BY_METRIC, HELD, MANY, Asker, questions, questions_about_holds
 from tests.benchmarks.memory.measuring import LIMIT, make_app
 from tests.benchmarks.serving.database import running_postgres, scratch
 from tests.support.postgres import ThrowawayPostgres
@@ -93,15 +93,20 @@ def scale(running: Running, options: argparse.Namespace) -> int:
         late[asker.catalogue.versions] = {name: path for name, (_, path) in pages.items()}
         for name, (number, _) in pages.items():
             progress(f"{asker.catalogue.versions:,} versions: the late page by {name} is page {number}")
-    asked = [one for one in questions(late) if _is_chosen(one.name, options.questions)]
     app, token = large.client.application, large.token
-    grown = {one.name: growth(app, token, one.path(large.catalogue, random.Random(7))) for one in asked}
-    found = []
-    for series in measure(asked, small, large, rounds=options.rounds):
-        series.grown = grown[series.name]
-        found.append(series)
-        sys.stdout.write(f"{running.kind:10} {_line(series)}\n")
-        sys.stdout.flush()
+    asked, found = [], []
+    for group, is_held in ((questions(late), False), (questions_about_holds(), True)):
+        chosen = [one for one in group if _is_chosen(one.name, options.questions)]
+        for asker in (small, large) if is_held and chosen else ():
+            for lake in range(HELD):
+                asker.hold(digest_of("lake", lake))
+        grown = {one.name: growth(app, token, one.path(large.catalogue, random.Random(7))) for one in chosen}
+        for series in measure(chosen, small, large, rounds=options.rounds):
+            series.grown = grown[series.name]
+            found.append(series)
+            sys.stdout.write(f"{running.kind:10} {_line(series)}\n")
+            sys.stdout.flush()
+        asked += chosen
     for question in asked if options.plans else []:
         sys.stdout.write(f"## {question.name}\n")
         path = question.path(large.catalogue, random.Random(7))

@@ -92,6 +92,7 @@ class Answer:
 
 def answers(asker: Asker) -> Iterator[Answer]:
     """Ask each question alone, then several times at once."""
+    asker.hold(_digest(1))
     for name, path in _questions(asker.catalogue):
         alone = _asked(asker, name, path)
         yield alone
@@ -106,6 +107,9 @@ def _questions(catalogue: Catalogue) -> Sequence[tuple[str, str]]:
     last = catalogue.version(catalogue.versions - 1)
     first = "/".join(map(str, ("/api/v1/models", catalogue.version(0)[0], "versions", 1, "lineage")))
     return [
+        (f"holds, one on data with {catalogue.versions:,} dependants", "/api/v1/holds"),
+        ("that hold", "/api/v1/holds/1"),
+        ("what needs attention", "/api/v1/attention"),
         (f"impact of data with {catalogue.versions:,} dependants", f"{impact}{_digest(1)}"),
         ("its versions in production", f"{impact}{_digest(1)}&stage=production"),
         ("as a file", f"{impact}{_digest(1)}&format=csv"),

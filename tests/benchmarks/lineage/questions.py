@@ -23,6 +23,7 @@ from tests.benchmarks.lineage.catalogue import (
 
 LIMIT = 50
 PAGE = 100
+HELD = 2
 MANY = "metrics.auc > 0.7 AND tags.tier = 'gold' AND stage = 'archived'"
 BY_METRIC = {"filter": MANY, "order_by": "metrics.auc DESC"}
 
@@ -48,6 +49,13 @@ class Asker:
         if response.status_code != 200:
             raise RuntimeError(f"{path}: {response.status_code} {response.text[:500]}")
         return response.json if response.is_json else response.text
+
+    def hold(self, digest: str) -> None:
+        """Place a hold on data. Raises RuntimeError for a refusal."""
+        body = {"kind": "data", "target": digest, "reason": "it must be forgotten"}
+        response = self.client.post("/api/v1/holds", json=body, headers={"Authorization": f"Bearer {self.token}"})
+        if response.status_code != 201:
+            raise RuntimeError(f"hold on {digest}: {response.status_code} {response.text[:500]}")
 
     def late_page(self, query: Mapping[str, str]) -> tuple[int, str]:
         """Return the number of page 100 of a search, or of its last full page, and where the page is."""
@@ -80,8 +88,21 @@ def questions(late: Mapping[int, Mapping[str, str]]) -> list[Question]:
         Question("search by metric, first page", lambda *_: _search(BY_METRIC), _has(lambda _: LIMIT)),
         Question(f"search by metric, page {PAGE}", lambda one, _: late[one.versions]["metric"], _has(lambda _: LIMIT)),
         Question("search of one project", _of_project, _has(None)),
+        Question("search of one project, by metric", _of_project_by_metric, _has(lambda _: PROJECT)),
+        Question("search by a dataset's name", _of_name, _has(lambda _: 1)),
+        Question("search by a commit", _of_commit, _has(lambda _: 5)),
         Question("search by a dataset's digest", _of_dataset, _has(lambda _: 1)),
         Question("best on a dataset", _best, _has(lambda _: LIMIT)),
+    ]
+
+
+def questions_about_holds() -> list[Question]:
+    """Return the questions that are asked while the first two lakes are held: 500 versions depend on each."""
+    return [
+        Question("holds", lambda *_: "/api/v1/holds?limit=50", _has(lambda _: HELD)),
+        Question("a hold", lambda *_: "/api/v1/holds/1", _is_recall),
+        Question("what needs attention", lambda *_: "/api/v1/attention", _has(None)),
+        Question("a version in production, while data is held", _in_production, lambda *_: None),
     ]
 
 
@@ -121,12 +142,29 @@ def _of_project(catalogue: Catalogue, chance: random.Random) -> str:
     return _search({"filter": f"{MANY} AND tags.project = 'project-{project}'"})
 
 
+def _of_project_by_metric(catalogue: Catalogue, chance: random.Random) -> str:
+    project = chance.randrange(catalogue.versions // PROJECT)
+    return _search({"filter": f"tags.project = 'project-{project}'", "order_by": "metrics.auc DESC"})
+
+
+def _of_name(catalogue: Catalogue, chance: random.Random) -> str:
+    return _search({"filter": f"dataset.name = 'clean-{chance.randrange(catalogue.versions)}.parquet'"})
+
+
+def _of_commit(catalogue: Catalogue, chance: random.Random) -> str:
+    return _search({"filter": f"code.commit = '{commit(chance.randrange(catalogue.versions))}'"})
+
+
 def _of_dataset(catalogue: Catalogue, chance: random.Random) -> str:
     return _search({"filter": f"dataset.digest = '{digest_of('clean', chance.randrange(catalogue.versions))}'"})
 
 
 def _best(catalogue: Catalogue, chance: random.Random) -> str:
     return _search({"best": "auc", "on": digest_of("test", chance.randrange(catalogue.versions // EACH))})
+
+
+def _in_production(catalogue: Catalogue, chance: random.Random) -> str:
+    return f"/api/v1/models/{catalogue.version(chance.randrange(catalogue.versions))[0]}/stages/production"
 
 
 def _search(query: Mapping[str, str]) -> str:
@@ -142,6 +180,10 @@ def _has(count: Callable[[Catalogue], int] | None) -> Callable[[Catalogue, Any],
         assert count is None or len(answer["items"]) == count(catalogue), len(answer["items"])
 
     return check
+
+
+def _is_recall(_: Catalogue, answer: Any) -> None:
+    assert (answer["downstream"], answer["live"]) == (LAKE_MODELS * EACH, LAKE_MODELS), answer
 
 
 def _is_whole_file(catalogue: Catalogue, answer: str) -> None:
