@@ -16,12 +16,15 @@ from flask import Flask
 from registry.app import create_app
 from registry.config import Settings
 from tests.conftest import SECRET, _prepare
+from tests.faults.between import Between
 from tests.support.audit_reader import AuditReader
 from tests.support.damageable_service import DamageableService, running_service
 from tests.support.databases import Database, PostgresDatabase
+from tests.support.faulty_store import faulty_store
 from tests.support.invariants import Invariants
 from tests.support.postgres import ThrowawayPostgres
 from tests.support.registry_builder import named_run
+from tests.support.s3_server import S3Server
 from tests.support.servers import Caller, Fleet, Launcher, running_fleet
 
 
@@ -154,3 +157,21 @@ def service(open_service: Callable[..., DamageableService], request: pytest.Fixt
 @pytest.fixture
 def invariants(service: DamageableService, make_invariants: Callable[..., Invariants]) -> Invariants:
     return make_invariants(**service.place)
+
+
+@pytest.fixture(params=["moto"])
+def between(
+    request: pytest.FixtureRequest,
+    open_service: Callable[..., DamageableService],
+    make_invariants: Callable[..., Invariants],
+) -> Iterator[Between]:
+    kind: str = request.param
+    server: S3Server = request.getfixturevalue(f"{kind}_s3")
+    with ExitStack() as stack:
+        inside, outside = (stack.enter_context(faulty_store(server.endpoint_url)) for _ in range(2))
+        urls = {"s3_endpoint_url": inside.url, "s3_public_endpoint_url": outside.url}
+        opened = open_service(kind, **urls, probe_seconds=2)  # probes are made while it does not answer only
+        opened.registry.create_model()
+        invariants = make_invariants(**opened.place | {"s3_endpoint_url": server.endpoint_url})
+        assert opened.store.verifies_on_arrival == (kind == "swift")  # asked once, while all is well
+        yield Between(opened, invariants, inside, outside)

@@ -4,76 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from registry.client import RegistryClient, errors
-from registry.db.models import Upload
-from registry.db.session import transaction
-from tests.support.damageable_service import MIB, DamageableService
-from tests.support.faulty_store import Fault, FaultyStore, every, faulty_store, first
-from tests.support.invariants import Invariants
+from registry.client import RegistryClient
+from tests.faults.between import BUSY, KINDS, Between, always
+from tests.support.damageable_service import MIB
+from tests.support.faulty_store import Fault, every, first
 from tests.support.polling import eventually
 from tests.support.replies import expect
-from tests.support.s3_server import S3Server
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-BUSY = Fault(status=503, headers=(("Retry-After", "1"),))
 REFUSALS = {"500": Fault(status=500), "503": BUSY, "closed": Fault(close=True)}
 SLOW = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@dataclass
-class Between:
-    """A registry whose store can misbehave towards the service (``inside``) and towards clients (``outside``)."""
-
-    service: DamageableService
-    invariants: Invariants
-    inside: FaultyStore
-    outside: FaultyStore
-
-    def recover(self) -> None:
-        self.inside.recover()
-        self.outside.recover()
-
-    def end_leases(self) -> None:
-        """Let as much time pass as a worker waits before it tries again."""
-        with self.service.app.app_context(), transaction() as session:
-            session.execute(update(Upload).values(leased_until=LONG_AGO))
-
-    def upload_state(self, upload: dict[str, Any]) -> str:
-        state: str = expect(200, self.service.api.get(f"/uploads/{upload['id']}"))["state"]
-        return state
-
-
-@pytest.fixture(params=["moto"])
-def between(
-    request: pytest.FixtureRequest,
-    open_service: Callable[..., DamageableService],
-    make_invariants: Callable[..., Invariants],
-) -> Iterator[Between]:
-    kind: str = request.param
-    server: S3Server = request.getfixturevalue(f"{kind}_s3")
-    with ExitStack() as stack:
-        inside, outside = (stack.enter_context(faulty_store(server.endpoint_url)) for _ in range(2))
-        urls = {"s3_endpoint_url": inside.url, "s3_public_endpoint_url": outside.url}
-        opened = open_service(kind, **urls, probe_seconds=2)  # probes are made while it does not answer only
-        opened.registry.create_model()
-        invariants = make_invariants(**opened.place | {"s3_endpoint_url": server.endpoint_url})
-        assert opened.store.verifies_on_arrival == (kind == "swift")  # asked once, while all is well
-        yield Between(opened, invariants, inside, outside)
-
-
-KINDS = pytest.mark.parametrize("between", ["moto", "swift"], indirect=True)
 
 
 def refused_for_now(response: TestResponse) -> bool:
@@ -84,10 +29,6 @@ def refused_for_now(response: TestResponse) -> bool:
 def unchecked(response: TestResponse) -> bool:
     problem = expect(503, response)
     return problem["code"] == "bytes_unchecked" and "Retry-After" not in response.headers
-
-
-def always(fault: Fault) -> Callable[[str, str], Fault]:
-    return lambda method, path: fault
 
 
 @pytest.mark.fault("F27")
@@ -316,87 +257,3 @@ def test_a_store_that_keeps_failing_is_left_alone_while_everything_else_goes_on(
     between.recover()
     eventually(lambda: service.complete(upload).status_code == 200, "the store is tried again")
     assert between.invariants.assert_sound() == {"fraud:1": "ready", "fraud:2": "ready"}
-
-
-PUT_FAULTS = {
-    "500": Fault(status=500),
-    "503": BUSY,
-    "closed": Fault(close=True),
-    "answer lost": Fault(lose=True),
-    "hanging": Fault(hang=True),
-    "slow": Fault(slow=0.5),
-}
-
-
-@pytest.mark.parametrize("fault", PUT_FAULTS)
-@pytest.mark.parametrize(
-    ("between", "size"),
-    [("moto", 2000), ("swift", 2000), ("moto", 5 * MIB + 1), ("swift", 5 * MIB + 1)],
-    indirect=["between"],
-    ids=["moto-whole", "swift-whole", "moto-parts", "swift-parts"],
-)
-def test_a_client_sends_again_what_the_store_did_not_take(
-    between: Between, size: int, fault: str, tmp_path: Path
-) -> None:
-    service = between.service
-    (tmp_path / "model.bin").write_bytes(os.urandom(size))
-    between.outside.rule = first(PUT_FAULTS[fault], "PUT")
-
-    with service.online() as url, RegistryClient(url, service.token, timeout=5) as client:
-        done = client.register("fraud", tmp_path / "model.bin", jobs=1)
-    service.work()
-
-    assert done["version"]["number"] == 1
-    assert between.outside.faults() == 1
-    between.recover()
-    assert between.invariants.assert_sound() == {"fraud:1": "ready"}
-
-
-@KINDS
-@pytest.mark.parametrize("size", [2000, 5 * MIB + 1], ids=["whole", "parts"])
-def test_a_client_that_the_store_never_lets_send_registers_nothing_and_can_be_run_again(
-    between: Between, size: int, tmp_path: Path
-) -> None:
-    service = between.service
-    (tmp_path / "model.bin").write_bytes(os.urandom(size))
-    between.outside.rule = always(Fault(status=503))
-
-    with service.online() as url, RegistryClient(url, service.token, retries=1, retry_seconds=0) as client:
-        with pytest.raises(errors.Unavailable, match=r"^model.bin: the store at \S+ answered 503; nothing was"):
-            client.register("fraud", tmp_path / "model.bin")
-        assert service.registry.model("fraud").stages() == {}
-        between.recover()
-        client.register("fraud", tmp_path / "model.bin")
-    service.work()
-
-    assert between.invariants.assert_sound() == {"fraud:1": "ready"}
-
-
-@pytest.mark.fault("F31")
-@pytest.mark.parametrize("fault", [Fault(cut=1000), Fault(close=True), BUSY], ids=["cut", "closed", "503"])
-def test_a_download_that_breaks_off_is_fetched_again(between: Between, fault: Fault, tmp_path: Path) -> None:
-    service, content = between.service, between.service.small
-    service.registry.model("fraud").version(files=[service.brought(content)])
-    between.outside.rule = first(fault, "GET")
-
-    with service.online() as url, RegistryClient(url, service.token) as client:
-        client.pull("fraud:1", tmp_path / "out")
-
-    assert between.outside.faults() == 1
-    assert (tmp_path / "out" / "model.bin").read_bytes() == content
-
-
-@pytest.mark.fault("F30", "F31")
-@pytest.mark.parametrize("fault", [Fault(shorten=True), Fault(flip=True)], ids=["shortened", "flipped"])
-def test_other_bytes_than_the_registered_ones_are_not_kept_by_a_download(
-    between: Between, fault: Fault, tmp_path: Path
-) -> None:
-    service = between.service
-    service.registry.model("fraud").version(files=[service.brought(service.small)])
-    between.outside.rule = always(fault)
-
-    damaged = pytest.raises(errors.IntegrityError, match=r"^model.bin")
-    with service.online() as url, RegistryClient(url, service.token) as client, damaged:
-        client.pull("fraud:1", tmp_path / "out")
-
-    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
