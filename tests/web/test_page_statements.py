@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from registry.db.session import engine_of
 from tests.support.many_versions import repeat_latest_version
 from tests.support.registry_builder import RegistryBuilder, named_run
 from tests.support.statement_counting import counting_statements
@@ -57,6 +58,12 @@ def executed(visitor: FlaskClient, app: Flask) -> dict[tuple[str, str], int]:
     return found
 
 
+def expected(app: Flask) -> dict[tuple[str, str], int]:
+    """Return the pinned counts; on SQLite a search by a value counts the rows that have it."""
+    counted = {(VERSION, ""), (VERSION, "origin")} if engine_of(app).dialect.name == "sqlite" else set()
+    return {key: count + (key in counted) for key, count in EXPECTED.items()}
+
+
 def build(site: RegistryBuilder) -> None:
     code = {"repo": "https://git.test/fraud", "commit": "17ba0791aaaa"}
     site.create_model("fraud", description="Scores cards.", tags={"team": "risk"})
@@ -73,7 +80,7 @@ def test_pages_and_blocks_execute_as_many_statements_as_they_did(
 ) -> None:
     build(site)
 
-    assert executed(visitor, dev_app) == EXPECTED
+    assert executed(visitor, dev_app) == expected(dev_app)
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -81,9 +88,9 @@ def test_many_versions_cost_no_more_statements(visitor: FlaskClient, site: Regis
     build(site)
     repeat_latest_version(dev_app, "fraud", 300)
 
-    many = executed(visitor, dev_app)
+    many, few = executed(visitor, dev_app), expected(dev_app)
 
-    assert {key: count for key, count in many.items() if count > EXPECTED[key]} == {}
+    assert {key: count for key, count in many.items() if count > few[key]} == {}
 
 
 def test_a_poll_that_finds_nothing_new_reads_the_row_alone(
