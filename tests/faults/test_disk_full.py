@@ -91,7 +91,7 @@ def test_a_client_goes_on_by_itself_when_there_is_room_again(
 
     maker = threading.Thread(target=make_room)
     maker.start()
-    with RegistryClient(fleet.server.url, fleet.token) as client:
+    with RegistryClient(fleet.server.url, fleet.token, retry_seconds=60) as client:
         done = client.register("fraud", file)
     maker.join()
 
