@@ -78,7 +78,7 @@ class _EarlierData(NamedTuple):
     keys: Collection[str]
 
 
-def _keys(run: str) -> Sequence[str]:
+def _run_keys(run: str) -> Sequence[str]:
     """Return the keys of the data of a run. The rows of keys are sealed, and kept for a week."""
     first = f"openlineage-start-{run}"  # the only one of earlier builds, which kept the data of START alone
     return [first, *(f"{first}-{number}" for number in range(1, MOST_EVENTS))]
@@ -88,7 +88,7 @@ def _run_data(event: PipelineEvent, actor: Actor) -> _EarlierData:
     """Return the data of the earlier events of the run, the latest first; none for an event that has no use for it."""
     if event.run is None or not (event.adds_data or event.states_edges):
         return _EarlierData(RunData(), ())
-    outcomes = idempotency.outcomes_of(actor, _keys(event.run))
+    outcomes = idempotency.outcomes_of(actor, _run_keys(event.run))
     data = RunData()
     for outcome in outcomes.values():
         if "data" in outcome:
@@ -104,7 +104,7 @@ def _keep_data(event: PipelineEvent, earlier: _EarlierData, *, actor: Actor) -> 
         unknown = event.data.without(earlier.data)
         if not unknown:
             return notes
-        key = next((key for key in _keys(event.run) if key not in earlier.keys), None)
+        key = next((key for key in _run_keys(event.run) if key not in earlier.keys), None)
         if key is None or len(canonical_json.dumps(unknown.after(earlier.data).document)) > MOST_KEPT:
             return [NOT_KEPT]
         with suppress(Repeated, IdempotencyMismatch):  # another event of the run is sent at the same time

@@ -33,11 +33,11 @@ def around(source: Path) -> list[KnownDirectory]:
     root = walk.root_of(path)
     if root is None:
         return []
-    known = sorted(_named(path, root), key=lambda one: -len(one.path.parts))
+    known = sorted(_known_directories(path, root), key=lambda one: -len(one.path.parts))
     return [*{one.digest: one for one in reversed(known)}.values()][::-1]
 
 
-def _named(path: Path, root: Path) -> Iterator[KnownDirectory]:
+def _known_directories(path: Path, root: Path) -> Iterator[KnownDirectory]:
     above = [parent for parent in path.parents if parent.is_relative_to(root) and parent != root]
     for directory in above:
         place = directory.with_name(directory.name + pointers.DVC_SUFFIX)
