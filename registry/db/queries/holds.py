@@ -299,8 +299,15 @@ _OWN_OF_PRODUCTION = FixedStatement(
         (Hold.kind == _ON_VERSION) & _ACTIVE, Hold.version_id.in_(_PRODUCTION)
     )
 )
+# By the nodes: SQLite, without statistics, would begin with all tenures in production.
 _OF_NODES = FixedStatement(
-    _PRODUCTION.join(LineageNode, LineageNode.version_id == Tenure.version_id).where(
-        LineageNode.id.in_(bindparam("nodes", expanding=True))
+    select(Version.id)
+    .select_from(LineageNode)
+    .join(Version, Version.id == LineageNode.version_id)
+    .join(Model, Model.id == Version.model_id)
+    .where(
+        LineageNode.id.in_(bindparam("nodes", expanding=True)),
+        Version.stage == literal_column(f"'{Stage.PRODUCTION.value}'"),
+        Model.deleted_at.is_(None),
     )
 )
