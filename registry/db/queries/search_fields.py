@@ -192,7 +192,7 @@ def _attribute(kind: NodeKind, name: str) -> Related:
     """Return a text of the version's run or code: one row at most."""
     own, target = aliased(LineageNode), aliased(LineageNode)
     value = target.attributes[name].as_string()
-    return Related(_of_version(own, target, kind, value), value)
+    return Related(_texts_of_version(own, target, kind, value), value)
 
 
 def _commit() -> Related:
@@ -208,10 +208,10 @@ def _dataset_name() -> Related:
 def _owned(own: Any, target: Any, kind: NodeKind, value: Any) -> Related:
     """Return a text of a snapshot of the version, where an index has the texts of the kind."""
     owners = _edges_of_versions(own, target, kind, own.version_id).where(own.version_id.is_not(None))
-    return Related(_of_version(own, target, kind, value), value, owners=Owners(Version.id, owners))
+    return Related(_texts_of_version(own, target, kind, value), value, owners=Owners(Version.id, owners))
 
 
-def _of_version(own: Any, target: Any, kind: NodeKind, value: Any) -> Rows:
+def _texts_of_version(own: Any, target: Any, kind: NodeKind, value: Any) -> Rows:
     return _edges_of_versions(own, target, kind, value).where(own.version_id == Version.id).correlate(Version)
 
 
