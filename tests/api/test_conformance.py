@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
-
 import pytest
-import schemathesis
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.failures import FailureGroup
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
-from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from tests.api.hostile.world import World
 
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
 TAGS = ["models", "versions", "notes", "checks", "stages", "aliases", "policies", "gates", "holds", "requests",
         "uploads", "files",
         "imports", "jobs", "search", "lineage", "audit", "comparison",
         "overview", "sealed_log", "tiles", "refusals", "downloads", "evidence", "tokens"]  # fmt: skip
-# What a generated path may name instead of what was generated, so that more than 404 is seen.
-REAL = {"model": ["fraud", "fraud", "empty", "gone"], "number": [1, 2, 3, 4, 5], "alias": ["champion", "fresh"],
-        "path": ["model.bin", "data/train set.csv"]}  # fmt: skip
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -52,40 +26,14 @@ def test_the_service_keeps_to_its_document_however_long_one_tries(tag: str, app:
 
 
 def test_the_tags_tried_here_are_all_that_there_are(app: Flask) -> None:
+    from tests.api.hostile.fuzzing import schema_of  # as below
+
     operations = (result.ok() for result in schema_of(app).get_all_operations())
 
     assert {tag for operation in operations for tag in operation.tags} == set(TAGS)
 
 
 def fuzz(tag: str, app: Flask, world: World, *, examples: int) -> None:
-    """Try each operation with generated requests, half of them for something that exists; the same ones each time."""
-    headers = {"Authorization": f"Bearer {world.tokens['all']}"}
-    real = REAL | {"upload": [world.parts["upload"]], "token": [world.parts["reader_id"]]}
-    found, tried = [], 0
-    wanted = [operation for result in schema_of(app).get_all_operations() if tag in (operation := result.ok()).tags]
-    for operation, mode in itertools.product(wanted, GenerationMode):
+    from tests.api.hostile import fuzzing  # schemathesis takes most of a second to import
 
-        @settings(max_examples=examples, derandomize=True, database=None, deadline=None,
-                  suppress_health_check=list(HealthCheck))  # fmt: skip
-        @given(case=operation.as_strategy(generation_mode=mode), data=st.data(), exists=st.booleans())
-        def keeps_to_it(case: schemathesis.Case, data: st.DataObject, exists: bool) -> None:
-            nonlocal tried
-            tried += 1
-            if exists:
-                for name in case.path_parameters or {}:
-                    if name in real:
-                        case.path_parameters[name] = data.draw(st.sampled_from(real[name]))
-            case.validate_response(case.call(headers=headers), checks=CHECKS)
-
-        try:
-            keeps_to_it()
-        except FailureGroup as group:
-            found += [f"{operation.label}: {fault.title}: {fault}" for fault in group.exceptions]
-    assert "\n\n".join(found) == ""
-    assert tried >= len(wanted) * examples / 2
-
-
-@functools.cache
-def schema_of(app: Flask) -> OpenApiSchema:
-    """The document as schemathesis reads it, once for each app: to read it takes longer than to try most tags."""
-    return schemathesis.openapi.from_wsgi("/openapi.json", app)
+    fuzzing.fuzz(tag, app, world, examples=examples)
