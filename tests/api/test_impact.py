@@ -160,6 +160,45 @@ def test_a_graph_has_a_thousand_nodes_and_counts_the_others_and_ends_in_a_circle
     assert len(statements) <= 27
 
 
+def test_a_graph_names_the_nodes_of_which_not_every_edge_was_read(
+    app: Flask, registry: RegistryBuilder, api: Api
+) -> None:
+    registry.model("fraud").version()
+    with app.app_context(), transaction() as session:
+        version = session.query(LineageNode).one()
+        at = version.created_at
+        nodes = [{"kind": "dataset", "key": str(number), "name": f"d{number}", "attributes": {}, "created_at": at}
+                 for number in range(203)]  # fmt: skip
+        insert_rows(session, LineageNode, nodes)
+        drawn = session.query(LineageNode.id).where(LineageNode.kind == "dataset").order_by(LineageNode.id)
+        data = [node for (node,) in drawn]
+        read, sources, alone = data[:101], data[101:202], data[202]
+        pairs = [(version.id, node) for node in read] + [(one, other) for one in read[:50] for other in sources]
+        insert_rows(
+            session, LineageEdge,
+            [{"source_id": source, "target_id": target, "kind": "transformed_from", "role": "", "created_at": at}
+             for source, target in [*pairs, (read[50], alone)]],
+        )  # fmt: skip
+
+    found = graph(api, "fraud/versions/1", 2)
+
+    names = [node["name"] for node in found["nodes"]]
+    assert len(found["edges"]) == 101 + 5000
+    assert (names[0], len(names), found["more"]) == ("fraud:1", 203, 0)
+    assert {names[place] for place in found["cut"]} == {f"d{number}" for number in range(49, 101)}
+
+
+def test_md5_of_dvc_is_md5(registry: RegistryBuilder, api: Api) -> None:
+    digest = "ab" * 16
+    registry.model("fraud").version(datasets=[{"name": "d", "digests": [f"dvc-md5:{digest}"]}])
+
+    for algorithm in ("md5", "dvc-md5", "DVC-MD5"):
+        found = expect(200, api.get("/lineage/impact", query_string={"digest": f"{algorithm}:{digest}"}))
+        assert [item["number"] for item in found["items"]] == [1]
+    refused = expect(422, api.get("/lineage/impact", query_string={"digest": f"md5:{digest}0"}))
+    assert "32 hex digits after md5:" in refused["detail"]
+
+
 def test_without_a_depth_the_lineage_is_as_before_and_has_an_etag(registry: RegistryBuilder, api: Api) -> None:
     registry.model("fraud").version()
     for depth in ("0", "51", "-1", "x", "9999999999", "1.0", ""):

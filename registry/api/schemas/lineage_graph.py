@@ -66,7 +66,9 @@ class GraphView(View):
     depth = fields.Integer(**output("The number of steps from the version, in both directions."))
     nodes = fields.List(fields.Nested(GraphNodeView), **output(f"At most {graph.MOST_NODES} nodes, the nearest first."))
     edges = fields.List(fields.Nested(GraphEdgeView), **output("The edges between these nodes."))
-    more = fields.Integer(**output("The number of nodes that were found and left out."))
+    more = fields.Integer(
+        **output("The number of nodes that were found and left out; what is behind them is not counted.")
+    )
     cut = fields.List(
         fields.Integer(),
         **output("The `id` of each node with edges that are left out: ask about that version, or that data."),

@@ -28,9 +28,10 @@ def tree(graph: GraphView) -> Iterator[str]:
         yield "made from it:"
         for edge in below:
             yield from _branch(graph, edge, "", drawn, upwards=False, is_last=edge is below[-1])
-    if graph["more"]:
+    if graph["cut"]:
         cut = ", ".join(_label(graph["nodes"][place]) for place in graph["cut"])
-        yield f"{graph['more']} more nodes are left out; ask about: {cut}"
+        left_out = f"at least {graph['more']} more nodes" if graph["more"] else "edges"
+        yield f"{left_out} are left out; ask about: {cut}"
 
 
 def dot(graph: GraphView) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,6 +27,14 @@ _VALUES: Any = bindparam("values", expanding=True)
 _SAME_BY_DIGEST = (NodeKind.DATASET, NodeKind.MODEL)
 
 
+@dataclass(slots=True)
+class EdgeLimit:
+    """The most edges that are read of ``CHUNK`` nodes; ``incomplete`` collects the nodes of which not all were."""
+
+    most: int
+    incomplete: set[int] = field(default_factory=set)
+
+
 class FoundEdge(NamedTuple):
     """An edge in force; without an id, it follows from an address: data with a digest is a part of what is there."""
 
@@ -37,17 +46,17 @@ class FoundEdge(NamedTuple):
 
 
 def edges_from(
-    session: Session, nodes: Collection[int], kinds: Iterable[EdgeKind] = (), *, most: int | None = None
+    session: Session, nodes: Collection[int], kinds: Iterable[EdgeKind] = (), *, limit: EdgeLimit | None = None
 ) -> Iterator[FoundEdge]:
-    """Yield the edges in force that start at the nodes, of some *kinds* or of all, *most* of them for 500 nodes."""
-    return _edges(session, nodes, "source_id", tuple(kinds), most)
+    """Yield the edges in force that start at the nodes, of some *kinds* or of all, within the *limit*."""
+    return _edges(session, nodes, "source_id", tuple(kinds), limit)
 
 
 def edges_to(
-    session: Session, nodes: Collection[int], kinds: Iterable[EdgeKind] = (), *, most: int | None = None
+    session: Session, nodes: Collection[int], kinds: Iterable[EdgeKind] = (), *, limit: EdgeLimit | None = None
 ) -> Iterator[FoundEdge]:
     """Yield the edges in force that lead to the nodes, as :func:`edges_from` does."""
-    return _edges(session, nodes, "target_id", tuple(kinds), most)
+    return _edges(session, nodes, "target_id", tuple(kinds), limit)
 
 
 def retracted_from(session: Session, nodes: Iterable[int]) -> Iterator[int]:
@@ -114,15 +123,29 @@ def names(session: Session, nodes: Collection[int]) -> dict[int, str]:
 
 
 def _edges(
-    session: Session, nodes: Collection[int], end: str, kinds: tuple[EdgeKind, ...], most: int | None
+    session: Session, nodes: Collection[int], end: str, kinds: tuple[EdgeKind, ...], limit: EdgeLimit | None
 ) -> Iterator[FoundEdge]:
+    own = FoundEdge._fields.index(end.removesuffix("_id"))
+    most = limit and limit.most
     statement = _statement(end, kinds, most)
     by_place = _place_statement(end, most) if not kinds or EdgeKind.PART_OF in kinds else None
     for chunk in chunks(nodes):
-        for row in pages.rows(session, statement, {"values": chunk}):
-            yield FoundEdge(*row)
-        for row in pages.rows(session, by_place, {"values": chunk}) if by_place else ():
-            yield FoundEdge(None, row[0], row[1], EdgeKind.PART_OF.value, "")
+        found = [FoundEdge(*row) for row in pages.rows(session, statement, {"values": chunk})]
+        yield from _within(limit, found, own, chunk)
+        found = [
+            FoundEdge(None, row[0], row[1], EdgeKind.PART_OF.value, "")
+            for row in (pages.rows(session, by_place, {"values": chunk}) if by_place else ())
+        ]
+        yield from _within(limit, found, own, chunk)
+
+
+def _within(limit: EdgeLimit | None, found: Sequence[FoundEdge], own: int, chunk: Iterable[int]) -> Sequence[FoundEdge]:
+    """Return the first of the edges, which are in the order of their *own* ends and at most one above the limit."""
+    if limit is None or len(found) <= limit.most:
+        return found
+    first = found[limit.most][own]
+    limit.incomplete.update(node for node in chunk if node >= first)
+    return found[: limit.most]
 
 
 def _in_chunks(session: Session, statement: FixedStatement, values: Iterable[Any]) -> Iterator[Any]:
@@ -139,7 +162,7 @@ def _statement(end: str, kinds: tuple[EdgeKind, ...], most: int | None) -> Fixed
     if kinds:
         statement = statement.where(LineageEdge.kind.in_([literal_column(f"'{kind.value}'") for kind in kinds]))
     statement = statement.order_by(column, LineageEdge.id)
-    return FixedStatement(statement if most is None else statement.limit(literal_column(str(most))))
+    return FixedStatement(statement if most is None else statement.limit(literal_column(str(most + 1))))
 
 
 _RETRACTED = FixedStatement(
@@ -164,7 +187,7 @@ def _place_statement(end: str, most: int | None) -> FixedStatement:
         .where(own.id.in_(_VALUES), *kinds, _DATA.id != _PLACE.id)
         .order_by(own.id, _DATA.id)
     )
-    return FixedStatement(statement if most is None else statement.limit(literal_column(str(most))))
+    return FixedStatement(statement if most is None else statement.limit(literal_column(str(most + 1))))
 
 
 _OWN, _OTHER = aliased(LineageDigest), aliased(LineageDigest)

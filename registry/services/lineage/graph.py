@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from registry.db.fixed_statements import FixedStatement
 from registry.db.models import LineageNode, Model, Version
 from registry.db.queries import catalog, records, walking
-from registry.db.queries.walking import FoundEdge
+from registry.db.queries.walking import EdgeLimit, FoundEdge
 from registry.db.records import EdgeRecord, LineageRecord
 from registry.db.session import reading
 from registry.domain.lineage import NodeKind
@@ -77,8 +77,8 @@ class GraphEdge:
 class LineageGraph:
     """Nodes and edges around a version.
 
-    ``more`` counts the nodes that were found and left out, and ``cut`` has the nodes of which not every edge is shown
-    for that reason: a question about them goes on from there.
+    ``more`` counts the nodes that were found and left out. ``cut`` has the nodes of which not every edge is shown: one
+    leads to such a node, or was not read. A question about them goes on from there.
     """
 
     depth: int
@@ -182,8 +182,8 @@ class _GraphWalk:
 
     @property
     def is_cut(self) -> bool:
-        """Whether nodes were left out."""
-        return bool(self._left_out)
+        """Whether nodes or edges were left out."""
+        return bool(self._cut)
 
     def go(self, depth: int, direction: Direction) -> None:
         """Walk *depth* steps. No node is reached twice, so that a cycle ends the walk."""
@@ -197,7 +197,9 @@ class _GraphWalk:
         self, read: Callable[..., Iterator[FoundEdge]], nodes: Sequence[int], end: Callable[[FoundEdge], int]
     ) -> list[int]:
         """Follow the edges of the nodes; return the nodes that were reached for the first time."""
-        found = [*read(self._session, nodes, most=MOST_EDGES)] if nodes else []
+        limit = EdgeLimit(MOST_EDGES)
+        found = [*read(self._session, nodes, limit=limit)] if nodes else []
+        self._cut.update(self._places[node] for node in limit.incomplete)
         reached = self._place([end(edge) for edge in found if end(edge) not in self._places])
         for edge in found:
             if end(edge) in self._left_out:
