@@ -11,6 +11,8 @@ import re
 _DIGEST = re.compile(r"(?:[a-z0-9][a-z0-9+._-]{0,31}:[0-9a-f]{8,128}|md5:[0-9a-f]{32}\.dir|mlflow:[!-~]{1,128})\Z")
 _MLFLOW = "mlflow:"
 _BY_LENGTH = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
+_HEX_DIGITS = {name: length for length, name in _BY_LENGTH.items()}
+_OF_DVC = "dvc-md5:"
 _BARE = re.compile(r"[0-9a-f]+\Z", re.IGNORECASE)
 _BARE_DIRECTORY = re.compile(r"[0-9a-f]{32}\.dir\Z", re.IGNORECASE)
 _JOINED = re.compile(r"(md5|sha1|sha256|sha384|sha512)[-=]([0-9a-f]+)\Z", re.IGNORECASE)
@@ -19,7 +21,11 @@ _MLFLOWS = re.compile(r"[0-9a-f]{8}\Z")
 
 def problem(text: str) -> str | None:
     """Return why *text* is not a digest in its stored form."""
-    return None if _DIGEST.match(text) else "must be <algorithm>:<lower-case hex>, for example sha256:9f86d0…"
+    if not _DIGEST.match(text):
+        return "must be <algorithm>:<lower-case hex>, for example sha256:9f86d0…"
+    algorithm, _, rest = text.partition(":")
+    expected = _HEX_DIGITS.get(algorithm, len(rest))
+    return None if len(rest.removesuffix(".dir")) == expected else f"must have {expected} hex digits after {algorithm}:"
 
 
 def stored(text: str) -> str:
@@ -33,7 +39,7 @@ def stored(text: str) -> str:
         return f"md5:{digest.lower()}"
     if joined := _JOINED.match(digest):
         return f"{joined[1]}:{joined[2]}".lower()
-    form = cased(digest)
+    form = without_tool(cased(digest))
     if wrong := problem(form):
         raise ValueError(f"a digest {wrong}, not {text!r}")
     return form
@@ -52,3 +58,8 @@ def cased(text: str) -> str:
     """Return the digest in lower case, except for MLflow's own digests of data."""
     algorithm, _, rest = text.partition(":")
     return f"{_MLFLOW}{rest}" if f"{algorithm.lower()}:" == _MLFLOW else text.lower()
+
+
+def without_tool(text: str) -> str:
+    """Return ``md5:…`` for ``dvc-md5:…``, which is the same digest, and any other text as it is."""
+    return f"md5:{text.removeprefix(_OF_DVC)}" if text.startswith(_OF_DVC) else text

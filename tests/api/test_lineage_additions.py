@@ -204,6 +204,7 @@ def test_data_may_be_made_from_its_whole(api: Api) -> None:
     ("/lineage/datasets", {"part_of": [CLEAN]}, "dataset"),
     ("/lineage/datasets", {"dataset": CLEAN, "job": {"name": "clean"}}, "job"),
     ("/lineage/datasets", {"dataset": {**CLEAN, "digests": ["sha256:abc"]}, "part_of": [RAW]}, "dataset"),
+    ("/lineage/datasets", {"dataset": {**CLEAN, "digests": [f"sha256:{'a' * 63}"]}, "part_of": [RAW]}, "dataset"),
 ])  # fmt: skip
 def test_half_a_fact_is_refused(
     api: Api, registry: RegistryBuilder, path: str, body: dict[str, Any], field: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
@@ -38,8 +39,15 @@ ROLES = Choice([role.value for role in DatasetRole])
 DERIVATIONS = Choice([relation.value for relation in Derivation])
 
 
+class _DigestText(Text):
+    """A digest; DVC's MD5 is one like others."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        return digests.without_tool(super()._deserialize(value, attr, data, **kwargs))
+
+
 def digest_field(**kwargs: Any) -> Text:
-    return Text(least=1, most=160, rule=digests.problem, **kwargs)
+    return _DigestText(least=1, most=160, rule=digests.problem, **kwargs)
 
 
 class RunBody(Strict):

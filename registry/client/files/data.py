@@ -20,6 +20,7 @@ from registry.rules.lineage_kinds import DATASET_ROLES
 MOST_FILES = 1_000_000  # of a directory of data
 JOBS = 4
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://.+?)(?:@([^@/]+))?\Z", re.DOTALL)
+_LIKE_A_DIGEST = re.compile(r"[A-Za-z0-9-]+:[0-9A-Fa-f]+(?:\.dir)?\Z")
 # What of a query names the data. Everything else may be a signature or a token.
 _VERSIONS = {"versionid", "generation", "snapshot", "version", "revision", "ref"}
 
@@ -137,7 +138,9 @@ def _elsewhere(text: str) -> Dataset:
         return {"name": name, "digests": [digest], "uri": uri}
     try:
         digest = digests.stored(text)
-    except ValueError:
+    except ValueError as error:
+        if _LIKE_A_DIGEST.match(text):
+            raise UnfitSource(f"{error}.") from error
         pointer = f"{text}{pointers.DVC_SUFFIX}"
         pointer = f" {pointer} is there: give that." if scan.exists(pointer) else ""
         raise UnfitSource(

@@ -56,6 +56,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (f"test=images=SHA256:{HEX.upper()}", "images", SHA, "test", None),
         (f"other={HEX}", SHA, SHA, "other", None),
         (f"md5:{MD5}", f"md5:{MD5}", f"md5:{MD5}", "train", None),
+        (f"dvc-md5:{MD5}", f"md5:{MD5}", f"md5:{MD5}", "train", None),
         (f"raw={MD5}.dir", "raw", f"md5:{MD5}.dir", "train", None),
         (f"s3://b/dt=2026/train.parquet@{SHA}", "train.parquet", SHA, "train", "s3://b/dt=2026/train.parquet"),
         (f"test=x=s3://b/k@md5:{MD5}", "x", f"md5:{MD5}", "test", "s3://b/k"),
@@ -86,6 +87,8 @@ def test_data_is_described(here: Path, text: str, name: str, found: str, role: s
     [
         ("s3://b/train.parquet", "Add the digest of its bytes: s3://b/train.parquet@sha256:…"),
         ("x=s3://b/k@latest", "a digest must be <algorithm>:<lower-case hex>"),
+        (SHA[:-1], "must have 64 hex digits after sha256:, not"),
+        (f"s3://b/k@{SHA[:-1]}", "must have 64 hex digits after sha256:, not"),
         ("images", "images.dvc is there: give that."),
         ("nothing.csv", "is not a file or a directory here, nor a digest, nor an address"),
         ("empty", "empty holds no file"),
