@@ -125,25 +125,28 @@ def names(session: Session, nodes: Collection[int]) -> dict[int, str]:
 def _edges(
     session: Session, nodes: Collection[int], end: str, kinds: tuple[EdgeKind, ...], limit: EdgeLimit | None
 ) -> Iterator[FoundEdge]:
-    own = FoundEdge._fields.index(end.removesuffix("_id"))
+    own = ("source_id", "target_id").index(end)
     most = limit and limit.most
     statement = _statement(end, kinds, most)
     by_place = _place_statement(end, most) if not kinds or EdgeKind.PART_OF in kinds else None
     for chunk in chunks(nodes):
         found = [FoundEdge(*row) for row in pages.rows(session, statement, {"values": chunk})]
-        yield from _within(limit, found, own, chunk)
+        yield from _up_to_limit(limit, found, own, chunk)
         found = [
             FoundEdge(None, row[0], row[1], EdgeKind.PART_OF.value, "")
             for row in (pages.rows(session, by_place, {"values": chunk}) if by_place else ())
         ]
-        yield from _within(limit, found, own, chunk)
+        yield from _up_to_limit(limit, found, own, chunk)
 
 
-def _within(limit: EdgeLimit | None, found: Sequence[FoundEdge], own: int, chunk: Iterable[int]) -> Sequence[FoundEdge]:
+def _up_to_limit(
+    limit: EdgeLimit | None, found: Sequence[FoundEdge], own: int, chunk: Iterable[int]
+) -> Sequence[FoundEdge]:
     """Return the first of the edges, which are in the order of their *own* ends and at most one above the limit."""
     if limit is None or len(found) <= limit.most:
         return found
-    first = found[limit.most][own]
+    last = found[limit.most]
+    first = (last.source, last.target)[own]
     limit.incomplete.update(node for node in chunk if node >= first)
     return found[: limit.most]
 
