@@ -16,12 +16,15 @@ class GateReplay:
 
     @property
     def is_same(self) -> bool:
-        """Whether the evaluation has the same result, and the digests that are recorded."""
+        """Whether the rules have the same outcomes, and what is stored the digests that are recorded."""
         return not self.differences
 
 
 def replay(policy: PolicyDocumentView, stored: StoredEvaluationView) -> GateReplay:
-    """Evaluate a guarded move again, and compare the result and its digests with what is stored."""
+    """Evaluate a guarded move again, and compare the result with what is stored.
+
+    Compares rule, outcome, input and source of each verdict, not its wording, and the digests with the audit entry.
+    """
     from registry.rules.policies.replaying import differences  # a client that replays nothing needs no YAML
 
     move = stored["move"]

@@ -104,7 +104,7 @@ def test_gates_are_shown_now_and_as_they_were_with_the_replay(visitor: FlaskClie
 
     assert "1 of 2 rules is not met" in gates.text
     assert "Every rule is met" in gates.text
-    assert "Evaluated again now, the policy says the same of the stored facts" in past.text
+    assert "Evaluated again now on the stored facts, the rules have the same outcomes" in past.text
     assert "To enter production held Hold 1 keeps the version out of production, whatever the rules say." in held.text
     assert "the policy has no rules for staging" in held.text.lower()
     assert "The policy in force then had no rules for staging: no rule was evaluated." in unguarded.text

@@ -134,8 +134,9 @@ def remove(session: Session, name: str | None, is_default: bool, reason: str) ->
 def replay(session: Session, ref: Reference) -> None:
     """Evaluate the gates of a version's past promotions again, here, from the stored policies and facts.
 
-    Compares the verdicts with the stored ones, and the digest of both with the audit entry of the promotion. Exits with
-    5 if something differs.
+    Compares the verdicts with the stored ones by rule, outcome, input and source, and the digest of what is stored with
+    the audit entry of the promotion. Exits with 5 if something differs. The wording of verdicts is not compared: it can
+    change between releases.
 
     \b
     Example:
