@@ -192,6 +192,7 @@ def test_a_rule_is_weaker_unless_it_is_known_not_to_be() -> None:
     bound, other = {"rule": "metric", "metric": "auc", "at_least": 1}, {"rule": "metric", "metric": "auc", "at_most": 2}
     formats, day = {"rule": "file_formats"}, {"except": ["2026-12-25"]}
     repository, params = {"repository": "https://x/y"}, {"rule": "required", "params": {"depth": "5"}}
+    frame = {**FRAME, "checks": {name: {"reporters": ["ci-bias"]} for name in ("bias", "drift")}}
     rows: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
         (window(refuse=True, from_="15:00"), window(refuse=True, from_="14:00"), False),
         (window(refuse=True, from_="15:00"), window(refuse=True, from_="16:00"), True),
@@ -214,10 +215,24 @@ def test_a_rule_is_weaker_unless_it_is_known_not_to_be() -> None:
         (params, {"rule": "required", "params": {"depth": ["5", "6"]}}, True),
         (params, {"rule": "required", "signature": True}, True),
         (params, {"rule": "required", "params": ["depth"]}, True),
+        ({"rule": "required", "params": ["depth"]}, params, False),
+        ({"rule": "check", "name": "bias"}, {"rule": "check", "name": "drift"}, True),
+        ({"rule": "approvals", "from": ["ann", "bo"]}, {"rule": "approvals", "from": ["ann", "bo"], "count": 2}, False),
+        (bound, {"rule": "size", "at_most": 1}, True),
     ]
+    flags = {
+        "required": ("description", "signature", "owner"),
+        "lineage": ("datasets", "clean_commit", "pinned_environment"),
+    }
+    for kind, names in flags.items():
+        every = {"rule": kind, **dict.fromkeys(names, True)}
+        for name in names:
+            fewer = {key: value for key, value in every.items() if key != name}
+            rows += [(every, fewer, True), (fewer, every, False)]
     for old, new, is_weaker in rows:
-        reasons = weaker(*(parse({**FRAME, "production": [rule]}) for rule in (old, new)))
+        reasons = weaker(*(parse({**frame, "production": [rule]}) for rule in (old, new)))
         assert bool(reasons) is is_weaker, (old, new, reasons)
+        assert not reasons or (" becomes " in reasons[0]) is (old["rule"] == new["rule"])
 
 
 def test_a_policy_is_weaker_unless_it_is_known_not_to_be() -> None:
@@ -255,7 +270,9 @@ def test_a_policy_is_weaker_unless_it_is_known_not_to_be() -> None:
     looser = [
         with_rule("metric", at_least=0.89), with_rule("metric", metric="auc2"), with_rule("metric", dataset="holdout"),
         with_rule("metric", slice="a=b"), with_rule("rmse", at_most=6), with_rule("better", by=0),
-        with_rule("better", better="lower"), with_rule("tags", tags=["team"]), with_rule("tags", tags=["tier"]),
+        with_rule("better", better="lower"), with_rule("better", metric="auc2", better="higher"),
+        with_rule("better", dataset="holdout"), with_rule("better", slice="a=b"),
+        with_rule("tags", tags=["team"]), with_rule("tags", tags=["tier"]),
         with_rule("wait", at_least="1h"), with_rule("code", refs=["main", "*"]),
         with_rule("code", repository="https://x/z"), with_rule("formats", allowed=["json", "text", "npy"]),
         with_rule("formats", **{"except": [HOLDOUT, f"sha256:{'0' * 64}"]}), with_rule("size", at_most="2 GB"),
