@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from registry.domain.errors import Forbidden
+from registry.domain.errors import MissingPermission
 
 
 class Permission(StrEnum):
@@ -185,13 +185,14 @@ class Actor:
         return replace(self, request_id=request_id, client_request_id=client_request_id, exercised=set())
 
     def require(self, permission: Permission, *, because: str = "") -> None:
-        """Record that the request needs *permission*. Raises Forbidden, with the reason *because*, without it."""
+        """Record that the request needs *permission*. Raises MissingPermission without it, with *because*."""
         if permission not in self.permissions:
             need = f"{because}: this needs" if because else "this needs"
-            raise Forbidden(
+            raise MissingPermission(
                 f"{need} the permission {permission}; {self.name} has the roles: "
                 f"{', '.join(sorted(self.roles)) or 'none'}; use a token with the role {roles_that_grant(permission)}",
                 permission=permission,
+                because=because,
             )
         self.exercised.add(permission)
 

@@ -106,6 +106,14 @@ class Forbidden(RegistryError):
         super().__init__(detail, permission=permission)
 
 
+class MissingPermission(Forbidden):
+    """The roles of the actor lack the permission, needed ``because`` of something, or "" for the act itself."""
+
+    def __init__(self, detail: str, *, permission: str, because: str) -> None:
+        super().__init__(detail, permission=permission)
+        self.because = because
+
+
 class NotFound(RegistryError):
     """There is no resource with this name, number or id."""
 

@@ -19,6 +19,7 @@ from registry.telemetry.meters import meters
 from registry.web import login_cookie
 from registry.web.blueprint import HEADERS, blueprint
 from registry.web.pages import WebPage, WebRefusal
+from registry.web.text import stage_words
 
 Handler = Callable[[HTTPException], Response | HTTPException]
 log = structlog.get_logger(__name__)
@@ -87,8 +88,9 @@ def refusal_of(error: RegistryError) -> WebRefusal:
     meters().refusals.labels(error.code).inc()
     codes = [kind.code for kind in type(error).__mro__ if issubclass(kind, RegistryError)]
     title = next(TITLES[code] for code in codes if code in TITLES)
+    detail = stage_words.lack(error, g.actor) if isinstance(error, errors.MissingPermission) else error.detail
     unknown, seconds = isinstance(error, errors.Uncertain), getattr(error, "retry_after", None)
-    return WebRefusal(error.code, title, error.detail, status, error.extras, unknown, seconds)
+    return WebRefusal(error.code, title, detail, status, error.extras, unknown, seconds)
 
 
 @blueprint.errorhandler(RegistryError)

@@ -67,5 +67,5 @@ def test_nobody_acknowledges_their_own_move_past_the_gates(api: Api, registry: R
 
     refused = expect(409, api.post(ACKNOWLEDGE, {"reason": "it was fine"}))
 
-    assert "the same account moved version 1 past the gates. Another approver" in refused["detail"]
+    assert "the same account moved version 1 past the gates. Another person has to" in refused["detail"]
     assert expect(200, api.get("/models/fraud/versions/1"))["break_glass"] is not None

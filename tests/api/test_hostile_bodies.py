@@ -214,7 +214,7 @@ def test_the_longest_values_are_taken_and_one_more_character_is_not(attempt: Try
          {"system": "ci", "id": "1", "unmeasured": {"a": "nan"}}),
         ("code", {"repo": varied(512), "commit": varied(255), "path": varied(1024)}, {"repo": wide * 513}),
         ("environment", {"python": varied(64)}, {"python": wide * 65}),
-        ("datasets", [{"name": varied(255), "digests": ["md5:" + "0" * 128], "uri": varied(2048), "rows": 2**53 - 1}],
+        ("datasets", [{"name": varied(255), "digests": [f"sha512:{0:0128}"], "uri": varied(2048), "rows": 2**53 - 1}],
          [{"name": wide * 256, "digests": ["md5:" + "0" * 8]}]),
         ("aliases", ["a" * 255, "b" * 255], ["a" * 256]),
     ]  # fmt: skip

@@ -65,6 +65,22 @@ def test_a_move_is_asked_for_approved_by_another_person_and_applied(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_an_approval_that_does_not_count_is_refused_with_its_reason(
+    app: Flask, database: Database, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version("staging")
+    expect(200, registry.client.put("/models/fraud/policy", {"document": STRICT, "reason": "agreed"}))
+    issued = expect(201, registry.client.post("/tokens", {"owner": "ann", "roles": ["promoter", "approver"]}))
+    ann = logged_in(app, issued["token"])
+    opened = submit(ann, f"{VERSION}/request?target=production", {"target": "production", "reason": "better"})
+
+    refused = Seen(submit(ann, f"{opened.headers['Location']}/approve", {"comment": "mine"}, status=403))
+
+    assert "your approval does not count: the same account opened the request" in refused.text
+    assert "This requires the role" not in refused.text
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_weaker_policy_is_refused_with_the_way_to_ask_for_it(
     app: Flask, database: Database, registry: RegistryBuilder
 ) -> None:

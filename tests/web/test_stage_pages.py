@@ -327,7 +327,7 @@ def test_an_act_that_needs_another_role_is_explained_and_not_offered(
 
     assert choices(shown) == {"none": False, "archived": False}
     assert "Promoting it requires the role promoter. You are writer (writer)." in shown.text
-    assert "Not allowed. this needs the permission version:promote" in refused.text
+    assert "Not allowed. This requires the role promoter. You are writer (writer)." in refused.text
     assert choices(holding) == {}
     assert not holding.all("button", type="submit", class_="primary")
     assert not {ROLLBACK, f"{STAGE}?to=production"} & {*model.links}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from registry.db.records import TenureRecord
 from registry.domain.access import Actor, Permission, roles_that_grant
-from registry.domain.errors import Forbidden
+from registry.domain.errors import Forbidden, MissingPermission
 from registry.domain.stages import Move, Stage, TransitionKind
 from registry.services.stages.changes import Moved
 
@@ -51,8 +51,10 @@ def effect(move: Move) -> str:
     return f"version {move.displaced} leaves production and is archived" if move.displaced is not None else ""
 
 
-def lack(forbidden: Forbidden, actor: Actor, act: str) -> str:
-    """Return the roles that *act* requires ("Promoting requires …"), and those of the actor."""
+def lack(forbidden: Forbidden, actor: Actor, act: str = "This") -> str:
+    """Return the roles that *act* requires ("Promoting requires …"), why if it says so, and the roles of the actor."""
+    if isinstance(forbidden, MissingPermission) and forbidden.because:
+        act = f"{forbidden.because[0].upper()}{forbidden.because[1:]}: {act[0].lower()}{act[1:]}"
     roles = roles_that_grant(Permission(forbidden.extras["permission"]))
     return f"{act} requires the role {roles}. You are {actor.name} ({', '.join(sorted(actor.roles)) or 'no role'})."
 
