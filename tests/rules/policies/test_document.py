@@ -58,6 +58,26 @@ def test_a_text_is_read_without_the_surprises_of_yaml() -> None:
     assert parse({"policy": 1, "groups": {"no": ["on"]}}).groups == parse("policy: 1\ngroups: {no: [on]}").groups
 
 
+def test_a_rule_is_described_by_what_it_requires_and_needs_no_other_facts() -> None:
+    window: dict[str, Any] = {"timezone": "UTC", "days": ["fri", "mon"]}
+    rows: list[tuple[dict[str, Any], str, set[Need]]] = [
+        (rule("required", tags={"team": ["risk", "fraud"]}, params=["depth"]),
+         "required: tag team=risk or fraud, param depth", {Need.TAGS, Need.PARAMS}),
+        (rule("required", owner=True), "required: owner", {Need.TAGS, Need.MODEL_TAGS}),
+        (rule("required", description=True), "required: description", set()),
+        (rule("lineage", datasets=True), "lineage: datasets with digests", {Need.LINEAGE}),
+        (rule("code", refs=["main", "v*"]), "code from any repository at main or v*", {Need.LINEAGE}),
+        (rule("code", repository="https://x/y"), "code from https://x/y", {Need.LINEAGE}),
+        (rule("time_window", **window, from_="09:00"), "mon, fri 09:00-24:00 UTC", set()),
+        (rule("time_window", **window, except_=["2026-12-25", "2026-12-24"]),
+         "mon, fri UTC, except 2026-12-24, 2026-12-25", set()),
+    ]  # fmt: skip
+    for document, words, needs in rows:
+        policy = parse(document)
+        assert [one.describe() for one in policy.rules("production")] == [words]
+        assert policy.needs("production") == needs
+
+
 def test_all_mistakes_are_listed_with_their_places() -> None:
     assert mistakes({
         "polcy": 1,
@@ -141,7 +161,9 @@ def test_each_mistake_says_what_to_write() -> None:
         (rule("time_window", timezone="UTC"), "production[0]", "every moment is within it"),
         (rule("time_window", timezone="UTC", days=["mo"]), "production[0].days[0]", "did you mean 'mon'?"),
         (rule("time_window", timezone="UTC", from_=9), "production[0].from", '"00:00" to "24:00"'),
-        (rule("time_window", timezone="UTC", except_=["24.12.2026"]), "production[0].except[0]", "2026-12-24"),
+        *((rule("time_window", timezone="UTC", except_=[day]), "production[0].except[0]", "2026-12-24")
+          for day in ("24.12.2026", "20261224", 20261224)),
+        (rule("time_window", timezone="Factory", days=["mon"]), "production[0].timezone", "not 'Factory'"),
     ]  # fmt: skip
 
     for document, path, words in rows:
@@ -202,6 +224,7 @@ def test_a_rule_is_weaker_unless_it_is_known_not_to_be() -> None:
         (window(from_="22:00", until="06:00"), window(from_="22:00", until="06:00", **day), False),
         (window(from_="22:00", until="06:00"), window(from_="22:00", until="05:00"), True),
         (window(from_="22:00", until="06:00"), window(from_="23:00", until="24:00"), True),
+        (window(from_="09:00", until="16:00"), window(from_="10:00", until="10:00"), True),  # a whole day
         (code(refs=["main"]), code(**repository, refs=["main"]), False),
         (code(**repository, refs=["main"]), code(refs=["main"]), True),
         (code(**repository), code(**repository, refs=["main"]), False),
