@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from registry.rules.policies.document import FORMAT, MOST_RULES, Policy, parse
 from registry.rules.policies.document_texts import MAX_BYTES
-from registry.rules.policies.evaluation import describe, evaluate
+from registry.rules.policies.evaluation import evaluate
 from registry.rules.policies.facts import (
     ApprovalFacts,
     CheckFact,
@@ -57,7 +57,6 @@ __all__ = [
     "StagingFacts",
     "Terms",
     "Verdicts",
-    "describe",
     "evaluate",
     "parse",
     "weaker",

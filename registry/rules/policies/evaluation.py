@@ -17,11 +17,6 @@ def evaluate(policy: Policy, target: str, facts: GateFacts) -> Verdicts:
     return Verdicts(policy.digest, target, gates)
 
 
-def describe(rule: Rule) -> str:
-    """Return a rule as a short text, such as ``auc >= 0.9 on holdout``."""
-    return rule.describe()
-
-
 def _finding(rule: Rule, facts: GateFacts, terms: Terms) -> RuleFinding:
     if lacking := facts.lacks(rule.needs):
         what = listed([need.text for need in lacking])
