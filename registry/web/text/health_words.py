@@ -27,6 +27,11 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "bytes": ("No stored file is known to be damaged.", "Stored files are damaged."),
     "jobs": ("No job is parked.", "Jobs are parked."),
 }
+# The sentence of a check that is a warning, where the sentence of one that holds would contradict its finding.
+WARNINGS: Mapping[str, str] = {
+    "audit_log": "The sealed log is not forked, but its newest entries are not covered by a published checkpoint.",
+    "replica": "The read replica is not used.",
+}
 _QUIET = frozenset({"ok", ""})
 
 
@@ -47,4 +52,5 @@ def lines(checks: Mapping[str, Check]) -> Iterator[HealthLine]:
         holds, fails = SENTENCES.get(name, (f"Check {name}: holds.", f"Check {name}: fails."))
         state = "bad" if not check.ok else "warning" if check.fix else "good"
         detail = "" if check.detail in _QUIET else check.detail
-        yield HealthLine(name, state, holds if check.ok else fails, detail, check.fix)
+        sentence = WARNINGS.get(name, holds) if state == "warning" else holds if check.ok else fails
+        yield HealthLine(name, state, sentence, detail, check.fix)

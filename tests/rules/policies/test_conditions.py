@@ -188,6 +188,12 @@ def test_file_formats() -> None:
         Row({}, files(("pickle", True)), False, "can execute code"),
         Row({}, files(("zstd", None)), False, "not decided"),
         Row({}, files((None, None)), False, "0.bin was not read yet"),
+        Row(
+            allowed,
+            files(("text", False), ("pickle", True), ("text", False)),
+            False,
+            "0.bin, 2.bin: each is text, which is not allowed; 1.bin is pickle and can execute code",
+        ),
         Row({"allowed": ["keras"]}, files(("keras", None)), False, "not decided"),
         Row({}, files(("text", False), ("json", False)), True, "all 2 files are allowed"),
         Row({"except": [f"sha256:{'0' * 64}"]}, files(("pickle", True)), True),

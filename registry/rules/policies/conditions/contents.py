@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -64,7 +65,7 @@ class FileFormatsRule(Rule):
             remedy = "make the move, which reads them, or wait until a worker has read them"
         return RuleFinding(
             False,
-            listed([f"{one.path} {why}" for one, why in wrong], "; "),
+            _grouped([(one.path, why) for one, why in wrong]),
             [{"path": one.path, "sha256": one.sha256, "format": one.format} for one, _ in wrong[:_MOST]],
             source,
             remedy,
@@ -90,6 +91,14 @@ class FileFormatsRule(Rule):
             and set(self.excepted) <= set(old.excepted)
             and (old.allowed is None or (self.allowed is not None and set(self.allowed) <= set(old.allowed)))
         )
+
+
+def _grouped(findings: Sequence[tuple[str, str]]) -> str:
+    """Return the findings as text; files of which the same is found are listed together."""
+    paths: dict[str, list[str]] = {}
+    for path, why in findings:
+        paths.setdefault(why, []).append(path)
+    return listed([f"{listed(of)}: each {why}" if len(of) > 1 else f"{of[0]} {why}" for why, of in paths.items()], "; ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
