@@ -273,7 +273,8 @@ def _pending() -> str | None:
         # One import is done after the other: those that wait are well as long as any has been worked on lately.
         fetched_now = ~is_known(Version.manifest_digest) & exists().where(Import.leased_until >= moment - PATIENCE)
         count = session.scalars(select(func.count()).select_from(Version).where(old, ~read_now, ~fetched_now)).one()
-    return f"{count} versions are pending for longer than ten minutes: run registry worker" if count else None
+    pending = "1 version is" if count == 1 else f"{count} versions are"
+    return f"{pending} pending for longer than ten minutes: run registry worker" if count else None
 
 
 def _parked() -> str | None:

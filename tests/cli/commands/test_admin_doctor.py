@@ -115,7 +115,7 @@ def test_the_doctor_reports_jobs_that_no_worker_does(
 
     assert (waiting.code, worked_on.code) == (8, 0)
     assert "2 uploads wait to be verified" in check(waiting, "verification")["detail"]
-    assert "1 versions are pending" in check(waiting, "versions")["detail"]
+    assert "1 version is pending" in check(waiting, "versions")["detail"]
     assert all("run registry worker" in check(waiting, name)["detail"] for name in ("verification", "versions"))
     assert check(waiting, "verification")["fix"] == "Run registry worker, or more of them."
 
