@@ -10,7 +10,7 @@ from registry.services.monitoring.checks import Check
 # The sentence of each check while it holds, and while it fails.
 SENTENCES: Mapping[str, tuple[str, str]] = {
     "database": ("The database answers.", "The database does not answer."),
-    "migrations": ("The schema of the database fits this release.", "The schema of the database does not fit."),
+    "migrations": ("The schema of the database fits this release.", "No schema that fits this release was found."),
     "storage": ("The artifact store answers.", "The artifact store does not answer: no bytes can be read or written."),
     "secret_key": ("The secret key matches the database.", "The secret key does not match the database."),
     "identity": ("The artifact store belongs to this registry.", "The owner of the artifact store is not known."),
