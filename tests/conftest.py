@@ -66,9 +66,14 @@ LONG = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Generated examples are a quarter of the usual, without a deadline: on a busy machine it would fail what holds."""
-    examples = 100 if config.getoption("--every-variant") else 25
-    settings.register_profile("registry", deadline=None, max_examples=examples)
+    """Generate a quarter of the usual examples, the same in each run: only --every-variant looks for new ones.
+
+    Without a deadline, which on a busy machine would fail what holds.
+    """
+    every = config.getoption("--every-variant")
+    settings.register_profile(
+        "registry", deadline=None, max_examples=100 if every else 25, derandomize=not every, database=None
+    )
     settings.load_profile("registry")
 
 
