@@ -154,7 +154,7 @@ processes.prepare()
 seconds = 1 if sys.argv[1] == "left alone" else 60
 processes.drain_first(seconds, announce=lambda: print("drains", signal.getitimer(signal.ITIMER_REAL)[0] > 0))
 signal.raise_signal(signal.SIGTERM)
-if sys.argv[1] == "told again":
+if sys.argv[1] == "signalled again":
     signal.raise_signal(signal.SIGTERM)
 while sys.argv[1] == "left alone" and not stopped:
     time.sleep(0.02)
@@ -166,7 +166,7 @@ print("ends", signal.getitimer(signal.ITIMER_REAL)[0])
 @pytest.mark.parametrize(
     ("how", "expected"),
     [
-        ("told again", ["drains True", "stops 0.0", "ends 0.0"]),
+        ("signalled again", ["drains True", "stops 0.0", "ends 0.0"]),
         ("left alone", ["drains True", "stops 0.0", "ends 0.0"]),
         ("interrupted", ["drains True", "ends 0.0"]),
     ],

@@ -95,7 +95,7 @@ def made_by(client: str, *urls: str, token: str) -> list[dict[str, Any]]:
 def wrong(theirs: dict[str, Any], ours: dict[str, Any]) -> Iterator[str]:
     """One line for each call whose answers differ, and not as the table has it; or are equal although it has them."""
     assert theirs.keys() == ours.keys()
-    ours = {label: unwarned(told) for label, told in ours.items()}
+    ours = {label: unwarned(answer) for label, answer in ours.items()}
     for label, stock in theirs.items():
         if label in DIFFERENCES:
             reason, expected = DIFFERENCES[label]
@@ -107,14 +107,14 @@ def wrong(theirs: dict[str, Any], ours: dict[str, Any]) -> Iterator[str]:
             yield f"{label}:\n  stock {stock}\n  ours  {ours[label]}"
 
 
-def unwarned(told: Any) -> Any:
+def unwarned(answer: Any) -> Any:
     """Without the warning that an alias names an unverified version."""
-    if isinstance(told, list):
-        return [unwarned(item) for item in told]
-    if isinstance(told, dict):
-        warned = str(told.get("status_message")).startswith("unverified: ")
-        return {key: unwarned(item) for key, item in told.items()} | ({"status_message": None} if warned else {})
-    return told
+    if isinstance(answer, list):
+        return [unwarned(item) for item in answer]
+    if isinstance(answer, dict):
+        warned = str(answer.get("status_message")).startswith("unverified: ")
+        return {key: unwarned(item) for key, item in answer.items()} | ({"status_message": None} if warned else {})
+    return answer
 
 
 def is_like(found: Any, expected: Any) -> bool:
@@ -123,12 +123,12 @@ def is_like(found: Any, expected: Any) -> bool:
     return found == expected or (isinstance(found, dict) and str(found.get("message", "")).startswith(expected))
 
 
-def plain(told: Any) -> Any:
+def plain(answer: Any) -> Any:
     """Without the order of a Python set in a message."""
-    if isinstance(told, dict) and "message" in told:
-        return told | {"message": re.sub(r"\{.*?\}", lambda found: str(sorted(found[0].strip("{}").split(", "))),
-                                         told["message"])}  # fmt: skip
-    return told
+    if isinstance(answer, dict) and "message" in answer:
+        return answer | {"message": re.sub(r"\{.*?\}", lambda found: str(sorted(found[0].strip("{}").split(", "))),
+                                         answer["message"])}  # fmt: skip
+    return answer
 
 
 @pytest.mark.share(100)  # the client of the newest release always runs
@@ -140,10 +140,10 @@ def test_a_client_gets_the_answers_of_mlflow_itself(
     stock_mlflow.forget_models()
 
     with ours(launcher, database, tmp_path / client) as url:
-        theirs, mine, told = made_by(client, stock_mlflow.url, url, token=database.tokens["all"])
+        theirs, mine, answer = made_by(client, stock_mlflow.url, url, token=database.tokens["all"])
 
     assert [*wrong(theirs, mine)] == []
-    assert [name for name in told["methods"] if not is_called(name)] == []
+    assert [name for name in answer["methods"] if not is_called(name)] == []
 
 
 def is_called(method: str) -> bool:

@@ -1,4 +1,4 @@
-"""MLflow's clients under the registry's rules: what is refused is told with what to do, and never as a 5xx."""
+"""MLflow's clients under the registry's rules: each refusal says what to do, and none is a 5xx."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ def test_a_move_or_an_alias_whose_gates_are_not_met_is_refused_with_all_of_them(
     policy = {"policy": 1, "protected_aliases": ["live"], "production": [*needed, {"rule": "size", "at_most": "5 GB"}]}
     expect(200, api.put("/models/fraud/policy", {"document": policy, "reason": "agreed"}))
 
-    told = (
+    refusals = (
         refusal(mlflow_api.move(1, "Production")),
         refusal(mlflow_api("POST", "/registered-models/alias", name="fraud", alias="live", version="1")),
     )
 
-    for status, code, message in told:
+    for status, code, message in refusals:
         assert (status, code) == (409, "RESOURCE_CONFLICT")
         assert message.startswith("5 of 6 gates are not met:\n- ")
         assert all(f"t{index}" in message for index in range(5))

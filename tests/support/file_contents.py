@@ -285,7 +285,7 @@ def contradicting() -> dict[str, bytes]:
         "booleans as counts": {"w": tensor("U8", [True, 8], 0, 8)},
         "another key": {"w": {**tensor("U8", [8], 0, 8), "code": "x"}},
     }
-    lies = {name: model_bytes.safetensors(header, data=8) for name, header in entries.items()}
+    contradicting_headers = {name: model_bytes.safetensors(header, data=8) for name, header in entries.items()}
     twice = b'{"w":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"w":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}'
     damaged = bytearray(zipped({"a.txt": b"some text"}))
     damaged[damaged.index(b"some text")] ^= 1
@@ -293,7 +293,7 @@ def contradicting() -> dict[str, bytes]:
     encrypted[6] |= 1
     encrypted[encrypted.index(b"PK\x01\x02") + 8] |= 1
     return {
-        **{f"safetensors: {name}": content for name, content in lies.items()},
+        **{f"safetensors: {name}": content for name, content in contradicting_headers.items()},
         "safetensors: a key twice": struct.pack("<Q", len(twice)) + twice + bytes(8),
         "safetensors: NaN": struct.pack("<Q", 10) + b'{"a": NaN}' + bytes(8),
         "safetensors: header beyond the end": struct.pack("<Q", 1000) + b"{}",

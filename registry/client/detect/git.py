@@ -1,4 +1,4 @@
-"""The repository that a file lies in, as code lineage: remote, commit, branch, directory, uncommitted changes."""
+"""The repository that a file is in, as code lineage: remote, commit, branch, directory, uncommitted changes."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def location_of(model_id: str, number: int) -> str:
 
 
 def manifest_at(source: str, *, hosts: Collection[str]) -> ArtifactFiles | None:
-    """Return the files of *source* if it lies in the artifact area and has any; *hosts* are this registry's host names.
+    """Return the files of *source* if it is in the artifact area and has any; *hosts* are this registry's host names.
 
     Accepts URLs of the area, ``mlflow-artifacts:`` and ``models:/m-<id>`` of a logged model whose files were sent here.
     Raises Conflict when the files of one logged model lie at several places, when several accounts have written them,

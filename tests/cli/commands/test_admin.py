@@ -165,9 +165,9 @@ def recognise_all(app: Flask) -> int:
 def test_formats_are_discarded_for_workers_to_read_again(
     admin: CommandLine, app: Flask, maintenance: StoreMaintenance, registry: RegistryBuilder
 ) -> None:
-    lies = registry.file(file_contents.contradicting()["safetensors: overlap"], "lies.bin")
+    unreadable_file = registry.file(file_contents.contradicting()["safetensors: overlap"], "contradicting.bin")
     card = registry.file(b"a model card", "README.md")
-    registry.model("fraud").version(files=[lies, card])
+    registry.model("fraud").version(files=[unreadable_file, card])
     why = ("--reason", "the store failed")
     reread = ("admin", "reread", *why)
 
@@ -181,7 +181,7 @@ def test_formats_are_discarded_for_workers_to_read_again(
     unknown, unnamed = admin(*reread, "0" * 64), admin(*reread)
 
     assert (read, again, recognise_all(app)) == (2, 2, 1)
-    assert (unreadable, named) == ({"files": [lies["sha256"]]}, {"files": [card["sha256"]]})
+    assert (unreadable, named) == ({"files": [unreadable_file["sha256"]]}, {"files": [card["sha256"]]})
     assert lines(unsealed) == [card["sha256"], "Workers read 1 file again."]
     assert lines(whole) == ["Workers read 0 files again."]
     assert (unknown.code, unnamed.code) == (4, 2)

@@ -59,7 +59,7 @@ def page(*items: object) -> dict[str, Any]:
     return {"items": items, "next_cursor": None}
 
 
-def told(run_cli: CommandLine, network: responses.RequestsMock, made: EntryView) -> str:
+def change_column(run_cli: CommandLine, network: responses.RequestsMock, made: EntryView) -> str:
     """What history says of the change."""
     network.upsert("GET", f"{API}/models/fraud/history", json=page(made))
     lines = run_cli("history", "fraud").out.splitlines()
@@ -173,33 +173,35 @@ def test_history_says_what_changed(run_cli: CommandLine, network: responses.Requ
     protected = {"before": {"protected_aliases": ["a", "c"]}, "after": {"protected_aliases": ["a", "b"]}}
     issued = {"after": {"owner": "0b8e6a52-6f0e", "roles": ["writer"]}, "texts": {"owner": "ci"}}
 
-    assert told(run_cli, network, entry("version.rolled_back", other=3, **moved)) == "rolled back from 3 to 1"
-    assert told(run_cli, network, entry("version.promoted", number=2, other=1, **up)) == (
+    assert change_column(run_cli, network, entry("version.rolled_back", other=3, **moved)) == "rolled back from 3 to 1"
+    assert change_column(run_cli, network, entry("version.promoted", number=2, other=1, **up)) == (
         "staging -> production, replacing 1"
     )
-    assert told(run_cli, network, entry("version.edited", texts=edited)) == (
+    assert change_column(run_cli, network, entry("version.edited", texts=edited)) == (
         "description=new words, tag old removed, tag team=risk"
     )
-    assert told(run_cli, network, entry("alias.set", **aliases)) == "champion=2"
-    assert told(run_cli, network, entry("alias.protected", **protected)) == "protected_aliases: +b -c"
-    assert told(run_cli, network, entry("model.edited", after={"open": True, "n": None, "s": 1.5})) == (
+    assert change_column(run_cli, network, entry("alias.set", **aliases)) == "champion=2"
+    assert change_column(run_cli, network, entry("alias.protected", **protected)) == "protected_aliases: +b -c"
+    assert change_column(run_cli, network, entry("model.edited", after={"open": True, "n": None, "s": 1.5})) == (
         "open=true, s=1.5"
     )
-    assert told(run_cli, network, entry("token.created", number=None, **issued)) == "roles=writer, owner=ci"
+    assert change_column(run_cli, network, entry("token.created", number=None, **issued)) == "roles=writer, owner=ci"
     erased = {"entry": "523cd8ae-88df-48fc-9faf-b73e0aaaba31", "text": "description"}
-    assert told(run_cli, network, entry("text.erased", before=erased)) == "description of entry 523cd8ae redacted"
+    assert (
+        change_column(run_cli, network, entry("text.erased", before=erased)) == "description of entry 523cd8ae redacted"
+    )
     bound = {"request": "0d0ce5ab", "target": "production", "registrar_id": "523cd8ae", "expires_at": AT,
              "apply_when_ready": False, "token_id": "a"}  # fmt: skip
-    assert told(run_cli, network, entry("request.opened", after=bound)) == (
+    assert change_column(run_cli, network, entry("request.opened", after=bound)) == (
         f"expires_at={AT}, request=0d0ce5ab, target=production"
     )
     placed = {"hold": {"kind": "version", "target": ""}}
-    assert told(run_cli, network, entry("hold.placed", after=placed)) == "kind=version"
-    assert told(run_cli, network, entry("hold.released", before={"hold": erased["entry"]})) == (
+    assert change_column(run_cli, network, entry("hold.placed", after=placed)) == "kind=version"
+    assert change_column(run_cli, network, entry("hold.released", before={"hold": erased["entry"]})) == (
         "hold of entry 523cd8ae released"
     )
     since = entry("version.edited", texts={"tags": "{}"}, redacted=["description"])
-    assert told(run_cli, network, since) == "description redacted"
+    assert change_column(run_cli, network, since) == "description redacted"
 
 
 def test_downloads_beyond_the_bound_of_a_process_are_others(

@@ -63,7 +63,7 @@ def test_production_takes_no_file_that_can_execute_code(app: Flask, api: Api, re
         "model.safetensors": file_contents.CALL,
         "modeling.py": b"import os\n",
         "two.safetensors": file_contents.safetensors(file_contents.zipped({"a": file_contents.CALL})),
-        "lies.safetensors": file_contents.contradicting()["safetensors: overlap"],
+        "contradicting.safetensors": file_contents.contradicting()["safetensors: overlap"],
         "weights.bin": b"\1\2\3\4" * 5,
     }
     for path, content in contents.items():
@@ -82,7 +82,7 @@ def test_production_takes_no_file_that_can_execute_code(app: Flask, api: Api, re
     assert formats(api, 1)["model.safetensors"] == ("pickle", "yes")
     assert formats(api, 2)["modeling.py"] == ("python", "yes")
     assert formats(api, 3)["two.safetensors"] == ("zip", "yes")
-    assert formats(api, 4)["lies.safetensors"] == ("unreadable", "unknown")
+    assert formats(api, 4)["contradicting.safetensors"] == ("unreadable", "unknown")
     assert formats(api, 5)["weights.bin"] == ("unknown", "unknown")
     assert formats(api, 6) == {"config.json": ("json", "no"), "model.pkl": ("safetensors", "no")}
     assert problems(app) == []

@@ -172,7 +172,7 @@ def found(app: Flask, text: str, order_by: str = "", *, limit: int = 100) -> lis
             after = tuple(json.loads(json.dumps(page.next_after)))
 
 
-def told(things: list[Thing], text: str, order_by: str = "") -> list[str]:
+def by_reference(things: list[Thing], text: str, order_by: str = "") -> list[str]:
     """What the same search finds by the reference."""
     term = native.parse(keys.VERSIONS, text)
     order = native.parse_order(keys.VERSIONS, order_by) or search.NEWEST_FIRST
@@ -190,10 +190,10 @@ def test_both_databases_agree_with_plain_python(app: Flask, things: list[Thing],
     ]
     asked = ["", *some_of([*CONDITIONS, *(f"NOT {one}" for one in CONDITIONS[::one_in]), *joined], 3)]
 
-    wrong = {text: found(app, text) for text in asked if found(app, text) != told(things, text)}
+    wrong = {text: found(app, text) for text in asked if found(app, text) != by_reference(things, text)}
 
     assert wrong == {}
-    assert sum(0 < len(told(things, text)) < len(things) for text in asked) > len(asked) / 4
+    assert sum(0 < len(by_reference(things, text)) < len(things) for text in asked) > len(asked) / 4
 
 
 @pytest.mark.share(1)
@@ -206,7 +206,7 @@ def test_pages_of_any_size_make_up_the_whole_order(app: Flask, things: list[Thin
     wrong = [
         (order_by, limit)
         for order_by, limit in some_of(pages, 2)
-        if found(app, "", order_by, limit=limit) != told(things, "", order_by)
+        if found(app, "", order_by, limit=limit) != by_reference(things, "", order_by)
     ]
 
     assert len(things) == 30

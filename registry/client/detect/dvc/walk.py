@@ -55,7 +55,7 @@ def absolute(path: Path) -> Path:
 
 
 def root_of(source: Path) -> Path | None:
-    """Return the root of DVC or git that the absolute path *source* is or lies in; None outside of one."""
+    """Return the root of DVC or git that the absolute path *source* is or is in; None outside of one."""
     return next((path for path in (source, *source.parents) if any((path / name).exists() for name in _ROOTS)), None)
 
 
